@@ -1,0 +1,1 @@
+"""Data sets: one function each, known to recipes by its ``kind``."""

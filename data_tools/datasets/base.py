@@ -1,0 +1,42 @@
+"""What a data set function returns, and the registry that knows them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from data_tools.images import ImageSet
+from data_tools.registry import Registry
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as it comes, before noise and imbalance are added.
+
+    Attributes:
+        train: Training images with the labels that the data set ships.
+        test: Test images, or None.
+        truth_known: Whether the training labels are known to be right (a curated benchmark). Where
+            they are not, a truth exists only relative to injected noise.
+        validation: Validation images that the data set ships apart from ``train``, or None.
+    """
+
+    train: ImageSet
+    test: ImageSet | None
+    truth_known: bool
+    validation: ImageSet | None = None
+
+    def __post_init__(self) -> None:
+        for name, part in (("test", self.test), ("validation", self.validation)):
+            if part is not None and part.classes != self.train.classes:
+                raise ValueError(
+                    f"Expected the {len(self.train.classes)} classes of the training set, in the "
+                    f"same order, in the {name} set, but got {len(part.classes)} classes."
+                )
+
+
+dataset: Registry[Source] = Registry("dataset", "data_tools.datasets")

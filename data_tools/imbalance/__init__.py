@@ -1,0 +1,1 @@
+"""Class imbalance: one function each, known to recipes by its ``kind``."""

@@ -1,0 +1,151 @@
+"""The labels of a made data set as a file, to be shared and read back."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_tools.fingerprint import fingerprint, portable
+from data_tools.images import IntArray
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Given labels, and what makes them sure to be the right ones.
+
+    Attributes:
+        index: ``(n,)`` int64 places in the data set as it came, ascending.
+        given: ``(n,)`` int64 given labels.
+        held_out: ``(n,)`` bool, whether the sample is held out for validation.
+        truth: ``(n,)`` int64 true labels (-1 open-set), or None where they are not known.
+        settings: What the labels were made with.
+        fingerprint: SHA-256 over the index, the given labels, ``held_out`` and the settings.
+    """
+
+    index: IntArray
+    given: IntArray
+    held_out: npt.NDArray[np.bool_]
+    truth: IntArray | None
+    settings: Mapping[str, Any]
+    fingerprint: str
+
+    @classmethod
+    def of(
+        cls,
+        index: IntArray,
+        given: IntArray,
+        held_out: npt.NDArray[np.bool_],
+        truth: IntArray | None,
+        settings: Mapping[str, Any],
+    ) -> LabelTable:
+        """A table of these labels, sorted by index, with its fingerprint."""
+        order = np.argsort(index)
+        settings = portable(settings)
+        index, given, held_out = index[order], given[order], held_out[order]
+        mark = _fingerprint(index, given, held_out, settings)
+        return cls(index, given, held_out, None if truth is None else truth[order], settings, mark)
+
+    def verify(self, where: str) -> None:
+        """Recompute the fingerprint.
+
+        Raises:
+            ValueError: It differs from the one recorded.
+        """
+        found = _fingerprint(self.index, self.given, self.held_out, self.settings)
+        if found != self.fingerprint:
+            raise ValueError(
+                f"Expected labels with fingerprint {self.fingerprint[:12]} in {where}, but got "
+                f"{found[:12]}: the file was changed. Try: export the labels again."
+            )
+
+
+def _fingerprint(
+    index: IntArray, given: IntArray, held_out: npt.NDArray[np.bool_], settings: Mapping[str, Any]
+) -> str:
+    vectors = {"index": index, "given": given, "held_out": held_out}
+    return fingerprint(vectors, settings)
+
+
+def write_labels(path: str | Path, table: LabelTable) -> None:
+    """Write labels as ``.npz`` or ``.csv`` (in a CSV file, the first two lines are comments).
+
+    Raises:
+        ValueError: The path ends otherwise.
+    """
+    columns: dict[str, Any] = {
+        "index": table.index,
+        "given": table.given,
+        "held_out": table.held_out,
+    }
+    if table.truth is not None:
+        columns["true"] = table.truth
+    settings = json.dumps(table.settings, sort_keys=True)
+    if _suffix(path) == ".npz":
+        np.savez_compressed(path, fingerprint=table.fingerprint, settings=settings, **columns)
+        return
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        file.write(f"# fingerprint: {table.fingerprint}\n# settings: {settings}\n")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*(column.astype(int) for column in columns.values()), strict=True))
+
+
+def holds_labels(path: str | Path) -> bool:
+    """Whether a file was written by :func:`write_labels`."""
+    if Path(path).suffix == ".npz":
+        with np.load(path, allow_pickle=False) as archive:
+            return {"index", "given", "held_out", "fingerprint"} <= set(archive.files)
+    if Path(path).suffix == ".csv":
+        with open(path, encoding="utf-8") as file:
+            return file.readline().startswith("# fingerprint: ")
+    return False
+
+
+def read_labels(path: str | Path) -> LabelTable:
+    """Read labels and verify their fingerprint.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file was not written by :func:`write_labels`, or was changed since.
+    """
+    suffix = _suffix(path)
+    if not holds_labels(path):
+        raise ValueError(
+            f"Expected labels exported by this package in {path}, but got another file."
+        )
+    columns: Mapping[str, Any]
+    if suffix == ".npz":
+        with np.load(path, allow_pickle=False) as archive:
+            columns = {name: archive[name] for name in archive.files}
+        mark, settings = str(columns["fingerprint"]), str(columns["settings"])
+    else:
+        with open(path, newline="", encoding="utf-8") as file:
+            mark = file.readline().removeprefix("# fingerprint: ").strip()
+            settings = file.readline().removeprefix("# settings: ")
+            header, *rows = csv.reader(file)
+        values = np.asarray(rows, dtype=np.int64).reshape(-1, len(header))
+        columns = dict(zip(header, values.T, strict=True))
+    table = LabelTable(
+        index=columns["index"].astype(np.int64),
+        given=columns["given"].astype(np.int64),
+        held_out=columns["held_out"].astype(bool),
+        truth=columns["true"].astype(np.int64) if "true" in columns else None,
+        settings=json.loads(settings),
+        fingerprint=mark,
+    )
+    table.verify(str(path))
+    return table
+
+
+def _suffix(path: str | Path) -> str:
+    suffix = Path(path).suffix
+    if suffix not in (".npz", ".csv"):
+        raise ValueError(f"Expected a path that ends in .npz or .csv, but got {path}.")
+    return suffix

@@ -1,0 +1,1 @@
+"""Label noise: one function each, known to recipes by its ``kind``."""

@@ -1,0 +1,125 @@
+"""Labels that somebody else made and saved."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_tools.images import ImageSet, IntArray
+from data_tools.labels_file import LabelTable, holds_labels, read_labels
+from data_tools.noise.base import NoisyLabels, in_order, noise
+from data_tools.torch_file import load_torch_file
+
+
+@noise("from_file")
+def from_file(
+    train: ImageSet, *, file: str, key: str | None = None, truth_key: str | None = None
+) -> NoisyLabels:
+    """Given labels from a file: .npy, .npz, .csv, .txt, .pt, or labels exported by this package.
+
+    The vector holds a label for each training image, in order, or for each image of the whole data
+    set where the training images are a part of it. Exported labels are found by their index
+    instead, and their fingerprint is verified.
+
+    Args:
+        train: The training images with their true labels.
+        file: The file. ``.txt`` has one label a line, ``.csv`` a header.
+        key: Name of the vector in ``.npz``, ``.csv`` or ``.pt``; None where the file holds just
+            one.
+        truth_key: Name of the vector of true labels, which must then equal the data set's.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: There is no such vector, its length or a label is wrong, the true labels differ,
+            or the fingerprint does.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a file of argument `file`, but {file} does not exist.")
+    if holds_labels(path):
+        return _exported(read_labels(path), train, file)
+    vectors = _vectors(path)
+    given = in_order(_vector(vectors, key, file), train, file)
+    if truth_key is not None:
+        truth = in_order(_vector(vectors, truth_key, file), train, f"`{truth_key}` of {file}")
+        _require_equal(truth, train.label, file)
+    return NoisyLabels(given, train.label.copy())
+
+
+def _exported(table: LabelTable, train: ImageSet, file: str) -> NoisyLabels:
+    index = np.arange(len(train)) if train.origin is None else train.origin.index
+    place = np.minimum(np.searchsorted(table.index, index), len(table.index) - 1)
+    missing = int((table.index[place] != index).sum()) if len(table.index) else len(index)
+    if missing:
+        raise ValueError(
+            f"Expected a label for each of the {len(train)} training images in {file}, "
+            f"but {missing} have none. Try: the imbalance that the labels were exported with."
+        )
+    if table.truth is not None:
+        truth = table.truth[place]
+        if (truth < 0).any():
+            raise ValueError(
+                f"Expected labels of the data set's own images in {file}, but {(truth < 0).sum()} "
+                "are of open-set images. Try: noise open_set with the settings in the file."
+            )
+        _require_equal(truth, train.label, file)
+    return NoisyLabels(in_order(table.given[place], train, file), train.label.copy())
+
+
+def _vectors(path: Path) -> Any:
+    """The file's vectors by name, or its only one."""
+    suffix = path.suffix
+    if suffix in (".npy", ".npz"):
+        content = np.load(path, allow_pickle=False)
+        if suffix == ".npy":
+            return content
+        with content:
+            return {name: content[name] for name in content.files}
+    if suffix == ".csv":
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header, *rows = csv.reader(file)
+        return {name: [row[place] for row in rows] for place, name in enumerate(header)}
+    if suffix == ".txt":
+        return path.read_text(encoding="utf-8-sig").split()
+    if suffix == ".pt":
+        return load_torch_file(path)
+    raise ValueError(
+        f"Expected a .npy, .npz, .csv, .txt or .pt file of argument `file`, but got {path}."
+    )
+
+
+def _vector(vectors: Any, key: str | None, file: str) -> IntArray:
+    if isinstance(vectors, dict):
+        if key is None and len(vectors) == 1:
+            key = next(iter(vectors))
+        if key not in vectors:
+            raise ValueError(
+                f"Expected the name of a vector in {file}, but got {key}. "
+                f"Try: key={', '.join(map(str, vectors))}."
+            )
+        vectors = vectors[key]
+    elif key is not None:
+        raise ValueError(f"Expected no `key` for {file}, which holds one vector, but got {key}.")
+    values = np.asarray(vectors)
+    if values.dtype.kind == "U":
+        try:
+            values = values.astype(np.int64)
+        except ValueError as error:
+            raise ValueError(f"Expected integer labels in {file}, but got: {error}.") from error
+    if values.dtype.kind not in "iu" or values.ndim != 1:
+        raise ValueError(
+            f"Expected a vector of integer labels in {file}, but got {values.dtype} {values.shape}."
+        )
+    return values.astype(np.int64)
+
+
+def _require_equal(truth: IntArray, label: IntArray, file: str) -> None:
+    different = int((truth != label).sum())
+    if different:
+        raise ValueError(
+            f"Expected the true labels in {file} to equal the data set's, but {different} of "
+            f"{len(label)} differ. Try: the images in the order that the file was made for."
+        )

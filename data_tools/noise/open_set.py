@@ -1,0 +1,113 @@
+"""Open-set noise: some images are of no class at all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from data_tools.arguments import check_between
+from data_tools.datasets.base import Source, dataset
+from data_tools.images import ImageArray, Images, ImageSet, IntArray
+from data_tools.noise.base import NoisyLabels, Rate, Seed, check_rate, noise, share_of
+from data_tools.noise.symmetric import Redraw, redrawn, uniform_matrix
+from data_tools.randomness import generator
+from data_tools.registry import Part
+
+
+@noise("open_set")
+def open_set(
+    train: ImageSet,
+    *,
+    rate: Rate,
+    foreign: Annotated[Source | str, Part("dataset")],
+    share: Annotated[float, Field(ge=0, le=1)] = 0.5,
+    redraw: Redraw = "inclusive",
+    seed: Seed = 0,
+) -> NoisyLabels:
+    """Images replaced by another data set's, labels kept; the rest of the noise is symmetric.
+
+    The true label of a replaced image is -1 (setting of SSR, Feng et al. 2022). floor(rate N)
+    samples are hit, and floor(rate share N) of them are replaced.
+
+    Args:
+        train: The images with their true labels.
+        rate: Share of the samples that are hit, open-set and symmetric together.
+        foreign: Data set whose training images take the places; each is used once at most.
+        share: Share of the samples hit that are replaced.
+        redraw: How the labels of the others are redrawn, see ``symmetric``.
+        seed: Seed of the draw.
+
+    Returns:
+        Labels and images; ``transition`` speaks of the images that were not replaced.
+
+    Raises:
+        ValueError: A share is outside [0, 1], there are too few foreign images, or they have
+            another number of channels.
+    """
+    check_rate(rate)
+    check_between("share", share, 0, 1, "0.5")
+    other = dataset.make(foreign).train
+    random = generator("noise", seed)
+    hit = random.permutation(len(train))[: share_of(rate, len(train))]
+    replaced, flipped = np.split(hit, [share_of(rate * share, len(train))])
+    if len(replaced) > len(other):
+        raise ValueError(
+            f"Expected at least {len(replaced)} images of argument `foreign`, "
+            f"but got {len(other)}. Try: a larger data set, or a smaller share."
+        )
+    if len(replaced) and train.images[0].shape[2] != other.images[0].shape[2]:
+        raise ValueError(
+            f"Expected foreign images with {train.images[0].shape[2]} channels, "
+            f"but got {other.images[0].shape[2]}. Try: a data set of the same kind."
+        )
+    classes = len(train.classes)
+    label, truth = train.label.copy(), train.label.copy()
+    label[flipped] = redrawn(label[flipped], classes, redraw, random)
+    truth[replaced] = -1
+    stand_in = random.permutation(len(other))[: len(replaced)]
+    closed = rate * (1 - share) / (1 - rate * share) if rate * share < 1 else 0.0
+    return NoisyLabels(
+        label,
+        truth,
+        images=Replaced(train.images, other.images, replaced, stand_in),
+        transition=uniform_matrix(classes, closed, redraw),
+    )
+
+
+class Replaced:
+    """Images some of which stand in for others, at the size of those.
+
+    Args:
+        images: N images.
+        foreign: Where the stand-ins come from.
+        position: ``(n,)`` int64 places in ``images`` that are replaced.
+        stand_in: ``(n,)`` int64 places in ``foreign``.
+    """
+
+    def __init__(
+        self, images: Images, foreign: Images, position: IntArray, stand_in: IntArray
+    ) -> None:
+        self.images = images
+        self.foreign = foreign
+        self.stand_in = dict(zip(position.tolist(), stand_in.tolist(), strict=True))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> ImageArray:
+        image = self.images[index]
+        place = self.stand_in.get(index)
+        if place is None:
+            return image
+        picture = self.foreign[place]
+        return picture if picture.shape == image.shape else _resized(picture, image.shape)
+
+
+def _resized(picture: ImageArray, shape: tuple[int, ...]) -> ImageArray:
+    from PIL import Image
+
+    flat = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+    resized = np.asarray(flat.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
+    return resized.reshape(shape)

@@ -1,0 +1,303 @@
+"""Named parts: one decorator makes a class or a function known to recipes, the CLI and the tests.
+
+A :class:`Registry` holds one *family* of parts (noise models, selectors, optimisers, ...). Its
+modules are imported the first time that somebody asks for a name, never at import time. What a part
+may be told in a recipe is read off its signature:
+
+* of a class, every parameter of ``__init__``;
+* of a function, its keyword-only parameters (positional ones are what the caller hands over).
+
+Annotate a parameter with :class:`pydantic.Field` (``Annotated[float, Field(ge=0, le=1)]``) to bound
+it, and with :class:`Part` to say that it is itself a part of another family. The first line of the
+docstring is the summary that ``supcon components`` prints.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, create_model
+from pydantic_core import PydanticCustomError, core_schema
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FAMILIES: dict[str, Registry[Any]] = {}
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """One named part of a family."""
+
+    family: str
+    name: str
+    target: Callable[..., T]
+
+    @property
+    def summary(self) -> str:
+        """First line of the part's docstring."""
+        return (inspect.getdoc(self.target) or "").strip().split("\n")[0]
+
+    @cached_property
+    def parameters(self) -> type[BaseModel]:
+        """A pydantic model of the part's parameters: names, types, bounds and defaults."""
+        fields: dict[str, Any] = {}
+        is_class = inspect.isclass(self.target)
+        function: Any = self.target.__init__ if is_class else self.target
+        if function is object.__init__:
+            hints: dict[str, Any] = {}
+            signature = inspect.Signature()
+        else:
+            hints = typing.get_type_hints(function, include_extras=True)
+            signature = inspect.signature(function)
+        for name, parameter in signature.parameters.items():
+            keyword = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            if name == "self" or not (keyword or is_class):
+                continue
+            if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
+                raise TypeError(
+                    f"Expected explicit parameters in {self.family} `{self.name}`, "
+                    "but got *args or **kwargs"
+                )
+            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+            fields[name] = (hints.get(name, Any), default)
+        model: type[BaseModel] = create_model(
+            f"{self.family}_{self.name}",
+            __config__=ConfigDict(
+                extra="forbid",
+                arbitrary_types_allowed=True,
+                protected_namespaces=(),
+                validate_default=True,
+            ),
+            **fields,
+        )
+        return model
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A part as a recipe names it: its kind and parameters; nested parts are specs too."""
+
+    family: str
+    kind: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self) -> Any:
+        """Make the object: call the class with its parameters, nested parts first."""
+        return self.bind()()
+
+    def bind(self) -> Callable[..., Any]:
+        """The class or function with its recipe parameters filled in, waiting for the rest."""
+        target = family(self.family).get(self.kind).target
+        params = {key: _built(value) for key, value in self.params.items()}
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return target(*args, **kwargs, **params)
+
+        return call
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain YAML form, ``{"kind": ..., parameter: value, ...}``, with every default."""
+        return {"kind": self.kind, **{key: _plain(value) for key, value in self.params.items()}}
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.build()
+    if isinstance(value, list):
+        return [_built(item) for item in value]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.as_dict()
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+class Registry(Generic[T]):
+    """The parts of one family, by name.
+
+    Args:
+        family: What the parts are, in one word (``noise``, ``selector``).
+        package: Dotted name of the package whose modules define them; imported on first use.
+    """
+
+    def __init__(self, family: str, package: str) -> None:
+        self.family = family
+        self.package = package
+        self._entries: dict[str, Entry[T]] = {}
+        self._loaded = False
+        _FAMILIES[family] = self
+
+    def __call__(self, name: str) -> Callable[[F], F]:
+        """Decorator: register a class or a function under ``name``."""
+
+        def register(target: F) -> F:
+            known = self._entries.get(name)
+            if known is not None and known.target.__qualname__ != target.__qualname__:
+                raise ValueError(
+                    f"Expected a new name for {self.family} `{target.__qualname__}`, but `{name}` "
+                    f"already names {known.target.__module__}.{known.target.__qualname__}"
+                )
+            self._entries[name] = Entry(self.family, name, target)
+            return target
+
+        return register
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
+            importlib.import_module(f"{self.package}.{module.name}")
+
+    def names(self) -> list[str]:
+        """Every registered name, sorted."""
+        self._load()
+        return sorted(self._entries)
+
+    def __iter__(self) -> Iterator[Entry[T]]:
+        """Entries in the order of their names."""
+        return (self._entries[name] for name in self.names())
+
+    def get(self, name: str) -> Entry[T]:
+        """The entry called ``name``; a dotted path (``my_package.module.Class``) is imported.
+
+        Raises:
+            KeyError: No part has this name. The message lists those that exist.
+        """
+        self._load()
+        if name in self._entries:
+            return self._entries[name]
+        module, _, attribute = name.rpartition(".")
+        if module:
+            try:
+                target = getattr(importlib.import_module(module), attribute)
+            except (ImportError, AttributeError) as error:
+                raise KeyError(f"cannot import {self.family} `{name}`: {error}") from error
+            for entry in self._entries.values():
+                if entry.target is target:
+                    return entry
+            return Entry(self.family, name, target)
+        raise KeyError(f"no {self.family} is called `{name}`; there are: {', '.join(self.names())}")
+
+    def make(self, value: T | str) -> T:
+        """The object itself, or the one that a name stands for, with its defaults."""
+        return self.spec(value).build() if isinstance(value, str) else value
+
+    def spec(self, value: Any) -> Spec:
+        """Validate a recipe's ``name`` or ``{"kind": name, parameter: value}``.
+
+        Raises:
+            PydanticCustomError: The value has no valid ``kind``.
+            pydantic.ValidationError: A parameter is unknown, missing or out of bounds.
+        """
+        if isinstance(value, Spec) and value.family == self.family:
+            return value
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError(
+                "part_type",
+                "Expected the name of a {family} or a mapping with `kind`, but got {got}",
+                {"family": self.family, "got": repr(value), "names": self.names()},
+            )
+        params = dict(value)
+        kind = params.pop("kind", None)
+        if not isinstance(kind, str):
+            raise PydanticCustomError(
+                "part_kind_missing",
+                "Expected a key `kind` that names a {family}, but got {got}",
+                {"family": self.family, "got": repr(dict(value)), "names": self.names()},
+            )
+        try:
+            entry = self.get(kind)
+        except KeyError as error:
+            raise PydanticCustomError(
+                "part_unknown",
+                "Expected the name of a {family}, but {reason}",
+                {
+                    "family": self.family,
+                    "reason": str(error.args[0]),
+                    "given": kind,
+                    "names": self.names(),
+                },
+            ) from None
+        model = entry.parameters.model_validate(params)
+        defaults = entry.parameters.model_fields
+        return Spec(self.family, kind, {key: getattr(model, key) for key in defaults})
+
+
+@dataclass(frozen=True)
+class Part:
+    """Annotation of a parameter or field that is itself a part of another family.
+
+    ``selector: Annotated[PositiveSelector | str, Part("selector")] = "label"`` takes, in a recipe,
+    a name or a mapping with ``kind``; in Python, the object or a name (see :meth:`Registry.make`).
+    """
+
+    family: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        """Validate through the family's registry, so that errors carry the whole key path."""
+
+        def validate(value: Any) -> Any:
+            if value is None and _optional(source):
+                return None
+            return family(self.family).spec(value)
+
+        return core_schema.no_info_plain_validator_function(
+            validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: None if value is None else value.as_dict()
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """Every registered kind with its parameters, for editors."""
+        return {
+            "anyOf": [{"type": "string"}, *(_entry_schema(entry) for entry in family(self.family))]
+        }
+
+
+def _optional(source: Any) -> bool:
+    return type(None) in typing.get_args(source)
+
+
+def _entry_schema(entry: Entry[Any]) -> dict[str, Any]:
+    schema = entry.parameters.model_json_schema()
+    properties = {"kind": {"const": entry.name}, **schema.get("properties", {})}
+    return {
+        "type": "object",
+        "title": entry.name,
+        "description": entry.summary,
+        "properties": properties,
+        "required": ["kind", *schema.get("required", [])],
+        "additionalProperties": False,
+    }
+
+
+def family(name: str) -> Registry[Any]:
+    """The registry of a family.
+
+    Raises:
+        KeyError: No such family.
+    """
+    if name not in _FAMILIES:
+        raise KeyError(
+            f"no family of parts is called `{name}`; there are: {', '.join(sorted(_FAMILIES))}"
+        )
+    return _FAMILIES[name]

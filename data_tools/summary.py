@@ -1,0 +1,41 @@
+"""Figures that say what noise and imbalance did to a training set."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from data_tools.images import IntArray
+
+
+def noise_rate(given: IntArray, truth: IntArray) -> float:
+    """Share of given labels that are wrong; an open-set image's (-1) is wrong whatever it is."""
+    return float(np.mean(given != truth)) if len(given) else 0.0
+
+
+def imbalance_factor(counts: IntArray) -> float | None:
+    """Largest class over smallest; None where a class is empty."""
+    return float(counts.max() / counts.min()) if counts.min() > 0 else None
+
+
+def empirical_transition(given: IntArray, truth: IntArray, classes: int) -> npt.NDArray[np.float64]:
+    """``(C, C)`` share of the samples of each true class (row) with each given label (column).
+
+    Open-set samples (truth -1) are left out. The row of a class without samples is nan.
+    """
+    known = truth >= 0
+    joint = np.bincount(truth[known] * classes + given[known], minlength=classes**2)
+    counts = joint.reshape(classes, classes).astype(np.float64)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.full_like(counts, np.nan)
+    np.divide(counts, totals, out=shares, where=totals > 0)
+    return shares
+
+
+def label_purity(given: IntArray, truth: IntArray, classes: int) -> npt.NDArray[np.float64]:
+    """``(C,)`` share of right labels among the samples given each label; nan where none is."""
+    right = np.bincount(given[given == truth], minlength=classes).astype(np.float64)
+    total = np.bincount(given, minlength=classes)
+    purity = np.full(classes, np.nan)
+    np.divide(right, total, out=purity, where=total > 0)
+    return purity

@@ -1,0 +1,44 @@
+"""The command line ``supcon``. Everything heavy is imported inside of the commands."""
+
+from __future__ import annotations
+
+import click
+
+from supcon_ext.cli.compare import compare
+from supcon_ext.cli.components import components, schema
+from supcon_ext.cli.doctor import doctor
+from supcon_ext.cli.group import CommandLine
+from supcon_ext.cli.recipes import recipes
+from supcon_ext.cli.run import resume, run, sync
+from supcon_ext.cli.show import show, validate
+from supcon_ext.cli.sweep import sweep
+
+
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="supcon-ext", prog_name="supcon")
+@click.option("--debug", is_flag=True, help="Print the traceback of an unexpected error.")
+def main(debug: bool) -> None:
+    r"""Train and compare encoders on data with wrong labels and rare classes.
+
+    \b
+    Begin with
+      supcon recipes             what ships
+      supcon run quickstart      a first comparison, under two minutes on a CPU
+      supcon show quickstart     what it does, every default written out
+    """
+
+
+for _command in (
+    run,
+    resume,
+    sweep,
+    compare,
+    recipes,
+    show,
+    validate,
+    components,
+    schema,
+    sync,
+    doctor,
+):
+    main.add_command(_command)

@@ -1,0 +1,48 @@
+"""``supcon compare``: runs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from supcon_ext.cli.group import user_input
+from supcon_ext.cli.outcome import print_results
+from supcon_ext.cli.output import print_json
+
+
+@click.command(
+    epilog="""\b
+$ supcon compare runs/quickstart-4f1c9a
+$ supcon compare mine-81d2 other-77ab --by data.noise.rate --out tables"""
+)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option("--by", multiple=True, help="Key that tells rows apart; default: all that differ.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and a plot."
+)
+def compare(runs: tuple[str, ...], by: tuple[str, ...], as_json: bool, out: Path | None) -> None:
+    """Compare runs: mean, spread and number of seeds of what else is equal.
+
+    RUN is a run's folder or name, or the folder of a sweep, which stands for all of its runs.
+    """
+    from supcon_ext.compare import compare as compare_runs
+
+    with user_input():
+        comparison = compare_runs([_folder(name) for name in runs], by or None)
+    if as_json:
+        print_json(comparison.to_json())
+    else:
+        print_results(comparison.table(), comparison.columns)
+    if out is not None:
+        for path in comparison.write(out):
+            click.echo(str(path), err=True)
+
+
+def _folder(name: str) -> Path:
+    """The folder of a sweep or a run."""
+    from supcon_ext.experiment import find_run
+
+    places = [place for place in (Path(name), Path("runs") / name) if place.is_dir()]
+    return places[0] if places else find_run(name)

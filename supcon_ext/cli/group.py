@@ -1,0 +1,87 @@
+"""How commands end: exit statuses, and what an error prints.
+
+0 is done; 1 the run failed; 2 the recipe or the command line is wrong; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import click
+
+FAILED = 1
+WRONG_INPUT = 2
+INTERRUPTED = 130
+
+
+class WrongInputError(click.ClickException):
+    """Something that the user wrote is wrong; the message is printed as it is."""
+
+    exit_code = WRONG_INPUT
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message on standard error."""
+        click.echo(self.message, file=file, err=True)
+
+
+@contextmanager
+def user_input() -> Iterator[None]:
+    """What raises ``ValueError`` or ``OSError`` in here is the user's mistake, not the program's.
+
+    Raises:
+        WrongInputError: In place of either.
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise WrongInputError(str(error)) from error
+
+
+class CommandLine(click.Group):
+    """A group whose commands never show a traceback that nobody asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Commands in the order in which they were added."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command and turn what it raises into an exit status."""
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            ctx.exit(INTERRUPTED)
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            if _is(error, "supcon_ext.training.interrupt", "Interrupted"):
+                click.echo(f"Stopped: {error}", err=True)
+                ctx.exit(INTERRUPTED)
+            if _is(error, "supcon_ext.recipe.problems", "RecipeError"):
+                raise WrongInputError(str(error)) from error
+            _tell(error, bool(ctx.params.get("debug")))
+            ctx.exit(FAILED)
+
+
+def _is(error: Exception, module: str, name: str) -> bool:
+    """Whether an error is of a class whose module is loaded only if it was raised."""
+    return module in sys.modules and isinstance(error, getattr(sys.modules[module], name))
+
+
+def _tell(error: Exception, debug: bool) -> None:
+    """One line on what happened, and where the traceback is."""
+    if debug:
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        return
+    explained = isinstance(error, (ValueError, OSError, ImportError))
+    message = str(error) if explained and str(error) else f"{type(error).__name__}: {error}"
+    click.echo(f"Failed: {message}", err=True)
+    notes = getattr(error, "__notes__", [])
+    click.echo("\n".join(notes) or "To see the traceback: supcon --debug ...", err=True)

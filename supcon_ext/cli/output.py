@@ -1,0 +1,56 @@
+"""Tables and JSON on standard output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PIPE_WIDTH = 10_000
+
+
+def console() -> Console:
+    """Standard output: coloured and as wide as the terminal, plain and unbroken elsewhere."""
+    from rich.console import Console
+
+    terminal = Console(highlight=False, soft_wrap=True)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], indent: int = 0) -> None:
+    """Print rows of text in columns, without lines between them and without spaces at their ends.
+
+    Args:
+        headings: Names of the columns; all empty for a table without a head.
+        rows: A text for each column.
+        indent: Spaces before each line.
+    """
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+        show_header=any(headings),
+    )
+    for position, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=position == 0)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    output = console()
+    with output.capture() as captured:
+        output.print(Padding(table, (0, 0, 0, indent), expand=False), soft_wrap=False)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

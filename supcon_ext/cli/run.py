@@ -1,0 +1,93 @@
+"""``supcon run``, ``supcon resume`` and ``supcon sync``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from supcon_ext.cli.group import user_input
+from supcon_ext.cli.outcome import is_first_process, print_place, print_results
+
+if TYPE_CHECKING:
+    from supcon_ext.experiment import RunResult
+
+
+@click.command(
+    epilog="""\b
+$ supcon run quickstart data.noise.rate=0.2 seed=3
+$ supcon run mine.yaml stages.warmup.epochs=1 --dry-run
+$ torchrun --nproc-per-node=4 -m supcon_ext run mine.yaml"""
+)
+@click.argument("recipe")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--dry-run", is_flag=True, help="Make everything and one batch, and train nothing.")
+@click.pass_context
+def run(context: click.Context, recipe: str, overrides: tuple[str, ...], dry_run: bool) -> None:
+    """Run a recipe: a file, or the name of one that ships.
+
+    KEY=VALUE sets any key of the recipe: data.noise.rate=0.2, stages.warmup.epochs=3, seed=1.
+    """
+    from supcon_ext.recipe.library import find_recipe, is_sweep
+
+    with user_input():
+        path = find_recipe(recipe)
+    if is_sweep(path):
+        if dry_run:
+            raise click.UsageError(f"--dry-run works on a recipe, but {recipe} is a sweep.")
+        from supcon_ext.cli.sweep import run_sweep_file
+
+        click.echo(f"{recipe} is a sweep: running it as `supcon sweep {recipe}`.", err=True)
+        run_sweep_file(context, path, overrides)
+        return
+    from supcon_ext.recipe.load import load_recipe
+
+    with user_input():
+        loaded = load_recipe(path, overrides)
+    from supcon_ext import experiment
+
+    if dry_run:
+        experiment.dry_run(loaded)
+    else:
+        _print_result(experiment.run(loaded))
+
+
+@click.command()
+@click.argument("run_name", metavar="RUN")
+def resume(run_name: str) -> None:
+    """Go on with a run that stopped, to the same numbers.
+
+    RUN is a run's folder, its name under runs/, or the beginning of the name.
+    """
+    from supcon_ext import experiment
+
+    with user_input():
+        folder = experiment.find_run(run_name)
+    _print_result(experiment.resume(folder))
+
+
+@click.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--uri", help="Another MLflow store than the run's own.")
+def sync(run_name: str, uri: str | None) -> None:
+    """Send what MLflow lacks of a run."""
+    from supcon_ext.experiment import find_run
+    from supcon_ext.tracking.sync import sync as send
+
+    with user_input():
+        folder = find_run(run_name)
+    with user_input():
+        sent = send(folder, uri)
+    click.echo(f"Sent {sent.sent} lines of {folder} to {sent.uri} (run {sent.run_id}).")
+    if sent.refused:
+        click.echo(f"MLflow refused {sent.refused} of its values and files.", err=True)
+
+
+def _print_result(result: RunResult) -> None:
+    if not is_first_process():
+        return
+    from supcon_ext.experiment import result_rows
+
+    rows = result_rows(result.results)
+    print_results(rows, list(dict.fromkeys(column for row in rows for column in row)))
+    print_place("run", result.folder, result.tracking_uri)

@@ -1,0 +1,51 @@
+"""``supcon sweep``: a grid of settings and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from supcon_ext.cli.group import FAILED, user_input
+from supcon_ext.cli.outcome import is_first_process, print_place, print_results
+
+
+@click.command(
+    epilog="""\b
+$ supcon sweep quickstart
+$ supcon sweep quickstart seeds=[0,1,2] data.noise.rate=0.2"""
+)
+@click.argument("sweep_file", metavar="SWEEP")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--again", is_flag=True, help="Begin anew, beside what is there.")
+@click.pass_context
+def sweep(context: click.Context, sweep_file: str, overrides: tuple[str, ...], again: bool) -> None:
+    """Run a sweep: a file with a grid, or the name of one that ships.
+
+    Runs that are finished are not run again, and one that stopped midway goes on. KEY=VALUE sets
+    a key of the recipe in every run; seeds=[0,1,2] sets the seeds.
+    """
+    from supcon_ext.recipe.library import find_recipe
+
+    with user_input():
+        path = find_recipe(sweep_file)
+    run_sweep_file(context, path, overrides, again)
+
+
+def run_sweep_file(
+    context: click.Context, path: Path, overrides: Sequence[str], again: bool = False
+) -> None:
+    """Load a sweep, run it, and print its table; a run that failed is an exit status of 1."""
+    from supcon_ext.sweep import load_sweep, run_sweep
+
+    with user_input():
+        loaded = load_sweep(path, overrides)
+    result = run_sweep(loaded, again=again)
+    if is_first_process():
+        if result.comparison is not None:
+            print_results(result.comparison.table(), result.comparison.columns)
+        print_place("sweep", result.folder, result.tracking_uri)
+    if result.failed:
+        click.echo(f"Failed: {', '.join(result.failed)}", err=True)
+        context.exit(FAILED)

@@ -1,0 +1,1 @@
+"""How good an encoder is: probes, neighbours, calibration, pictures and tables."""

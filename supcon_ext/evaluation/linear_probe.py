@@ -1,0 +1,118 @@
+"""A linear classifier on frozen backbone features: the usual measure of a contrastive encoder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from supcon_ext.evaluation.base import Embedded, EvaluationInput, evaluator
+from supcon_ext.evaluation.logistic_regression import LinearModel, fit_logistic_regression
+from supcon_ext.evaluation.predictor import Predict, Predictor
+from supcon_ext.evaluation.sgd_probe import fit_sgd_probe
+
+logger = logging.getLogger(__name__)
+
+# Penalties tried for `l2: validation`, strongest first: half decades from 10 to 1e-5.
+L2_GRID = tuple(10 ** (1 - step / 2) for step in range(13))
+
+USED_BY = {"l2": "lbfgs", "epochs": "sgd", "batch_size": "sgd", "lr": "sgd"}
+
+
+@evaluator("linear_probe")
+@dataclass(frozen=True)
+class LinearProbe(Predictor):
+    """Linear classifier on frozen features, fitted on the training samples' given labels.
+
+    Args:
+        solver: ``lbfgs``: logistic regression on features standardised by the training samples'
+            mean and standard deviation, to convergence. ``sgd``: the protocol of Khosla et al. 2020
+            on CIFAR, see :func:`~supcon_ext.evaluation.sgd_probe.fit_sgd_probe`; it uses augmented
+            features where the input has them.
+        l2: Of ``lbfgs``: strength of the penalty beside the *mean* loss (scikit-learn's ``C`` is
+            ``1 / (l2 N)``), or ``validation``: of 13 strengths from 10 to 1e-5 the one most
+            accurate on the validation split's given labels (the strongest of several), which makes
+            that split's own score optimistic.
+        epochs: Of ``sgd``.
+        batch_size: Of ``sgd``.
+        lr: Of ``sgd``: first learning rate.
+
+    Raises:
+        ValueError: An unknown solver, or a parameter of the other solver has been set.
+    """
+
+    solver: Literal["lbfgs", "sgd"] = "lbfgs"
+    l2: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["validation"] = 0.01
+    epochs: Annotated[int, Field(ge=1)] = 100
+    batch_size: Annotated[int, Field(ge=1)] = 512
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
+
+    def __post_init__(self) -> None:
+        if self.solver not in ("lbfgs", "sgd"):
+            raise ValueError(
+                f"Expected 'lbfgs' or 'sgd' of argument `solver`, but got {self.solver!r}."
+            )
+        for parameter in fields(self):
+            solver = USED_BY.get(parameter.name, self.solver)
+            if solver != self.solver and getattr(self, parameter.name) != parameter.default:
+                raise ValueError(
+                    f"Expected `{parameter.name}` only with solver '{solver}' of `linear_probe`, "
+                    f"but got solver {self.solver!r}. Try: leave `{parameter.name}` out."
+                )
+
+    def fit(self, data: EvaluationInput) -> Predict:
+        """Fit on the training samples.
+
+        Raises:
+            ValueError: ``l2: validation`` without a validation split.
+        """
+        if self.solver == "sgd":
+            return self._fit_sgd(data)
+        mean = data.train.features.double().mean(dim=0)
+        std = data.train.features.double().std(dim=0, correction=0)
+        # A feature that never changes says nothing; left at its scale it weighs 0.
+        std = torch.where(std > 0, std, 1.0)
+
+        def standardised(part: Embedded) -> Tensor:
+            return (part.features.double() - mean) / std
+
+        model = self._fit_lbfgs(data, standardised)
+        return lambda part: model.probabilities(standardised(part))
+
+    def _fit_lbfgs(
+        self, data: EvaluationInput, standardised: Callable[[Embedded], Tensor]
+    ) -> LinearModel:
+        x, label, classes = standardised(data.train), data.train.label, len(data.classes)
+        if self.l2 != "validation":
+            return fit_logistic_regression(x, label, classes, self.l2)
+        held_out = data.part("validation")
+        x_held_out = standardised(held_out)
+        tried: list[tuple[float, float, LinearModel]] = []
+        for l2 in L2_GRID:
+            start = tried[-1][2] if tried else None
+            model = fit_logistic_regression(x, label, classes, l2, start)
+            hit = model.probabilities(x_held_out).argmax(dim=1) == held_out.label
+            tried.append((float(hit.double().mean()), l2, model))
+        accuracy, l2, best = max(tried, key=lambda candidate: candidate[0])
+        logger.info("linear probe: l2=%g, validation accuracy %.4f", l2, accuracy)
+        return best
+
+    def _fit_sgd(self, data: EvaluationInput) -> Predict:
+        plain = data.train.features
+        if data.augmented is None:
+            logger.info("linear probe: no augmented features, every epoch uses the plain ones")
+        model = fit_sgd_probe(
+            data.augmented or (lambda epoch: plain),
+            data.train.label,
+            len(data.classes),
+            data.seed,
+            self.epochs,
+            self.batch_size,
+            self.lr,
+        )
+        return lambda part: model.probabilities(part.features)

@@ -1,0 +1,144 @@
+"""A recipe made into objects: data, network, stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from torch import nn
+from torch.optim import Optimizer
+
+from data_tools.images import ImageSet
+from data_tools.made import MadeData, make_data
+from data_tools.registry import Spec, family
+from data_tools.shot_groups import ShotGroups, by_counts, by_ranges
+from supcon_ext.models.base import Backbone
+from supcon_ext.models.network import Network, build_network
+from supcon_ext.models.seeding import seeded_weights
+from supcon_ext.objectives.base import Objective
+from supcon_ext.recipe.schema import Data, Recipe
+from supcon_ext.recipe.schema import Stage as StageSection
+from supcon_ext.training.loop import Stage
+from supcon_ext.views.base import View, ViewContext
+from supcon_ext.views.statistics import channel_statistics
+
+LARGE_SIDE = 224
+
+
+def build_data(section: Data) -> MadeData:
+    """Read the data set, inject imbalance and noise, split off the validation set."""
+    source = section.dataset.bind()()
+    return make_data(
+        source,
+        noise=None if section.noise is None else section.noise.bind(),
+        imbalance=None if section.imbalance is None else section.imbalance.bind(),
+        order=section.order,
+        validation=section.validation,
+        seed=section.seed,
+        settings=section.model_dump(
+            mode="json", include={"dataset", "noise", "imbalance", "order"}
+        ),
+    )
+
+
+def build_groups(section: Data, data: MadeData) -> ShotGroups:
+    """Shot groups by named classes, or by training counts (clean ones where they are known)."""
+    groups = section.groups
+    if groups.many is not None:
+        return by_ranges(
+            many=groups.many,
+            medium=groups.medium or [],
+            few=groups.few or [],
+            classes=len(data.train.classes),
+        )
+    counts = data.counts if data.clean_counts is None else data.clean_counts
+    return by_counts(counts, many_above=groups.many_above, few_below=groups.few_below)
+
+
+def view_context(section: Data, train: ImageSet) -> ViewContext:
+    """Size, channels and statistics of the training images.
+
+    Without ``image_size``, arrays of square images keep their size and files are brought to 224
+    pixels.
+    """
+    first = train.images[0]
+    size = section.image_size
+    if size is None:
+        square = "path" not in train.columns and first.shape[0] == first.shape[1]
+        size = first.shape[0] if square else LARGE_SIDE
+    mean, std = channel_statistics(train, seed=0)
+    floor = tuple(max(value, 1e-3) for value in std)
+    return ViewContext(size, first.shape[2], train.flips, mean, floor)
+
+
+def plain_view(context: ViewContext) -> View:
+    """The view that evaluation uses: no augmentation."""
+    return cast(View, family("policy").spec("none").bind()(context))
+
+
+def augmented_view(context: ViewContext) -> View:
+    """The weak view of the SGD linear probe: crop and flip."""
+    return cast(View, family("policy").spec("weak").bind()(context))
+
+
+def build_model(recipe: Recipe, classes: int, channels: int) -> Network:
+    """The network, its first weights drawn from the recipe's seed alone."""
+    model = recipe.model
+    backbone = model.backbone.bind()
+    return build_network(
+        cast(Callable[[int], Backbone], backbone),
+        channels,
+        classes,
+        projector=model.projector.model_dump(),
+        classifier=_classifier_settings(model.classifier.model_dump()),
+        seed=recipe.seed,
+    )
+
+
+def _classifier_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    return settings if settings["kind"] == "cosine" else {"kind": settings["kind"]}
+
+
+def build_objective(section: StageSection, seed: int) -> Objective:
+    """The stage's terms; a second term of a kind is called ``<kind>_2``."""
+    terms: dict[str, Any] = {}
+    for spec in section.objective:
+        same = sum(name.rsplit("_", 1)[0] == spec.kind or name == spec.kind for name in terms)
+        name = spec.kind.rpartition(".")[2]
+        name = name if not same else f"{name}_{same + 1}"
+        with seeded_weights(seed, f"{section.name}/{name}"):
+            terms[name] = spec.build()
+    return Objective(terms)
+
+
+def build_stage(section: StageSection, context: ViewContext, seed: int) -> Stage:
+    """One stage, ready for the loop."""
+    views: list[View] = []
+    names: list[str] = []
+    for number, group in enumerate(section.views):
+        view = cast(View, group.policy.bind()(context))
+        views += [view] * group.count
+        names += [group.name or f"views_{number}"] * group.count
+    return Stage(
+        name=section.name,
+        epochs=section.epochs,
+        batch_size=section.batch_size,
+        views=views,
+        view_names=tuple(names),
+        objective=build_objective(section, seed),
+        optimizer=cast(Callable[[nn.Module], Optimizer], section.optimizer.bind()),
+        factor=section.schedule.bind()(),
+        clip_norm=section.clip_norm,
+        drop_last=section.drop_last,
+    )
+
+
+def build_evaluators(specs: list[Spec]) -> dict[str, Any]:
+    """The evaluators by kind; a second one of a kind is called ``<kind>_2``."""
+    made: dict[str, Any] = {}
+    for spec in specs:
+        name, number = spec.kind.rpartition(".")[2], 2
+        while name in made:
+            name, number = f"{spec.kind.rpartition('.')[2]}_{number}", number + 1
+        made[name] = spec.build()
+    return made

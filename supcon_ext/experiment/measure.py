@@ -1,0 +1,109 @@
+"""What a trained network is worth, on validation in training and on the test set at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from data_tools.images import ImageSet
+from data_tools.made import MadeData
+from data_tools.shot_groups import ShotGroups
+from supcon_ext.evaluation.base import Embedded, EvaluationInput, Report, Split
+from supcon_ext.evaluation.classifier import Classifier
+from supcon_ext.evaluation.knn import KNN
+from supcon_ext.models.network import Network, Outputs
+from supcon_ext.training.loop import Trainer
+from supcon_ext.views.base import View
+from supcon_ext.views.dataset import ViewDataset
+
+
+@dataclass(frozen=True)
+class Measurer:
+    """Embeds the splits with a network and hands them to evaluators.
+
+    Attributes:
+        trainer: Embeds on the run's devices.
+        data: The splits.
+        groups: Shot groups.
+        classifies: Whether a classifier was trained, so that logits mean something.
+        augmented: The view of the SGD probe's training features.
+        seed: Of what evaluators draw.
+    """
+
+    trainer: Trainer
+    data: MadeData
+    groups: ShotGroups
+    classifies: bool
+    augmented: View
+    seed: int
+
+    def input(self, network: Network, test: bool) -> EvaluationInput:
+        """What evaluators may see of a network; the test split stays shut unless asked for."""
+        train = self.data.train
+        validation = self.data.validation
+
+        def augmented_features(epoch: int) -> torch.Tensor:
+            views = _Epoch(ViewDataset(train, [self.augmented], self.seed), epoch)
+            return self.trainer.embed_view(views, len(train), network).features
+
+        return EvaluationInput(
+            train=self._embedded(train, network),
+            validation=None if validation is None else self._embedded(validation, network),
+            test=self._embedded(self.data.test, network) if test and self.data.test else None,
+            classes=train.classes,
+            groups=self.groups,
+            seed=self.seed,
+            augmented=augmented_features,
+        )
+
+    def _embedded(self, images: ImageSet, network: Network) -> Embedded:
+        outputs: Outputs = self.trainer.embed(images, network)
+        return Embedded(
+            features=outputs.features,
+            z=outputs.z,
+            logits=outputs.logits if self.classifies else None,
+            label=torch.from_numpy(images.label),
+            index=torch.arange(len(images)),
+        )
+
+    def validate(self, trainer: Trainer) -> dict[str, float]:
+        """Accuracy on the validation split, whose labels are as noisy as the training labels.
+
+        The classifier's where one is trained, else kNN's. ``score`` among them is what the best
+        epoch is chosen by.
+        """
+        data = self.input(trainer.network, test=False)
+        quick = Classifier() if self.classifies else KNN()
+        name = "classifier" if self.classifies else "knn"
+        metrics = quick.evaluate(data, "validation").metrics
+        values = {f"{name}/{key}": metrics[key] for key in ("accuracy", "balanced_accuracy")}
+        return {**values, "score": metrics["accuracy"]}
+
+    def reports(
+        self, network: Network, evaluators: Mapping[str, Any], splits: tuple[Split, ...]
+    ) -> dict[Split, dict[str, Report]]:
+        """Every evaluator's report on every split that there is."""
+        data = self.input(network, test="test" in splits)
+        there = [s for s in splits if (data.test if s == "test" else data.validation) is not None]
+        return {
+            split: {name: part.evaluate(data, split) for name, part in evaluators.items()}
+            for split in there
+        }
+
+
+class _Epoch:
+    """One epoch of a view data set, addressed by position: one view of each image."""
+
+    def __init__(self, views: ViewDataset, epoch: int) -> None:
+        self.views = views
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        images, position = self.views[self.epoch, index]
+        return images[0], position

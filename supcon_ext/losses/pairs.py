@@ -1,0 +1,198 @@
+"""What a pair rule may look at: rows of embeddings, and one tile of pairs of them.
+
+Shape letters: N rows, A anchors, K contrasts, D embedding size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+FIELDS = ("label", "index", "uid", "source", "trust")
+
+
+class Source(IntEnum):
+    """Where a row comes from (values of ``Views.source``)."""
+
+    REAL = 0
+    SYNTHETIC = 1
+    QUEUE = 2
+    PROTOTYPE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Rows of embeddings and all that may be known of each.
+
+    Attributes:
+        z: ``(N, D)`` embeddings of unit norm (the loss normalises them where asked to).
+        label: ``(N,)`` int64 working label, given or corrected; -1 is unknown and equals nothing.
+        index: ``(N,)`` int64 sample; the views of one image share it; -1 for a row that is no
+            sample (a prototype).
+        uid: ``(N,)`` int64, unique across processes; equal uid is a row's pair with itself.
+        source: ``(N,)`` int8, a :class:`Source`.
+        trust: ``(N,)`` float32 in [0, 1], how far the working label is believed.
+        extra: Further columns of N rows each (``caption``, ``parent``, a column of a manifest).
+    """
+
+    z: Tensor
+    label: Tensor
+    index: Tensor
+    uid: Tensor
+    source: Tensor
+    trust: Tensor
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @staticmethod
+    def of(
+        z: Tensor,
+        label: Tensor | None = None,
+        *,
+        index: Tensor | None = None,
+        uid: Tensor | None = None,
+        source: Source = Source.REAL,
+        trust: Tensor | None = None,
+        extra: Mapping[str, Tensor] | None = None,
+    ) -> Views:
+        """Rows with the usual answers filled in: each row its own sample, real, trusted.
+
+        Args:
+            z: ``(N, D)`` embeddings.
+            label: ``(N,)`` integers; None makes every label unknown (-1).
+            index: ``(N,)`` integers; None numbers the rows.
+            uid: ``(N,)`` integers; None numbers the rows.
+            source: One :class:`Source` for all rows.
+            trust: ``(N,)`` floats in [0, 1]; None is 1 for all.
+            extra: Further columns.
+        """
+        count, device = z.shape[0], z.device
+        numbers = torch.arange(count, device=device)
+        return Views(
+            z=z,
+            label=torch.full_like(numbers, -1) if label is None else label.long(),
+            index=numbers if index is None else index.long(),
+            uid=numbers if uid is None else uid.long(),
+            source=torch.full((count,), int(source), dtype=torch.int8, device=device),
+            trust=torch.ones(count, device=device) if trust is None else trust.float(),
+            extra=dict(extra or {}),
+        )
+
+    def __len__(self) -> int:
+        return self.z.shape[0]
+
+    def column(self, name: str) -> Tensor:
+        """The column called ``name``: one of the fixed ones, or one of ``extra``.
+
+        Raises:
+            ValueError: There is no such column.
+        """
+        if name in FIELDS:
+            column: Tensor = getattr(self, name)
+            return column
+        if name not in self.extra:
+            raise ValueError(
+                f"Expected a column of the views, but got `{name}`. There are: "
+                f"{', '.join((*FIELDS, *self.extra))}"
+            )
+        return self.extra[name]
+
+    def rows(self, rows: slice | Tensor) -> Views:
+        """Some of the rows (a slice, positions, or a mask)."""
+        return Views(
+            self.z[rows],
+            self.label[rows],
+            self.index[rows],
+            self.uid[rows],
+            self.source[rows],
+            self.trust[rows],
+            {name: column[rows] for name, column in self.extra.items()},
+        )
+
+    def with_z(self, z: Tensor) -> Views:
+        """The same rows with other embeddings."""
+        return replace(self, z=z)
+
+    def detached(self) -> Views:
+        """The same rows with embeddings that pass no gradient."""
+        return self.with_z(self.z.detach())
+
+    @staticmethod
+    def cat(parts: list[Views]) -> Views:
+        """Rows one after the other, with the ``extra`` columns that all parts have."""
+        shared = [name for name in parts[0].extra if all(name in part.extra for part in parts)]
+        extra = {name: torch.cat([part.extra[name] for part in parts]) for name in shared}
+        fixed = {name: torch.cat([part.column(name) for part in parts]) for name in FIELDS}
+        return Views(z=torch.cat([part.z for part in parts]), **fixed, extra=extra)
+
+
+@dataclass(frozen=True, slots=True)
+class PairTile:
+    """One tile of the matrix of pairs, whatever the tile's size.
+
+    Attributes:
+        anchors: The tile's A rows.
+        contrasts: The tile's K columns.
+        similarity_AK: ``(A, K)`` cosine similarity, without gradient.
+    """
+
+    anchors: Views
+    contrasts: Views
+    similarity_AK: Tensor
+
+    def same(self, name: str = "label") -> Tensor:
+        """``(A, K)`` bool: both have the same value in this column, and it is known.
+
+        In an integer column -1 is unknown and equals nothing.
+        """
+        anchor, contrast = self.anchors.column(name), self.contrasts.column(name)
+        same = anchor[:, None] == contrast[None, :]
+        if anchor.dtype.is_floating_point or anchor.dtype == torch.bool:
+            return same
+        return same & (anchor != -1)[:, None]
+
+    def itself(self) -> Tensor:
+        """``(A, K)`` bool: the pair of a row with itself."""
+        return self.anchors.uid[:, None] == self.contrasts.uid[None, :]
+
+
+class WeightPlan(NamedTuple):
+    """What a weighting says, in vectors; None leaves the default.
+
+    Attributes:
+        anchor: ``(A,)`` u_i >= 0, how much an anchor weighs in the batch. Default 1.
+        log_column: ``(K,)`` log w of a contrast; ``-inf`` leaves it out of every denominator.
+            Default 0.
+        log_same: ``(A,)`` added to the log weight where anchor and contrast share the label.
+            Default 0.
+        temperature: ``(A,)`` > 0, a temperature of its own for each anchor. Default: the loss's.
+    """
+
+    anchor: Tensor | None = None
+    log_column: Tensor | None = None
+    log_same: Tensor | None = None
+    temperature: Tensor | None = None
+
+
+class PairRule(Protocol):
+    """What the loss asks of a positive selector."""
+
+    def targets(self, pairs: PairTile) -> Tensor:
+        """``(A, K)`` targets t_ia >= 0, or bool."""
+        ...
+
+
+class PairWeights(Protocol):
+    """What the loss asks of a weighting."""
+
+    def columns(self, batch: Views) -> Views | None:
+        """Extra contrasts for this batch (prototypes), or None."""
+        ...
+
+    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+        """The weights of these anchors and contrasts."""
+        ...

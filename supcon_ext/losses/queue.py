@@ -1,0 +1,81 @@
+"""A first-in-first-out memory of keys that serve as further contrasts (MoCo, with labels)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from supcon_ext.losses.pairs import Source, Views
+
+FIRST_UID = -(1 << 40)
+
+
+class KeyQueue(nn.Module):
+    """The last ``size`` keys and the samples they came from.
+
+    Labels are not kept: they are looked up by sample when the queue is used, so that an old key
+    follows what is believed of its sample now. Slots that were never filled are never handed out.
+
+    Args:
+        size: Number of keys kept.
+        dim: Length D of a key.
+    """
+
+    keys: Tensor
+    index: Tensor
+    cursor: Tensor
+    filled: Tensor
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        if size < 1:
+            raise ValueError(f"Expected `size` of at least 1, but got {size}")
+        self.register_buffer("keys", torch.zeros(size, dim))
+        self.register_buffer("index", torch.full((size,), -1))
+        self.register_buffer("cursor", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
+
+    def __len__(self) -> int:
+        return int(self.filled)
+
+    @torch.no_grad()
+    def push(self, keys: Tensor, index: Tensor) -> None:
+        """Put keys in, over the oldest ones; of more keys than there is room for, the last stay.
+
+        Args:
+            keys: ``(n, D)`` of unit norm.
+            index: ``(n,)`` int64 samples.
+        """
+        size = len(self.keys)
+        keys, index = keys[-size:].detach().to(self.keys.dtype), index[-size:]
+        slots = (int(self.cursor) + torch.arange(len(keys), device=self.keys.device)) % size
+        self.keys[slots] = keys
+        self.index[slots] = index
+        self.cursor.fill_((int(self.cursor) + len(keys)) % size)
+        self.filled.fill_(min(size, int(self.filled) + len(keys)))
+
+    def views(
+        self, label_N: Tensor, trust_N: Tensor, columns: Mapping[str, Tensor] | None = None
+    ) -> Views | None:
+        """The filled slots as contrasts, or None while there are none.
+
+        Args:
+            label_N: ``(N,)`` working label of every training sample.
+            trust_N: ``(N,)`` trust of every training sample.
+            columns: Further ``(N, ...)`` columns of the training set.
+        """
+        count = len(self)
+        if count == 0:
+            return None
+        index = self.index[:count]
+        return Views.of(
+            self.keys[:count].clone(),
+            label_N[index],
+            index=index,
+            uid=FIRST_UID + torch.arange(count, device=index.device),
+            source=Source.QUEUE,
+            trust=trust_N[index],
+            extra={name: column[index] for name, column in (columns or {}).items()},
+        )

@@ -1,0 +1,1 @@
+"""Networks: backbones, projector and classifier heads, the averaged twin."""

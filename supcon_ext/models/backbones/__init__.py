@@ -1,0 +1,1 @@
+"""Encoders by name; a file per family. A new one is one function with one decorator."""

@@ -1,0 +1,56 @@
+"""Any encoder of the timm library, by its timm name."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, cast
+
+from pydantic import Field
+from torch import nn
+
+from supcon_ext.models.base import Backbone, backbone
+
+
+@backbone("timm")
+def timm_model(
+    channels: int,
+    *,
+    name: str,
+    pretrained: bool = False,
+    image_size: Annotated[int, Field(ge=1)] | None = None,
+) -> Backbone:
+    """Any timm model without its classifier.
+
+    Args:
+        channels: Channels of the images.
+        name: timm's name of the model, with or without a weights tag (``resnet26d``,
+            ``vit_tiny_patch16_224``).
+        pretrained: Download timm's weights; its first layer is adapted to grey images by timm.
+        image_size: Side of the images in pixels, for models that fix it when built (vision
+            transformers); None keeps the model's own.
+
+    Raises:
+        ValueError: timm has no such model, or the model takes no ``image_size``.
+    """
+    import timm
+
+    if ":" not in name and not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        raise ValueError(
+            f"Expected a timm model of argument `name`, but got {name!r}. "
+            f"Try: {', '.join(near) or 'timm.list_models() for all names'}."
+        )
+    settings: dict[str, Any] = {} if image_size is None else {"img_size": image_size}
+    try:
+        network: nn.Module = timm.create_model(
+            name, pretrained=pretrained, num_classes=0, in_chans=channels, **settings
+        )
+    except TypeError as error:
+        if image_size is None or "img_size" not in str(error):
+            raise
+        raise ValueError(
+            f"Expected no argument `image_size` for `{name}`, which takes images of any size, "
+            f"but got {image_size}. Try: leave it out."
+        ) from error
+    dim = getattr(network, "head_hidden_size", None) or network.num_features
+    return Backbone(network, cast(int, dim))

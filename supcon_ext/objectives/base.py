@@ -1,0 +1,247 @@
+"""What a stage minimises: a weighted sum of terms, each of which asks for what it needs.
+
+Shape letters: V views, B samples of a batch, N training samples, F features, D projection, C
+classes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from data_tools.registry import Registry
+from supcon_ext.models.network import Outputs
+from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
+from supcon_ext.selectors.base import SampleBank, Selection
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFacts:
+    """What is known before training starts.
+
+    Attributes:
+        samples: Number of training samples N.
+        classes: Number of classes C.
+        counts: ``(C,)`` int64 training samples of each given label.
+        dim: Length D of a projection.
+    """
+
+    samples: int
+    classes: int
+    counts: Tensor
+    dim: int
+
+
+@dataclass(slots=True)
+class Samples:
+    """What is believed of every training sample now, in data set order.
+
+    Attributes:
+        label: ``(N,)`` int64 working label.
+        trust: ``(N,)`` float32 in [0, 1].
+        role: ``(N,)`` int8.
+        columns: Further columns of the data set that are numbers.
+    """
+
+    label: Tensor
+    trust: Tensor
+    role: Tensor
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class StepBatch:
+    """One batch as the terms see it. Forward passes are made when first asked for, and shared.
+
+    Args:
+        images: ``(V, B, channels, H, W)`` float32.
+        view_names: Name of the group each of the V views belongs to.
+        index: ``(B,)`` int64 samples.
+        samples: What is believed of every training sample.
+        network: Maps images ``(n, channels, H, W)`` to :class:`Outputs`.
+        twin: The EMA twin, in the same form, without gradient; None where the recipe has none.
+        epoch: Epochs of this stage that are done, from 0.
+        progress: Share of the stage that is done, in [0, 1).
+        generator: For random draws of this process; kept in the checkpoint.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        view_names: tuple[str, ...],
+        index: Tensor,
+        samples: Samples,
+        network: Callable[[Tensor], Outputs],
+        twin: Callable[[Tensor], Outputs] | None,
+        epoch: int,
+        progress: float,
+        generator: torch.Generator,
+    ) -> None:
+        self.images = images
+        self.view_names = view_names
+        self.index = index
+        self.samples = samples
+        self.label = samples.label[index]
+        self.trust = samples.trust[index]
+        self.role = samples.role[index]
+        self.epoch = epoch
+        self.progress = progress
+        self.generator = generator
+        self._network = network
+        self._twin = twin
+        self._outputs: dict[str, Outputs] = {}
+        self._mixes: dict[tuple[float, float], tuple[Mix, Outputs]] = {}
+
+    def _pass(self, network: Callable[[Tensor], Outputs], images: Tensor) -> Outputs:
+        views, batch = images.shape[:2]
+        outputs = network(images.flatten(0, 1))
+        return Outputs(*(part.view(views, batch, -1) for part in outputs))
+
+    def outputs(self) -> Outputs:
+        """Features ``(V, B, F)``, projections ``(V, B, D)``, logits ``(V, B, C)`` of all views."""
+        if "plain" not in self._outputs:
+            self._outputs["plain"] = self._pass(self._network, self.images)
+        return self._outputs["plain"]
+
+    def twin_outputs(self) -> Outputs:
+        """The same of the EMA twin, without gradient."""
+        if self._twin is None:
+            raise ValueError("Expected an EMA twin, but the recipe has none. Try: model.ema=0.99")
+        if "twin" not in self._outputs:
+            with torch.no_grad():
+                self._outputs["twin"] = self._pass(self._twin, self.images)
+        return self._outputs["twin"]
+
+    def mixed(self, mixup: float, cutmix: float) -> tuple[Mix, Outputs]:
+        """A pass over mixed images: who was mixed with whom, how much, and the outputs.
+
+        Args:
+            mixup: Alpha of Mixup (Zhang et al. 2018); 0 leaves it out.
+            cutmix: Alpha of CutMix (Yun et al. 2019); 0 leaves it out. With both, each batch draws
+                one.
+        """
+        key = (mixup, cutmix)
+        if key not in self._mixes:
+            mix = draw_mix(self.images.shape, mixup, cutmix, self.generator)
+            images = mix_images(self.images, mix)
+            self._mixes[key] = mix, self._pass(self._network, images)
+        return self._mixes[key]
+
+    def view_rows(self, name: str | None) -> list[int]:
+        """Positions of the views of one group; of all views for None.
+
+        Raises:
+            ValueError: No group has this name.
+        """
+        if name is None:
+            return list(range(len(self.view_names)))
+        rows = [row for row, group in enumerate(self.view_names) if group == name]
+        if not rows:
+            raise ValueError(
+                f"Expected `views` to name one of {sorted(set(self.view_names))}, but got '{name}'"
+            )
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class TermResult:
+    """A term's value in one step: a scalar with gradient, and numbers to log (detached scalars)."""
+
+    loss: Tensor
+    stats: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Term(nn.Module, ABC):
+    """One weighted term of a stage's objective.
+
+    Parameters and buffers of a term are trained and saved with the run.
+
+    Attributes:
+        weight: Factor of this term in the sum.
+        requires: What :meth:`refresh` needs of the bank.
+        trains_classifier: Whether this term trains the network's classifier.
+    """
+
+    weight: float
+    trains_classifier: ClassVar[bool] = False
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What :meth:`refresh` needs of the bank."""
+        return frozenset()
+
+    def setup(self, facts: TrainingFacts) -> None:
+        """Called once, before the stage's first step; buffers of the right size are made here."""
+
+    def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
+        """Called at the start of each epoch; what to believe from here on, or None."""
+        return None
+
+    @abstractmethod
+    def forward(self, batch: StepBatch) -> TermResult:
+        """The term's value for one batch."""
+
+
+term: Registry[Term] = Registry("term", "supcon_ext.objectives")
+
+
+class Objective(nn.Module):
+    """The weighted sum of a stage's terms.
+
+    Args:
+        terms: By the name under which each is logged.
+    """
+
+    def __init__(self, terms: Mapping[str, Term]) -> None:
+        super().__init__()
+        self.terms = nn.ModuleDict(dict(terms))
+
+    def __iter__(self) -> Iterator[tuple[str, Term]]:
+        return iter(cast(Any, self.terms.items()))
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What the terms need of the bank."""
+        return frozenset().union(*(part.requires for _, part in self))
+
+    @property
+    def trains_classifier(self) -> bool:
+        """Whether a term trains the network's classifier."""
+        return any(part.trains_classifier for _, part in self)
+
+    def setup(self, facts: TrainingFacts) -> None:
+        """Tell every term what is known before training starts."""
+        for _, part in self:
+            part.setup(facts)
+
+    def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
+        """Let every term look at the bank; at most one may select.
+
+        Raises:
+            ValueError: Two terms each want to say what to believe.
+        """
+        selections = {name: part.refresh(bank, epoch) for name, part in self}
+        found = {name: made for name, made in selections.items() if made is not None}
+        if len(found) > 1:
+            raise ValueError(
+                f"Expected one term of the objective to select samples, but got {sorted(found)}"
+            )
+        return next(iter(found.values()), None)
+
+    def forward(self, batch: StepBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum, and the numbers of all terms by ``term/number``."""
+        total: Tensor | None = None
+        stats: dict[str, Tensor] = {}
+        for name, part in self:
+            result: Any = part(batch)
+            stats[f"{name}/loss"] = result.loss.detach()
+            stats.update({f"{name}/{key}": value for key, value in result.stats.items()})
+            weighted = part.weight * result.loss
+            total = weighted if total is None else total + weighted
+        if total is None:
+            raise ValueError("Expected an objective of at least one term, but got none")
+        return total, stats

@@ -1,0 +1,130 @@
+"""The supervised contrastive term: a selector, a weighting, and a queue if asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+
+from data_tools.registry import Part
+from supcon_ext.losses.gather import gather_views, world_size
+from supcon_ext.losses.pairs import Views
+from supcon_ext.losses.queue import KeyQueue
+from supcon_ext.losses.supcon import SupConLoss
+from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.cross_entropy import view_problems
+from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
+from supcon_ext.selectors.base import selector as selectors
+from supcon_ext.weighting.base import Weighting
+from supcon_ext.weighting.base import weighting as weightings
+
+
+@term("contrastive")
+class Contrastive(Term):
+    """Supervised contrastive loss over the projections, with any selector and any weighting.
+
+    Args:
+        selector: Which pairs are positives.
+        weighting: How much contrasts and anchors weigh.
+        temperature: tau.
+        form: ``out`` (Khosla et al. 2020, eq. 2) or ``in`` (eq. 3).
+        queue: Keys of the EMA twin kept as further contrasts (He et al. 2020, MoCo); 0 for none.
+        weight: Factor of this term.
+        views: Name of the view group to contrast; null for all views.
+    """
+
+    def __init__(
+        self,
+        selector: Annotated[PositiveSelector | str, Part("selector")] = "label",
+        weighting: Annotated[Weighting | str, Part("weighting")] = "uniform",
+        temperature: Annotated[float, Field(gt=0)] = 0.1,
+        form: Literal["out", "in"] = "out",
+        queue: Annotated[int, Field(ge=0)] = 0,
+        weight: Annotated[float, Field(ge=0)] = 1.0,
+        views: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.selector = selectors.make(selector)
+        self.weighting = weightings.make(weighting)
+        self.loss = SupConLoss(temperature, form, self.selector, self.weighting)
+        self.queue_size = queue
+        self.queue: KeyQueue | None = None
+        self.weight = weight
+        self.views = views
+
+    @staticmethod
+    def problems(
+        params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
+    ) -> list[tuple[tuple[str, ...], str]]:
+        """What is wrong between this term and its stage."""
+        found = view_problems(params, stage)
+        views = stage.get("views")
+        groups = [view for view in (views if isinstance(views, list) else [views]) if view]
+        used = [v for v in groups if params.get("views") in (None, v.get("name"))]
+        rows = stage.get("batch_size", 0) * sum(view.get("count", 1) for view in used)
+        queue = params.get("queue", 0)
+        if 0 < queue < rows:
+            found.append(
+                (
+                    ("queue",),
+                    f"Expected a queue of at least one batch ({rows} rows: batch size times "
+                    f"views), but got {queue}",
+                )
+            )
+        if queue and recipe.get("model", {}).get("ema") is None:
+            found.append(
+                (("queue",), "Expected `model.ema` to be set: a queue keeps the EMA twin's keys")
+            )
+        return found
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What the selector needs of the bank."""
+        return self.selector.requires
+
+    def setup(self, facts: TrainingFacts) -> None:
+        """Make the queue."""
+        if self.queue_size:
+            self.queue = KeyQueue(self.queue_size, facts.dim)
+
+    def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
+        """Let the selector look at the training set."""
+        return self.selector.refresh(bank, epoch)
+
+    def forward(self, batch: StepBatch) -> TermResult:
+        """The loss of the batch's views; logs the share of anchors without positives."""
+        rows = batch.view_rows(self.views)
+        samples = batch.samples
+        queued = None
+        if self.queue is not None:
+            queued = self.queue.views(samples.label, samples.trust, samples.columns)
+        views = self._views(batch, batch.outputs().z[rows].flatten(0, 1))
+        result = self.loss.details(views, extra=queued)
+        if self.queue is not None:
+            with torch.no_grad():
+                keys = self._views(batch, batch.twin_outputs().z[rows].flatten(0, 1))
+                keys = gather_views(keys)[0] if world_size() > 1 else keys
+                self.queue.push(keys.z, keys.index)
+        stats = {"lonely": result.lonely, "positives": result.positives.mean()}
+        return TermResult(result.loss, stats)
+
+    def _views(self, batch: StepBatch, z: torch.Tensor) -> Views:
+        views = len(z) // len(batch.index)
+        index = batch.index.repeat(views)
+        return Views.of(
+            z,
+            batch.label.repeat(views),
+            index=index,
+            trust=batch.trust.repeat(views),
+            extra={name: column[index] for name, column in batch.samples.columns.items()},
+        )
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The selector's state, saved with the term."""
+        return self.selector.state_dict()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Give the selector its state back."""
+        self.selector.load_state_dict(state)

@@ -1,0 +1,1 @@
+"""Optimisers by name; a file each. A new one is one function with one decorator."""

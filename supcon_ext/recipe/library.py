@@ -1,0 +1,184 @@
+"""The recipes that ship: where they are, what they are called, and copies to edit.
+
+Listing reads only the head of each file, without the schema, so that it is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from supcon_ext.recipe.problems import Problem, RecipeError, nearest
+
+_HEAD_KEYS = ("name", "description", "plugins", "extends")
+_NOTE = re.compile(r"^#\s*(cost|result):\s*(.*\S)", re.MULTILINE)
+_EXTENDS = re.compile(r"^(extends:\s*)([^\s#]+)", re.MULTILINE)
+_TOP_KEY = re.compile(r"^([A-Za-z_]\w*):", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class RecipeInfo:
+    """A recipe file as lists show it.
+
+    Attributes:
+        name: What commands call it: its path below the recipes' folder, without the ending.
+        title: Its ``name:``.
+        description: First line of its description.
+        cost: The comment ``# cost:``, if any.
+        result: The comment ``# result:``, if any.
+        is_sweep: Whether it is a sweep, not a recipe.
+        path: Where it is.
+    """
+
+    name: str
+    title: str
+    description: str
+    cost: str
+    result: str
+    is_sweep: bool
+    path: Path
+
+
+def recipes_root() -> Path:
+    """The folder of shipped recipes: inside the installed package, or beside it in a checkout."""
+    inside = Path(str(files("supcon_ext"))) / "_recipes"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "recipes"
+
+
+def list_recipes() -> list[RecipeInfo]:
+    """Every shipped recipe and sweep, in the order of their names."""
+    root = recipes_root()
+    return [_info(path, root) for path in sorted(root.rglob("*.yaml"))]
+
+
+def _info(path: Path, root: Path) -> RecipeInfo:
+    text = path.read_text(encoding="utf-8")
+    head = _head(text)
+    description = str(head.get("description") or "").strip()
+    notes = dict(_NOTE.findall(text))
+    return RecipeInfo(
+        name=path.relative_to(root).with_suffix("").as_posix(),
+        title=str(head.get("name") or ""),
+        description=description.splitlines()[0] if description else "",
+        cost=notes.get("cost", ""),
+        result=notes.get("result", ""),
+        is_sweep="grid" in _TOP_KEY.findall(text),
+        path=path,
+    )
+
+
+def _head(text: str) -> dict[str, object]:
+    """The keys at a file's top that say what it is; empty where they are no YAML."""
+    end = next((m.start() for m in _TOP_KEY.finditer(text) if m[1] not in _HEAD_KEYS), len(text))
+    try:
+        head = yaml.safe_load(text[:end])
+    except yaml.YAMLError:
+        return {}
+    return head if isinstance(head, dict) else {}
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether a file is a sweep: it has a top-level key ``grid``."""
+    return "grid" in _TOP_KEY.findall(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def find_recipe(name: str | os.PathLike[str], near: Path | None = None) -> Path:
+    """The file that a path or a shipped recipe's name stands for.
+
+    Args:
+        name: A path, or a shipped name: the path below the recipes' folder without the ending
+            (``supcon/cifar10``), its last part, or the recipe's own ``name``, where only one recipe
+            has it.
+        near: Folder that a relative path starts from; the working directory if None.
+
+    Raises:
+        RecipeError: There is no such file, or several; the message lists names that are near.
+    """
+    path = (near or Path()) / Path(name).expanduser()
+    if path.is_file():
+        return path
+    shipped = list_recipes()
+    wanted = str(name)
+    exact = [info for info in shipped if info.name == wanted]
+    found = exact or [info for info in shipped if wanted in (info.title, Path(info.name).name)]
+    if len(found) == 1:
+        return found[0].path
+    if found:
+        names = ", ".join(info.name for info in found)
+        message = f"Expected the name of one recipe, but several are called `{wanted}`."
+        raise RecipeError([Problem(wanted, None, "", message, f"Try one of: {names}")])
+    raise RecipeError([_not_found(wanted, path, [info.name for info in shipped])])
+
+
+def _not_found(name: str, path: Path, shipped: list[str]) -> Problem:
+    if path.is_dir():
+        return Problem(name, None, "", "Expected a recipe file, but this is a folder.")
+    folder = path.parent
+    beside = [str(file) for file in sorted(folder.glob("*.y*ml"))] if folder.is_dir() else []
+    near = _near_names(name, [*shipped, *beside])
+    if near:
+        suggestion = f"Did you mean {' or '.join(f'`{n}`' for n in near)}?"
+    else:
+        suggestion = "`supcon recipes` lists those that ship."
+    message = (
+        "Expected a recipe file or the name of a shipped recipe, but there is none of this name."
+    )
+    return Problem(name, None, "", message, suggestion)
+
+
+def _near_names(name: str, names: Iterable[str]) -> list[str]:
+    """Up to three names that are like ``name``, as a whole or in their last part."""
+    stem = Path(name).stem
+    left, found = list(names), list[str]()
+    while len(found) < 3:
+        by_stem = {Path(known).stem: known for known in reversed(left)}
+        near = nearest(name, left, 0.7) or by_stem.get(nearest(stem, by_stem, 0.7) or "")
+        if near is None:
+            break
+        found.append(near)
+        left.remove(near)
+    return found
+
+
+def copy_recipe(name: str, dest: Path | None = None, force: bool = False) -> Path:
+    """Copy a shipped recipe to edit.
+
+    Args:
+        name: See :func:`find_recipe`.
+        dest: File or folder to copy to; the working directory if None.
+        force: Whether an existing file is overwritten.
+
+    Returns:
+        The new file.
+
+    Raises:
+        RecipeError: There is no such recipe.
+        ValueError: The file exists already.
+    """
+    source = find_recipe(name)
+    dest = Path() if dest is None else dest
+    target = dest / source.name if dest.is_dir() else dest
+    if target.exists() and not force:
+        raise ValueError(
+            f"Expected a new file, but {target} exists. Try: --force, or another name."
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(
+        _EXTENDS.sub(partial(_shipped_name, source), source.read_text("utf-8")), "utf-8"
+    )
+    return target
+
+
+def _shipped_name(source: Path, line: re.Match[str]) -> str:
+    """An ``extends`` line with a shipped name in place of a path that is true in the old place."""
+    base, root = (source.parent / line[2]).resolve(), recipes_root().resolve()
+    if not (base.is_file() and base.is_relative_to(root)):
+        return line[0]
+    return line[1] + base.relative_to(root).with_suffix("").as_posix()

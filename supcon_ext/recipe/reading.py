@@ -1,0 +1,185 @@
+"""YAML text as plain values, with the line of every key.
+
+Plain scalars are read by the core rules of YAML 1.2: ``1e-5`` is a number, and a key called ``on``
+is the text ``on``. Beyond YAML, three things are wrong in a recipe: a key that is there twice, a
+number that is not finite, and a bare ``on``, ``off``, ``yes`` or ``no`` as a value, which YAML 1.1
+readers take for true or false.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+KeyPath = tuple[str | int, ...]
+
+_TAG = "tag:yaml.org,2002:"
+_YAML_1_1_TRUTHS = frozenset({"on", "off", "yes", "no"})
+CORE_SCALARS = (
+    ("null", re.compile(r"(?:null|Null|NULL|~|)\Z"), ["n", "N", "~", ""]),
+    ("bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")),
+    ("int", re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z"), list("-+0123456789")),
+    (
+        "float",
+        re.compile(
+            r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
+        ),
+        list("-+.0123456789"),
+    ),
+)
+
+
+class _CoreLoader(yaml.SafeLoader):
+    """PyYAML's reader with YAML 1.2's core rules for plain scalars."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+for _name, _pattern, _first in CORE_SCALARS:
+    _CoreLoader.add_implicit_resolver(_TAG + _name, _pattern, _first)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong in a text, before anybody asks what the text means."""
+
+    path: KeyPath
+    line: int | None
+    message: str
+
+
+@dataclass
+class Document:
+    """What a YAML text says.
+
+    Attributes:
+        value: Mappings, lists, text, numbers, booleans and None.
+        lines: Line of every key and list item, from 1.
+        faults: What is wrong in the text itself.
+    """
+
+    value: Any
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def read_file(path: Path) -> Document:
+    """Read a YAML file; a text that is no YAML gives a document with a fault and no value.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    try:
+        return read_text(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        return Document(None, faults=[Fault((), None, f"Expected text in UTF-8, but {error}.")])
+
+
+def read_text(text: str) -> Document:
+    """Read a YAML text; one that is no YAML gives a document with a fault and no value."""
+    try:
+        node = yaml.compose(text, Loader=_CoreLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reason = " ".join(part for part in (error.context, error.problem) if part)
+        line = None if mark is None else mark.line + 1
+        return Document(
+            None, faults=[Fault((), line, f"Expected YAML, but found an error {reason}.")]
+        )
+    except yaml.YAMLError as error:
+        return Document(None, faults=[Fault((), None, f"Expected YAML, but {error}.")])
+    document = Document(None)
+    if node is not None:
+        document.value = _value(node, (), document, ())
+    return document
+
+
+def _value(node: yaml.Node, path: KeyPath, document: Document, above: tuple[yaml.Node, ...]) -> Any:
+    """The value of a node; ``above`` are the nodes that hold it."""
+    line = node.start_mark.line + 1
+    document.lines.setdefault(path, line)
+    if node in above:
+        document.faults.append(
+            Fault(path, line, "Expected no alias of a part that holds the alias.")
+        )
+        return None
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in (_TAG + "map", _TAG + "seq"):
+        document.faults.append(Fault(path, line, _tagged(node)))
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, document, (*above, node))
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _value(item, (*path, place), document, (*above, node))
+            for place, item in enumerate(node.value)
+        ]
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node, path, document)
+    raise TypeError(f"Expected a YAML node, but got {node!r}")
+
+
+def _tagged(node: yaml.Node) -> str:
+    return f"Expected plain YAML, but got a tag `{node.tag}`."
+
+
+def _mapping(
+    node: yaml.MappingNode, path: KeyPath, document: Document, above: tuple[yaml.Node, ...]
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            document.faults.append(Fault(path, line, "Expected plain text as a key."))
+            continue
+        key = str(key_node.value)
+        here = (*path, key)
+        if key in values:
+            message = f"Expected each key once, but `{key}` is in line {document.lines[here]} too."
+            document.faults.append(Fault(here, line, message))
+            continue
+        document.lines[here] = line
+        values[key] = _value(value_node, here, document, above)
+    return values
+
+
+def _joined(text: str) -> str:
+    """Text in which a pair of surrogates, JSON's way to escape a rare character, is that character."""
+    if text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _scalar(node: yaml.ScalarNode, path: KeyPath, document: Document) -> Any:
+    text, line = str(node.value), node.start_mark.line + 1
+    kind = node.tag.removeprefix(_TAG)
+    if kind == "str":
+        text = _joined(text)
+        if node.style is None and text.lower() in _YAML_1_1_TRUTHS:
+            message = (
+                f'Expected true or false, or text in quotes ("{text}"), but got a bare `{text}`, '
+                "which some YAML readers take for true or false."
+            )
+            document.faults.append(Fault(path, line, message))
+        return text
+    value: Any = None
+    try:
+        if kind == "bool":
+            value = {"true": True, "false": False}[text.lower()]
+        elif kind == "int":
+            value = int(text, 0) if text.startswith(("0o", "0x")) else int(text)
+        elif kind == "float":
+            value = float(re.sub(r"\.(inf|nan)\Z", r"\1", text.lower()))
+        elif kind != "null":
+            document.faults.append(Fault(path, line, _tagged(node)))
+    except (KeyError, ValueError):
+        document.faults.append(
+            Fault(path, line, f"Expected a value of `{node.tag}`, but got `{text}`.")
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        document.faults.append(Fault(path, line, f"Expected a finite number, but got {text}."))
+    return value

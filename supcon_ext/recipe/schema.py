@@ -1,0 +1,282 @@
+"""What a recipe may say, key by key. JSON types only; an unknown key is an error everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from data_tools.registry import Part, Spec
+from supcon_ext.recipe.parts import PartOr, Term, distinct, import_plugin, load_families
+
+NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
+SLUG = r"^[a-z0-9][a-z0-9._-]*$"
+PATTERNS = {
+    NAME: "a letter and then letters, digits, `_` or `-`",
+    SLUG: "small letters, digits, `.`, `_` or `-`",
+}
+"""Patterns of names, in words."""
+
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+class Section(BaseModel):
+    """A mapping of a recipe."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )
+
+
+def _default(value: Any) -> Any:
+    """A default as a recipe would write it; validation makes it what the field holds."""
+    return Field(default=value)
+
+
+def as_list(value: Any) -> Any:
+    """The only item of a list may stand without the list."""
+    return value if isinstance(value, list) else [value]
+
+
+def as_kind(value: Any) -> Any:
+    """The bare name of a kind is short for a mapping."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+class Groups(Section):
+    """Which classes have many, a medium number of, or few samples: by counts, or by class ids."""
+
+    many_above: Annotated[int, Field(ge=0)] = 100
+    """A class with more training samples than this is in the group `many`."""
+    few_below: Annotated[int, Field(ge=0)] = 20
+    """A class with fewer training samples than this is in the group `few`."""
+    many: list[Annotated[int, Field(ge=0)]] | None = None
+    """Class ids of the group `many`, in place of the counts."""
+    medium: list[Annotated[int, Field(ge=0)]] | None = None
+    """Class ids of the group `medium`."""
+    few: list[Annotated[int, Field(ge=0)]] | None = None
+    """Class ids of the group `few`."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Groups:
+        lists = {"many": self.many, "medium": self.medium, "few": self.few}
+        given = [ids for ids in lists.values() if ids is not None]
+        counts = self.model_fields_set & {"many_above", "few_below"}
+        if given and (counts or len(given) < len(lists)):
+            raise PydanticCustomError(
+                "groups",
+                "Expected `many_above` and `few_below`, or all of `many`, `medium` and `few`.",
+            )
+        ids = [class_id for group in given for class_id in group]
+        if len(set(ids)) < len(ids):
+            raise PydanticCustomError(
+                "groups", "Expected each class id in one group, but got one twice."
+            )
+        if self.few_below > self.many_above + 1:
+            raise PydanticCustomError(
+                "groups",
+                "Expected `few_below` to be at most `many_above` + 1, so that no group overlaps.",
+            )
+        return self
+
+    @model_serializer
+    def _as_given(self) -> dict[str, Any]:
+        if self.many is None:
+            return {"many_above": self.many_above, "few_below": self.few_below}
+        return {"many": self.many, "medium": self.medium, "few": self.few}
+
+
+class Data(Section):
+    """The images, and what is done to their labels and counts before training."""
+
+    dataset: Annotated[Spec, PartOr("dataset", "digits")] = _default("digits")
+    """The data set."""
+    noise: Annotated[Spec | None, Part("noise")] = None
+    """Label noise put into the training labels."""
+    imbalance: Annotated[Spec | None, Part("imbalance")] = None
+    """Which training samples are kept, class by class."""
+    order: Literal["imbalance_then_noise", "noise_then_imbalance"] = "imbalance_then_noise"
+    """Which of the two comes first."""
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Share of the training set, noisy labels included, that is set aside for validation."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the validation split."""
+    image_size: Annotated[int, Field(ge=8)] | None = None
+    """Side of the images in training and evaluation, in pixels; null for the data set's own."""
+    groups: Groups = Field(default_factory=Groups)
+    """Shot groups of the evaluation."""
+
+
+class Projector(Section):
+    """The head whose output the contrastive terms see."""
+
+    hidden: Annotated[int, Field(ge=1)] = 512
+    """Width of the hidden layers."""
+    dim: Annotated[int, Field(ge=1)] = 128
+    """Length of an embedding."""
+    layers: Annotated[int, Field(ge=1)] = 2
+    """Number of linear layers."""
+    batch_norm: bool = True
+    """Whether a batch norm follows each hidden layer."""
+
+
+class Classifier(Section):
+    """The head whose logits the classification terms see."""
+
+    kind: Literal["linear", "cosine"] = "linear"
+    """A linear layer, or the scaled cosine to one vector per class."""
+    scale: Annotated[float, Field(gt=0)] = 30.0
+    """Scale of the cosine classifier."""
+
+
+class Model(Section):
+    """The network."""
+
+    backbone: Annotated[Spec, PartOr("backbone", "resnet18_small")] = _default("resnet18_small")
+    """The encoder."""
+    projector: Projector = Field(default_factory=Projector)
+    """Projection head."""
+    classifier: Annotated[Classifier, BeforeValidator(as_kind)] = Field(default_factory=Classifier)
+    """Classifier head."""
+    ema: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Momentum of the EMA twin; null for none."""
+
+
+class ViewGroup(Section):
+    """Some of the views of each sample, made by one policy."""
+
+    policy: Annotated[Spec, PartOr("policy", "simaugment")] = _default("simaugment")
+    """How the images are augmented."""
+    count: Annotated[int, Field(ge=1)] = 2
+    """Number of views of each sample."""
+    name: Name | None = None
+    """Name by which terms of the objective speak of these views."""
+
+
+Views = Annotated[
+    list[ViewGroup], Field(min_length=1), AfterValidator(distinct("name")), BeforeValidator(as_list)
+]
+
+
+class Stage(Section):
+    """One phase of training."""
+
+    name: Name
+    """Name of the stage, once in a recipe."""
+    epochs: Annotated[int, Field(ge=1)]
+    """Passes over the training set."""
+    batch_size: Annotated[int, Field(ge=1)] = 256
+    """Samples in a batch, over all processes."""
+    views: Views = _default([{}])
+    """One group of views, or a list of groups."""
+    objective: Annotated[list[Annotated[Spec, Term("term")]], Field(min_length=1)]
+    """Terms whose weighted sum is minimised."""
+    optimizer: Annotated[Spec, Part("optimizer")]
+    """The optimiser."""
+    schedule: Annotated[Spec, PartOr("schedule", "cosine")] = _default("cosine")
+    """How the learning rate goes over the stage."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """Largest norm of the gradient; null for no clipping."""
+    drop_last: bool = True
+    """Whether a last batch that is not full is left out."""
+
+
+class Tracking(Section):
+    """Where numbers go while a run is under way."""
+
+    uri: str | None = None
+    """MLflow tracking URI; null for a SQLite file, `none` for the run's own journal only."""
+    experiment: str = "supcon_ext"
+    """Name of the MLflow experiment."""
+    folder: str = "runs"
+    """Folder that holds the folder of each run."""
+    on_unreachable: Literal["warn", "fail"] = "warn"
+    """What happens when the tracking server does not answer at the start."""
+
+
+class Compute(Section):
+    """What the run is computed on."""
+
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Kind of device."""
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    """Number of devices on each node, or `auto` for all of them."""
+    nodes: Annotated[int, Field(ge=1)] = 1
+    """Number of machines."""
+    strategy: str = "auto"
+    """Lightning Fabric's name of the strategy (`auto`, `ddp`)."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
+    """Numbers of the forward pass; the loss is computed in 32 bits or more."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that load images; results do not depend on it."""
+    deterministic: bool = True
+    """Whether only deterministic algorithms are used."""
+
+
+class Checkpoint(Section):
+    """What is saved while a run is under way."""
+
+    every: Annotated[int, Field(ge=1)] = 1
+    """Epochs between checkpoints."""
+    keep_best: bool = True
+    """Whether the best epoch on the validation split is kept beside the last."""
+
+
+class Recipe(Section):
+    """One experiment whole."""
+
+    name: Annotated[str, Field(pattern=SLUG)]
+    """Name of the recipe and of its runs: small letters, digits, `.`, `_` and `-`."""
+    description: str = ""
+    """What the recipe is for; the first line is shown in lists."""
+    plugins: list[Annotated[str, AfterValidator(import_plugin)]] = Field(default_factory=list)
+    """Modules that are imported before parts are looked up."""
+    extends: str | None = None
+    """Another recipe, by its path from here or by its shipped name, which this one is laid over."""
+    data: Data = Field(default_factory=Data)
+    """Data set, noise, imbalance, validation split."""
+    model: Model = Field(default_factory=Model)
+    """Backbone and heads."""
+    stages: Annotated[list[Stage], Field(min_length=1), AfterValidator(distinct("name"))]
+    """Phases of training, in order."""
+    evaluation: list[Annotated[Spec, Part("evaluator")]] = _default(["linear_probe", "knn"])
+    """How the trained network is measured."""
+    validate_every: Annotated[int, Field(ge=0)] = 1
+    """Epochs between validations; 0 for none."""
+    tracking: Tracking = Field(default_factory=Tracking)
+    """MLflow and the journal."""
+    compute: Compute = Field(default_factory=Compute)
+    """Devices, precision, workers."""
+    checkpoint: Checkpoint = Field(default_factory=Checkpoint)
+    """What is saved."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything that is drawn in training."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _families(cls, value: Any) -> Any:
+        load_families()
+        return value
+
+    @field_validator("extends")
+    @classmethod
+    def _resolved(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise PydanticCustomError(
+                "extends", "Expected `extends` in a file, where the other recipe can be looked up."
+            )
+        return value

@@ -1,0 +1,1 @@
+"""Learning-rate schedules by name; a file each. A new one is one function with one decorator."""

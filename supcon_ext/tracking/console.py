@@ -1,0 +1,200 @@
+"""What a person sees while a run works: progress and warnings on stderr, results on stdout.
+
+On a terminal there is one bar with the loss, the rate and the time left, and a line for each
+finished epoch above it. Without a terminal, or with ``NO_COLOR`` set, there are the lines alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import SupportsFloat
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+REDRAW_SECONDS = 0.5
+LOGGERS = ("supcon_ext", "data_tools")
+
+
+class ConsoleProgress:
+    """Shows how far a run is. Use it in a ``with`` statement, so that the terminal is left tidy.
+
+    While it is open, warnings that the package logs appear above the bar.
+
+    Args:
+        stderr: Where progress goes; default: standard error.
+    """
+
+    def __init__(self, stderr: Console | None = None) -> None:
+        self._console = stderr or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._plain = not self._console.is_terminal or bool(os.environ.get("NO_COLOR"))
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._handler = _WarningHandler(self)
+        self._stage = ""
+        self._epochs = 0
+        self._epoch = 0
+        self._steps = 0
+        self._drawn = 0.0
+        self._epoch_began = time.monotonic()
+
+    def __enter__(self) -> ConsoleProgress:
+        for name in LOGGERS:
+            logging.getLogger(name).addHandler(self._handler)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end_stage()
+        for name in LOGGERS:
+            logging.getLogger(name).removeHandler(self._handler)
+
+    def start_run(self, title: str, details: Mapping[str, str]) -> None:
+        """Say what is about to run: a title, and a line for each detail (data, model, tracking)."""
+        self._say(title, "bold")
+        width = max((len(name) for name in details), default=0)
+        for name, text in details.items():
+            self._say(f"  {name:<{width}}  {text}")
+
+    def start_stage(
+        self,
+        name: str,
+        epochs: int,
+        steps_per_epoch: int,
+        done_epochs: int = 0,
+        done_steps: int = 0,
+    ) -> None:
+        """A stage begins, or goes on after some epochs and some steps of the next epoch."""
+        self._end_stage()
+        self._stage, self._epochs, self._epoch = name, epochs, done_epochs
+        self._steps = done_epochs * steps_per_epoch + done_steps
+        self._epoch_began = time.monotonic()
+        if self._plain:
+            return
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[loss]}"),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._task = self._progress.add_task(
+            name, total=epochs * steps_per_epoch, completed=self._steps, loss="", rate=""
+        )
+        self._progress.start()
+
+    def step(self, loss: SupportsFloat | None = None) -> None:
+        """One optimiser step is done; ``loss`` is made a number only when the bar is redrawn."""
+        self._steps += 1
+        now = time.monotonic()
+        if self._progress is None or self._task is None or now - self._drawn < REDRAW_SECONDS:
+            return
+        self._drawn = now
+        speed = self._progress.tasks[0].speed
+        self._progress.update(
+            self._task,
+            completed=self._steps,
+            description=f"{self._stage} {self._epoch + 1}/{self._epochs}",
+            loss="" if loss is None else f"loss {float(loss):.4f}",
+            rate=f"{speed:.1f} steps/s" if speed else "",
+        )
+        self._progress.refresh()
+
+    def epoch_end(self, metrics: Mapping[str, float]) -> None:
+        """An epoch is done: one line with its metrics and how long it took."""
+        self._epoch += 1
+        now = time.monotonic()
+        width = len(str(self._epochs))
+        numbers = "  ".join(f"{name} {_number(value)}" for name, value in metrics.items())
+        self._say(
+            f"{self._stage}  epoch {self._epoch:>{width}}/{self._epochs}  {numbers}  "
+            f"{now - self._epoch_began:.1f} s"
+        )
+        self._epoch_began = now
+
+    def note(self, message: str) -> None:
+        """One line that is neither a warning nor an epoch."""
+        self._say(message)
+
+    def warn(self, message: str) -> None:
+        """A warning, above the bar."""
+        self._say(f"warning: {message}", "yellow")
+
+    def results_table(
+        self, rows: Sequence[Mapping[str, object]], columns: Sequence[str], title: str = ""
+    ) -> None:
+        """Print a table on stdout; numbers to four digits, ``-`` where a row has no value.
+
+        Args:
+            rows: One mapping a row, by column.
+            columns: Which columns, in this order; also their headings.
+            title: Above the table.
+        """
+        self._end_stage()
+        table = Table(title=title or None, title_justify="left")
+        for position, column in enumerate(columns):
+            table.add_column(column, justify="right" if position else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*(Text(_cell(row.get(column))) for column in columns))
+        console = Console(file=sys.stdout, highlight=False)
+        if not console.is_terminal:  # a file has no width to fit in
+            console = Console(file=sys.stdout, highlight=False, width=10_000)
+        console.print(table)
+
+    def _say(self, message: str, style: str = "") -> None:
+        self._console.print(Text(message, style="" if self._plain else style))
+
+    def _end_stage(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+            self._task = None
+
+
+class _WarningHandler(logging.Handler):
+    def __init__(self, progress: ConsoleProgress) -> None:
+        super().__init__(logging.WARNING)
+        self._shown_by = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._shown_by.warn(record.getMessage())
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) or (value == int(value) and abs(value) < 1e6):
+        return str(int(value))
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return "-" if not math.isfinite(value) else _number(value)

@@ -1,0 +1,105 @@
+"""Copies what an MLflow store lacks of a journal, from where the store left off."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from pathlib import Path
+
+from supcon_ext.tracking.journal import JOURNAL_NAME, read_lines
+from supcon_ext.tracking.mirror_state import MirrorState
+from supcon_ext.tracking.sender import Sender
+from supcon_ext.tracking.settings import Pace
+from supcon_ext.tracking.store_uri import answers, is_http, without_login
+
+
+class Unreachable(ConnectionError):
+    """Nothing answered at the server's address."""
+
+
+class Copier:
+    """Copies what a store lacks of a run's journal; used by the mirror's thread and by ``sync``.
+
+    Args:
+        folder: The run folder.
+        state: Where it is written down how far the store is.
+        uri: The resolved tracking URI.
+        pace: Batch size and time-outs.
+    """
+
+    def __init__(self, folder: Path, state: MirrorState, uri: str, pace: Pace) -> None:
+        self.folder = folder
+        self.state = state
+        self.uri = uri
+        self.pace = pace
+        self.deadline = time.monotonic()  # when the request now under way has taken too long
+        self.run_ready = threading.Event()
+        self._store = state.store(uri)
+        self._sender: Sender | None = None
+        self._sure = False
+        self._line = 0
+        self._offset = 0
+
+    @property
+    def run_id(self) -> str | None:
+        """The id of the MLflow run, ``None`` as long as it was not made."""
+        return self._store.run_id
+
+    @property
+    def refused(self) -> int:
+        """How many events the store would not take."""
+        return self._sender.refused if self._sender else 0
+
+    def copy(self) -> int:
+        """Send everything that the journal has and the store has not.
+
+        Returns:
+            How many lines were sent.
+
+        Raises:
+            Unreachable: Nothing answers at the server's address.
+            Exception: Whatever MLflow raises.
+        """
+        sure, self._sure = self._sure, False
+        if not sure and is_http(self.uri):
+            self.beat(self.pace.preflight)
+            if not answers(self.uri, self.pace.preflight):
+                raise Unreachable(
+                    f"Expected MLflow at {without_login(self.uri)}, but nothing answered in "
+                    f"{self.pace.preflight:g} s"
+                )
+        if self._sender is None:
+            sender = Sender(self.folder, self.state, self.uri, self.beat)
+            sender.connect()
+            self._sender = sender
+            self.run_ready.set()
+        sent = self._send_all(self._sender)
+        self._sure = True
+        return sent
+
+    def beat(self, seconds: float | None) -> None:
+        """A request begins that may take this long; ``None``: the usual time, ``pace.quiet``."""
+        self.deadline = time.monotonic() + (self.pace.quiet if seconds is None else seconds)
+
+    def _send_all(self, sender: Sender) -> int:
+        lines = read_lines(self.folder / JOURNAL_NAME, self._offset)
+        sent = 0
+        while True:
+            chunk = []
+            for event, end in itertools.islice(lines, self.pace.batch):
+                self._line += 1
+                chunk.append((self._line, event, end))
+            if not chunk:
+                return sent
+            fresh = [event for line, event, _ in chunk if line > self._store.lines]
+            if fresh:
+                try:
+                    sender.send(fresh)
+                except BaseException:
+                    self._line = chunk[0][0] - 1
+                    raise
+                self._store.lines = self._line
+                self.state.save(self.folder)
+                sent += len(fresh)
+            self._offset = chunk[-1][2]

@@ -1,0 +1,89 @@
+"""One pass over a split without augmentation: what is known of every sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from supcon_ext.losses.gather import gather_rows, world_size
+from supcon_ext.models.network import Network, Outputs
+from supcon_ext.objectives.base import Samples
+from supcon_ext.selectors.base import SampleBank
+
+LoaderOf = Callable[[Tensor], Iterable[Any]]
+
+
+@torch.no_grad()
+def embed(network: Network, count: int, loader_of: LoaderOf, device: torch.device) -> Outputs:
+    """Outputs of every image of a split, in order, with the network in evaluation mode.
+
+    Each process embeds its share; all get the whole.
+
+    Args:
+        network: Left in the mode in which it came.
+        count: Number of images N.
+        loader_of: Gives a loader over the images at some positions.
+        device: Where the network is.
+
+    Returns:
+        Features ``(N, F)``, projections ``(N, D)`` and logits ``(N, C)``, float32, on the CPU.
+    """
+    world = world_size()
+    rank = torch.distributed.get_rank() if world > 1 else 0
+    mine = torch.arange(rank, count, world)
+    was_training = network.training
+    network.eval()
+    parts = [network(images.to(device)) for images, _ in loader_of(mine)]
+    network.train(was_training)
+    outputs = Outputs(*(torch.cat(columns).float() for columns in zip(*parts, strict=True)))
+    if world > 1:
+        counts = [len(range(r, count, world)) for r in range(world)]
+        order = torch.cat([torch.arange(r, count, world) for r in range(world)]).argsort()
+        outputs = Outputs(*(torch.cat(gather_rows(o, counts)).cpu()[order] for o in outputs))
+    return Outputs(*(column.cpu() for column in outputs))
+
+
+def make_bank(
+    requires: frozenset[str],
+    given: Tensor,
+    classes: int,
+    samples: Samples,
+    outputs: Callable[[], Outputs],
+) -> SampleBank:
+    """The bank with what is required, and nothing more.
+
+    Args:
+        requires: Any of ``features``, ``z``, ``logits``, ``loss``.
+        given: ``(N,)`` int64 given labels.
+        classes: Number of classes.
+        samples: Whose further columns the bank hands on.
+        outputs: Makes a pass over the training set; called only if something is required.
+
+    Raises:
+        ValueError: Something is required that the bank does not know.
+    """
+    known = {"features", "z", "logits", "loss"}
+    if not requires <= known:
+        raise ValueError(
+            f"Expected `requires` to be among {sorted(known)}, but got {sorted(requires - known)}"
+        )
+    columns = {name: column.cpu() for name, column in samples.columns.items()}
+    index = torch.arange(len(given))
+    if not requires:
+        return SampleBank(index, given, classes, columns=columns)
+    made = outputs()
+    loss = functional.cross_entropy(made.logits, given, reduction="none")
+    return SampleBank(
+        index=index,
+        label=given,
+        classes=classes,
+        features=made.features if "features" in requires else None,
+        z=made.z if "z" in requires else None,
+        logits=made.logits if "logits" in requires else None,
+        loss=loss if "loss" in requires else None,
+        columns=columns,
+    )

@@ -1,0 +1,519 @@
+"""The stage loop: stages in order, epochs in each, steps in each; saved, resumed, interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, SupportsFloat, cast
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from data_tools.images import ImageSet
+from supcon_ext.models.ema import EMATwin
+from supcon_ext.models.network import Network, Outputs
+from supcon_ext.objectives.base import Objective, Samples, TrainingFacts
+from supcon_ext.selectors.base import Selection
+from supcon_ext.training.averages import Averages
+from supcon_ext.training.bank import embed, make_bank
+from supcon_ext.training.checkpoint import load_checkpoint, save_checkpoint
+from supcon_ext.training.interrupt import Interrupted, StopRequest
+from supcon_ext.training.random_state import random_state, restore_random_state, seeded_generator
+from supcon_ext.training.step import TrainingStep
+from supcon_ext.views.base import View
+from supcon_ext.views.dataset import PlainDataset, ViewDataset
+from supcon_ext.views.loader import EpochBatches, evaluation_loader, training_loader
+
+logger = logging.getLogger(__name__)
+
+LOG_EVERY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One phase of training, made into objects.
+
+    Attributes:
+        name: Of the stage, unique in the run.
+        epochs: How many.
+        batch_size: Samples in a batch over all processes.
+        views: One view function for each view of a sample.
+        view_names: Name of the group each view belongs to.
+        objective: What is minimised.
+        optimizer: Makes the optimiser of a module's parameters.
+        factor: Learning-rate factor at an epoch position, of so many epochs.
+        clip_norm: Largest gradient norm, or None.
+        drop_last: Leave out the last, smaller batch of an epoch.
+    """
+
+    name: str
+    epochs: int
+    batch_size: int
+    views: Sequence[View]
+    view_names: tuple[str, ...]
+    objective: Objective
+    optimizer: Callable[[nn.Module], Optimizer]
+    factor: Callable[[float, float], float]
+    clip_norm: float | None
+    drop_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What training may see: given labels, never true ones.
+
+    Attributes:
+        train: With given labels.
+        validation: With given labels, or None.
+        plain: The view that evaluation uses.
+        labels_hash: Hash of the given labels; a checkpoint of other labels is refused.
+    """
+
+    train: ImageSet
+    validation: ImageSet | None
+    plain: View
+    labels_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """How the loop runs.
+
+    Attributes:
+        seed: Of every draw.
+        workers: Processes that make views.
+        folder: Where checkpoints go.
+        checkpoint_every: Epochs between checkpoints.
+        keep_best: Keep the network that was best on validation.
+        validate_every: Epochs between validations; 0 for none.
+    """
+
+    seed: int
+    workers: int
+    folder: Path
+    checkpoint_every: int = 1
+    keep_best: bool = True
+    validate_every: int = 1
+
+
+class Recorder(Protocol):
+    """Where the loop's numbers go."""
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Record numbers at a step."""
+
+    def checkpoint_offset(self) -> int:
+        """A position in the record, to which a resumed run goes back."""
+
+
+class Progress(Protocol):
+    """Who watches the loop."""
+
+    def start_stage(
+        self,
+        name: str,
+        epochs: int,
+        steps_per_epoch: int,
+        done_epochs: int = 0,
+        done_steps: int = 0,
+    ) -> None:
+        """A stage starts, or goes on."""
+
+    def step(self, loss: SupportsFloat | None = None) -> None:
+        """A step was made."""
+
+    def epoch_end(self, metrics: Mapping[str, float]) -> None:
+        """An epoch ended."""
+
+    def warn(self, message: str) -> None:
+        """Something the user should know."""
+
+
+Validate = Callable[["Trainer"], dict[str, float]]
+
+
+@dataclass(slots=True)
+class Position:
+    """How far a run is."""
+
+    stage: int = 0
+    epoch: int = 0
+    step: int = 0
+    global_step: int = 0
+    epochs_done: int = 0
+    best: float = -math.inf
+    best_epoch: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Running:
+    """The objects of the stage that runs now."""
+
+    module: nn.Module
+    optimizer: Any
+    objective: Objective
+    batches: EpochBatches
+    loader: DataLoader[Any]
+    dataset: ViewDataset = field(repr=False)
+
+
+class Trainer:
+    """Runs the stages.
+
+    Args:
+        fabric: Launched; decides devices, processes and precision.
+        network: On the CPU; trained in place.
+        twin: Its EMA twin, or None.
+        stages: In order.
+        data: What training may see.
+        settings: How the loop runs.
+        recorder: Where numbers go.
+        progress: Who watches.
+        validate: Makes the validation numbers; ``score`` among them decides which network is best.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        network: Network,
+        twin: EMATwin | None,
+        stages: Sequence[Stage],
+        data: TrainingData,
+        settings: LoopSettings,
+        recorder: Recorder,
+        progress: Progress,
+        validate: Validate | None = None,
+    ) -> None:
+        self.fabric = fabric
+        self.device = fabric.device
+        self.network = network.to(self.device)
+        self.twin = None if twin is None else twin.to(self.device)
+        self.stages = stages
+        self.data = data
+        self.settings = settings
+        self.recorder = recorder
+        self.progress = progress
+        self.validate = validate
+        self.at = Position()
+        self.averages = Averages()
+        given = torch.from_numpy(data.train.label)
+        self.given = given
+        self.samples = Samples(
+            label=given.to(self.device),
+            trust=torch.ones(len(given), device=self.device),
+            role=torch.zeros(len(given), dtype=torch.int8, device=self.device),
+            columns={
+                name: torch.from_numpy(column).to(self.device)
+                for name, column in data.train.columns.items()
+                if column.dtype.kind in "iufb"
+            },
+        )
+        self.generator = seeded_generator(settings.seed, fabric.global_rank, 0x5EED)
+        self._running: _Running | None = None
+
+    # -- what a pass over a split gives ---------------------------------------------------------
+
+    def embed(self, images: ImageSet, network: Network | None = None) -> Outputs:
+        """Outputs of every image of a split under the plain view, float32 on the CPU."""
+        return self.embed_view(PlainDataset(images, self.data.plain), len(images), network)
+
+    def embed_view(self, dataset: Any, count: int, network: Network | None = None) -> Outputs:
+        """Outputs of every image of a data set addressed by position."""
+
+        def loader_of(positions: Tensor) -> DataLoader[Any]:
+            part: Any = torch.utils.data.Subset(dataset, positions.tolist())
+            return evaluation_loader(part, 512, self.settings.workers)
+
+        return embed(network or self.network, count, loader_of, self.device)
+
+    # -- the loop ------------------------------------------------------------------------------
+
+    def fit(self, resume_from: Path | None = None) -> None:
+        """Train to the end.
+
+        Args:
+            resume_from: A checkpoint of the same recipe to go on from.
+
+        Raises:
+            Interrupted: SIGINT or SIGTERM came; a checkpoint was written first.
+            FloatingPointError: The loss is not finite.
+            ValueError: The checkpoint does not belong to this run.
+        """
+        saved = None if resume_from is None else self._restore_position(resume_from)
+        with StopRequest() as stop:
+            while self.at.stage < len(self.stages):
+                self._start_stage(saved)
+                saved = None
+                self._run_stage(stop)
+                self.at.stage += 1
+                self.at.epoch = self.at.step = 0
+        self._running = None
+
+    def probe(self) -> dict[str, float]:
+        """Make one step of the first stage and nothing more: its numbers. The trainer is spent."""
+        self._start_stage(None)
+        running = cast(_Running, self._running)
+        self._refresh(running)
+        running.batches.set_epoch(0)
+        images, index = next(iter(running.loader))
+        _, stats = self._step(self.stages[0], running, images, index, len(running.batches))
+        return {name: float(value) for name, value in stats.items()}
+
+    def _start_stage(self, saved: dict[str, Any] | None) -> None:
+        stage = self.stages[self.at.stage]
+        objective = stage.objective
+        counts = torch.bincount(self.given, minlength=len(self.data.train.classes))
+        projected = self.network.projector.dim
+        objective.setup(TrainingFacts(len(self.given), len(counts), counts, projected))
+        module = TrainingStep(self.network, objective, stage.view_names).to(self.device)
+        optimizer = stage.optimizer(module)
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+        if saved is not None:
+            objective.load_state_dict(saved["objective"])
+            optimizer.load_state_dict(saved["optimizer"])
+        wrapped, optimizer = self.fabric.setup(module, optimizer)
+        dataset = ViewDataset(self.data.train, stage.views, self._key("views", self.at.stage))
+        batches = EpochBatches(
+            len(self.data.train),
+            stage.batch_size,
+            seed=self._key("order", self.at.stage),
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+            drop_last=stage.drop_last,
+        )
+        loader = training_loader(
+            dataset, batches, self.settings.workers, pin_memory=self.device.type == "cuda"
+        )
+        self._running = _Running(wrapped, optimizer, objective, batches, loader, dataset)
+        self.progress.start_stage(
+            stage.name, stage.epochs, len(batches), self.at.epoch, self.at.step
+        )
+
+    def _key(self, purpose: str, stage: int) -> int:
+        """A seed of its own for each purpose and stage, the same in every process."""
+        text = f"{self.settings.seed}/{stage}/{purpose}".encode()
+        return int.from_bytes(hashlib.sha256(text).digest()[:4], "little")
+
+    def _run_stage(self, stop: StopRequest) -> None:
+        stage = self.stages[self.at.stage]
+        while self.at.epoch < stage.epochs:
+            shown = {"loss": self._run_epoch(stage, stop)["train/loss"]}
+            last = self.at.epoch + 1 == stage.epochs
+            final = last and self.at.stage + 1 == len(self.stages)
+            self.at.epoch += 1
+            self.at.epochs_done += 1
+            self.at.step = 0
+            every = self.settings.validate_every
+            if self.validate is not None and every and (self.at.epochs_done % every == 0 or final):
+                shown |= self._validate(self.validate)
+            self.progress.epoch_end(shown)
+            if self.at.epochs_done % self.settings.checkpoint_every == 0 or last:
+                self.save()
+            self._stop_if_asked(stop)
+
+    def _run_epoch(self, stage: Stage, stop: StopRequest) -> dict[str, float]:
+        running = cast(_Running, self._running)
+        started = time.perf_counter()
+        if self.at.step == 0:
+            self.averages.reset()
+            self._refresh(running)
+        running.batches.set_epoch(self.at.epoch, start_step=self.at.step)
+        running.module.train()
+        steps = len(running.batches)
+        for images, index in running.loader:
+            loss, stats = self._step(stage, running, images, index, steps)
+            self.averages.add(stats)
+            self.at.step += 1
+            self.at.global_step += 1
+            show = self.device.type == "cpu" or self.at.step % LOG_EVERY == 0
+            if show:
+                self._check_finite(loss)
+            self.progress.step(loss)
+            if self.at.step < steps:
+                self._stop_if_asked(stop)
+        self._check_finite(loss)
+        means = {f"train/{name}": value for name, value in self.averages.means().items()}
+        means["train/lr"] = running.optimizer.param_groups[0]["lr"]
+        means["epoch"] = float(self.at.epochs_done + 1)
+        self._warn_about(means)
+        seconds = time.perf_counter() - started
+        self.at.seconds += seconds
+        self.recorder.metrics(means, self.at.global_step)
+        self.recorder.metrics({"time/epoch_seconds": seconds}, self.at.global_step)
+        return means
+
+    def _step(
+        self, stage: Stage, running: _Running, images: Tensor, index: Tensor, steps: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        position = self.at.epoch + self.at.step / steps
+        factor = stage.factor(position, float(stage.epochs))
+        for group in running.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        loss, stats = running.module(
+            images.to(self.device, non_blocking=True).transpose(0, 1),
+            index.to(self.device),
+            self.samples,
+            self.twin,
+            self.at.epoch,
+            position / stage.epochs,
+            self.generator,
+        )
+        self.fabric.backward(loss)
+        if stage.clip_norm is not None:
+            norm = self.fabric.clip_gradients(
+                running.module,
+                running.optimizer,
+                max_norm=stage.clip_norm,
+                error_if_nonfinite=False,
+            )
+            stats["gradient_norm"] = cast(Tensor, norm).detach()
+        running.optimizer.step()
+        running.optimizer.zero_grad(set_to_none=True)
+        if self.twin is not None:
+            self.twin.update(self.network)
+        return loss.detach(), {"loss": loss.detach(), **stats}
+
+    def _refresh(self, running: _Running) -> None:
+        """Let the objective look at the training set at the start of an epoch."""
+        bank = make_bank(
+            running.objective.requires,
+            self.given,
+            len(self.data.train.classes),
+            self.samples,
+            lambda: self.embed(self.data.train),
+        )
+        selection = running.objective.refresh(bank, self.at.epoch)
+        if selection is None:
+            return
+        self._believe(selection)
+        stats = {f"selection/{name}": value for name, value in selection.stats.items()}
+        stats["selection/trusted"] = float((selection.trust > 0.5).float().mean())
+        self.recorder.metrics(stats, self.at.global_step)
+
+    def _believe(self, selection: Selection) -> None:
+        self.samples.label = selection.label.to(self.device)
+        self.samples.trust = selection.trust.to(self.device)
+        self.samples.role = selection.role.to(self.device)
+
+    def _check_finite(self, loss: Tensor) -> None:
+        if not math.isfinite(float(loss)):
+            raise FloatingPointError(
+                f"Expected a finite loss, but got {float(loss)} at step {self.at.global_step} "
+                "(stage "
+                f"{self.stages[self.at.stage].name}, epoch {self.at.epoch + 1}). "
+                "Try: a smaller learning rate, a warm-up, or clip_norm"
+            )
+
+    def _warn_about(self, means: Mapping[str, float]) -> None:
+        for name, value in means.items():
+            if name.endswith("/lonely") and value > 0.5:
+                self.progress.warn(
+                    f"{value:.0%} of the anchors of `{name.split('/')[1]}` had no positive in "
+                    f"epoch {self.at.epoch + 1}: they teach nothing. "
+                    "Try: a larger batch or more views"
+                )
+
+    def _validate(self, validate: Validate) -> dict[str, float]:
+        values = validate(self)
+        score = values.pop("score")
+        named = {f"validation/{name}": value for name, value in values.items()}
+        self.recorder.metrics(named, self.at.global_step)
+        if score > self.at.best:
+            self.at.best, self.at.best_epoch = score, self.at.epochs_done
+            if self.settings.keep_best and self.fabric.global_rank == 0:
+                state = {"network": self.network.state_dict(), "epoch": self.at.epochs_done}
+                save_checkpoint(self.settings.folder / "best.pt", state)
+        return named
+
+    # -- stopping and going on ------------------------------------------------------------------
+
+    def _stop_if_asked(self, stop: StopRequest) -> None:
+        asked = stop.requested
+        if self.fabric.world_size > 1:
+            flag = torch.tensor([float(asked)], device=self.device)
+            dist.all_reduce(flag)
+            asked = bool(flag.item())
+        if asked:
+            self.save()
+            raise Interrupted(f"stopped at step {self.at.global_step}")
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.settings.folder / "last.pt"
+
+    def save(self) -> None:
+        """Write the checkpoint from which a resumed run ends with the same numbers."""
+        running = cast(_Running, self._running)
+        randomness: list[Any] = [None] * self.fabric.world_size
+        mine = {"global": random_state(), "generator": self.generator.get_state()}
+        if self.fabric.world_size > 1:
+            dist.all_gather_object(randomness, mine)
+        else:
+            randomness = [mine]
+        if self.fabric.global_rank != 0:
+            return
+        at = self.at
+        scaler = getattr(self.fabric._precision, "scaler", None)
+        state = {
+            "position": {name: getattr(at, name) for name in Position.__slots__},
+            "network": self.network.state_dict(),
+            "twin": None if self.twin is None else self.twin.state_dict(),
+            "objective": running.objective.state_dict(),
+            "optimizer": running.optimizer.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "averages": self.averages.state_dict(),
+            "samples": {
+                "label": self.samples.label.cpu(),
+                "trust": self.samples.trust.cpu(),
+                "role": self.samples.role.cpu(),
+            },
+            "randomness": randomness,
+            "labels_hash": self.data.labels_hash,
+            "offset": self.recorder.checkpoint_offset(),
+        }
+        save_checkpoint(self.last, state)
+
+    def _restore_position(self, path: Path) -> dict[str, Any] | None:
+        state = load_checkpoint(path)
+        if state["labels_hash"] != self.data.labels_hash:
+            raise ValueError(
+                f"Expected the given labels of the checkpoint {path}, but the data set's "
+                "labels are others: "
+                "the data or its noise changed since"
+            )
+        randomness = state["randomness"]
+        if len(randomness) != self.fabric.world_size:
+            raise ValueError(
+                f"Expected the {len(randomness)} processes with which the run was started, but got "
+                f"{self.fabric.world_size}"
+            )
+        self.at = Position(**state["position"])
+        self.network.load_state_dict(state["network"])
+        if self.twin is not None:
+            self.twin.load_state_dict(state["twin"])
+        scaler = getattr(self.fabric._precision, "scaler", None)
+        if scaler is not None and state["scaler"] is not None:
+            scaler.load_state_dict(state["scaler"])
+        self.averages.load_state_dict(state["averages"])
+        samples = state["samples"]
+        self._believe(Selection(samples["trust"], samples["label"], samples["role"]))
+        mine = randomness[self.fabric.global_rank]
+        restore_random_state(mine["global"])
+        self.generator.set_state(mine["generator"])
+        if self.at.epoch == self.stages[self.at.stage].epochs:
+            self.at.stage += 1
+            self.at.epoch = self.at.step = 0
+            return None
+        return state

@@ -1,0 +1,1 @@
+"""Views: how an image becomes the augmented pictures that a network sees."""

@@ -1,0 +1,175 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_tools.imbalance.base import imbalance, keep
+from data_tools.imbalance.exponential import exponential, exponential_counts
+from data_tools.imbalance.from_file import from_file
+from data_tools.imbalance.pareto import pareto, pareto_counts
+from data_tools.imbalance.step import step, step_counts
+from data_tools.shot_groups import by_counts
+
+CIFAR10 = np.repeat(np.arange(10), 5000)
+CIFAR100 = np.repeat(np.arange(100), 500)
+
+
+@pytest.mark.parametrize(
+    ("factor", "total", "smallest"),
+    [(10, 20431, 500), (20, 17023, 250), (50, 13996, 100), (100, 12406, 50), (200, 11203, 25)],
+)
+def test_cifar10_lt_has_the_published_counts(factor: int, total: int, smallest: int) -> None:
+    kept = exponential(CIFAR10, 10, factor=factor)
+    counts = np.bincount(CIFAR10[kept])
+    assert len(kept) == total
+    assert counts[0] == 5000 and counts[9] == counts.min() == smallest
+    assert (np.diff(counts) < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("factor", "total", "smallest", "groups"),
+    [
+        (10, 19573, 50, (69, 31, 0)),
+        (20, 15907, 25, (53, 47, 0)),
+        (50, 12608, 10, (41, 41, 18)),
+        (100, 10847, 5, (35, 35, 30)),
+        (200, 9502, 2, (30, 31, 39)),
+    ],
+)
+def test_cifar100_lt_has_the_published_counts_and_groups(
+    factor: int, total: int, smallest: int, groups: tuple[int, int, int]
+) -> None:
+    kept = exponential(CIFAR100, 100, factor=factor)
+    counts = np.bincount(CIFAR100[kept])
+    assert len(kept) == total
+    assert counts[99] == counts.min() == smallest
+    assert tuple(by_counts(counts).sizes().values()) == groups
+
+
+@pytest.mark.parametrize(("factor", "total"), [(10, 27500), (100, 25250)])
+@pytest.mark.parametrize(("label", "classes"), [(CIFAR10, 10), (CIFAR100, 100)])
+def test_step_has_the_published_totals(
+    factor: int, total: int, label: np.ndarray, classes: int
+) -> None:
+    counts = np.bincount(label[step(label, classes, factor=factor)])
+    assert counts.sum() == total
+    assert set(counts[: classes // 2]) == {len(label) // classes}
+    assert set(counts[classes // 2 :]) == {len(label) // classes // factor}
+
+
+def test_images_are_those_of_the_field() -> None:
+    """One legacy generator, one shuffle of each class in turn, the first n_c."""
+    label = np.random.default_rng(1).permutation(np.repeat(np.arange(5), 40))
+    counts = exponential_counts(40, 10, 5)
+    np.random.seed(0)
+    chosen = set()
+    for class_, count in enumerate(counts):
+        places = np.where(label == class_)[0]
+        np.random.shuffle(places)
+        chosen |= set(places[:count])
+    assert set(exponential(label, 5, factor=10)) == chosen
+
+
+def test_whole_counts_survive_rounding() -> None:
+    """(1 / factor) ** 1 * largest is whole here, but not in floating point."""
+    for factor in range(1, 200):
+        assert exponential_counts(factor * 3, factor, 2)[1] == 3
+        assert step_counts(factor * 3, factor, 2)[1] == 3
+
+
+def test_pareto_comes_near_imagenet_lt() -> None:
+    """ImageNet-LT: 115,846 images, 385 / 479 / 136 classes."""
+    counts = pareto_counts(1280, 5, 1000)
+    assert (counts[0], counts[-1]) == (1280, 5)
+    assert (np.diff(counts) <= 0).all()
+    assert abs(counts.sum() - 115_846) < 0.06 * 115_846
+    for found, real in zip(by_counts(counts).sizes().values(), (385, 479, 136), strict=True):
+        assert abs(found - real) < 40
+    lists = np.repeat(np.arange(100), 1280)
+    kept = pareto(lists, 100, largest=1280)
+    assert (np.bincount(lists[kept]) == pareto_counts(1280, 5, 100)).all()
+
+
+def test_a_class_that_is_too_small_keeps_what_it_has(caplog: pytest.LogCaptureFixture) -> None:
+    label = np.repeat(np.arange(3), [10, 4, 10])
+    kept = exponential(label, 3, factor=2, largest=10)
+    assert np.bincount(label[kept]).tolist() == [10, 4, 5]
+    assert "1 classes have fewer images than the imbalance asks for, 3 images" in caplog.text
+
+
+def test_impossible_imbalances_are_refused() -> None:
+    label = np.repeat(np.arange(4), 10)
+    with pytest.raises(ValueError, match=r"argument `factor`, but got 0.5"):
+        exponential(label, 4, factor=0.5)
+    with pytest.raises(ValueError, match=r"class 3 gets 0.50"):
+        exponential(label, 4, factor=20)
+    with pytest.raises(ValueError, match=r"argument `smallest`"):
+        pareto(label, 4, smallest=11)
+    with pytest.raises(ValueError, match=r"argument `power`"):
+        pareto(label, 4, power=0)
+    with pytest.raises(ValueError, match=r"at most 10 images of class 1, but got 11"):
+        keep(label, np.array([1, 11, 1, 1]), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("counts.json", json.dumps([5, 3, 2])),
+        ("counts.json", json.dumps({"2": 2, "0": 5, "1": 3})),
+        ("counts.csv", "class,count\n1,3\n0,5\n2,2\n"),
+        ("counts.csv", "5\n3\n2\n"),
+        ("counts.txt", "0 5\n1 3\n2 2"),
+        ("counts.txt", "5\n3\n2\n"),
+    ],
+)
+def test_counts_from_a_file(tmp_path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    label = np.repeat(np.arange(3), 5)
+    kept = from_file(label, 3, file=str(tmp_path / name))
+    assert np.bincount(label[kept]).tolist() == [5, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("5\n3\n", "each of the classes 0 to 2"),
+        ("0 5\n0 3\n2 2", "given twice"),
+        ("0 5\n1 x\n2 2", "Expected class counts"),
+        ("5\n6\n2", "at most 5 images of class 1, but got 6"),
+        ("", "Expected class counts|each of the classes"),
+    ],
+)
+def test_bad_count_files_are_refused(tmp_path, text: str, match: str) -> None:
+    (tmp_path / "counts.txt").write_text(text)
+    with pytest.raises(ValueError, match=match):
+        from_file(np.repeat(np.arange(3), 5), 3, file=str(tmp_path / "counts.txt"))
+
+
+@given(
+    sizes=st.lists(st.integers(1, 30), min_size=2, max_size=6),
+    factor=st.floats(1, 5),
+    largest=st.integers(5, 30),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_kept_positions_are_sorted_unique_and_repeatable(
+    sizes: list[int], factor: float, largest: int, seed: int
+) -> None:
+    label = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    calls = [
+        lambda: exponential(label, len(sizes), factor=factor, largest=largest, seed=seed),
+        lambda: step(label, len(sizes), factor=factor, largest=largest, seed=seed),
+        lambda: pareto(label, len(sizes), largest=largest, smallest=1, seed=seed),
+    ]
+    for call in calls:
+        kept = call()
+        assert (np.diff(kept) > 0).all()
+        assert kept.min() >= 0 and kept.max() < len(label)
+        assert (np.bincount(label[kept], minlength=len(sizes)) <= np.minimum(sizes, largest)).all()
+        assert (kept == call()).all()
+
+
+def test_a_recipe_names_an_imbalance() -> None:
+    kept = imbalance.spec({"kind": "exponential", "factor": 10}).bind()(CIFAR10, 10)
+    assert len(kept) == 20431

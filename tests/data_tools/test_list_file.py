@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from data_tools.datasets.list_file import FACTS, list_file, read_list, verify_lists
+from tests.data_tools.toy import write_png
+
+
+@pytest.fixture()
+def top(tmp_path):
+    for i in range(4):
+        write_png(tmp_path / "images" / "train" / "a b" / f"{i}.png", i)
+    write_png(tmp_path / "images" / "val" / "x.png", 9)
+    return tmp_path
+
+
+def test_lists(top) -> None:
+    (top / "train.txt").write_text("".join(f"train/a b/{i}.png {i % 2}\n" for i in range(4)))
+    (top / "test.txt").write_text("val/x.png 2")
+    source = list_file(
+        root=str(top / "images"),
+        train_file=str(top / "train.txt"),
+        test_file=str(top / "test.txt"),
+    )
+    assert source.train.label.tolist() == [0, 1, 0, 1]
+    assert source.train.classes == source.test.classes == ("0", "1", "2")
+    assert source.test.images[0][0, 0, 0] == 9 and source.validation is None
+    assert source.train.columns["path"][3].endswith("a b/3.png")
+
+
+def test_folders_called_otherwise(top) -> None:
+    """The two dialects of Places-LT name their folders differently."""
+    (top / "train.txt").write_text("data_256/c/a b/0.png 0\ndata_256x/1.png 1\n")
+    write_png(top / "images" / "data_256x" / "1.png", 1)
+    source = list_file(
+        root=str(top / "images"),
+        train_file=str(top / "train.txt"),
+        validation_file=str(top / "train.txt"),
+        prefix={"data_256": "nowhere", "data_256/c": "train"},
+    )
+    assert source.train.images[0][0, 0, 0] == 0 and source.train.images[1][0, 0, 0] == 1
+    assert len(source.validation) == 2
+
+
+def test_a_prefix_can_be_dropped_or_added(top) -> None:
+    for line, prefix in (("data/train/a b/0.png 0", {"data": ""}), ("a b/0.png 0", {"": "train"})):
+        (top / "list.txt").write_text(line)
+        source = list_file(
+            root=str(top / "images"), train_file=str(top / "list.txt"), prefix=prefix
+        )
+        assert source.train.images[0].shape == (4, 6, 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a b.png 0\nc.png 11\n", "a b.png\t0\r\nc.png  11", "\ufeffa b.png 0\nc.png 11\n\n\n"],
+)
+def test_reader_rules(tmp_path, text: str) -> None:
+    (tmp_path / "list.txt").write_bytes(text.encode())
+    names, label = read_list(tmp_path / "list.txt")
+    assert names == ["a b.png", "c.png"] and label.tolist() == [0, 11]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("a.png 0\nb.png\n", 2), ("a.png -1", 1), ("a.png 0\n\nb.png 1", 2), ("a.png x", 1), ("", 1)],
+)
+def test_bad_lines_are_named(tmp_path, text: str, number: int) -> None:
+    (tmp_path / "list.txt").write_text(text)
+    with pytest.raises(ValueError, match=rf"in line {number} of"):
+        read_list(tmp_path / "list.txt")
+
+
+def test_missing_files(top) -> None:
+    with pytest.raises(FileNotFoundError, match=r"list of images"):
+        list_file(root=str(top), train_file=str(top / "none.txt"))
+    (top / "train.txt").write_text("train/a b/0.png 0\ntrain/a b/7.png 0\n")
+    with pytest.raises(FileNotFoundError, match=r"2 image files.*1 do not exist.*7.png"):
+        list_file(root=str(top / "images"), train_file=str(top / "train.txt"))
+
+
+def published(benchmark: str) -> dict[str, np.ndarray]:
+    """Labels with a benchmark's published counts."""
+    facts = FACTS[benchmark]
+    counts = np.full(facts.classes, facts.smallest)
+    counts[0] = facts.largest
+    left = facts.counts["train"] - counts.sum()
+    for class_ in range(1, facts.classes - 1):
+        more = min(left, facts.largest - facts.smallest)
+        counts[class_] += more
+        left -= more
+    labels = {split: np.zeros(count, np.int64) for split, count in facts.counts.items()}
+    return labels | {"train": np.repeat(np.arange(facts.classes), counts)}
+
+
+@pytest.mark.parametrize("benchmark", list(FACTS))
+def test_benchmarks_are_verified(benchmark) -> None:
+    labels = published(benchmark)
+    verify_lists(benchmark, labels)
+    del labels["test"]
+    verify_lists(benchmark, labels)
+    facts = FACTS[benchmark]
+    last = labels["train"] == facts.classes - 1
+    wrong = [
+        (labels["train"][~last], "classes|smallest class 0"),
+        (np.append(labels["train"], facts.classes), "classes"),
+        (np.append(labels["train"], 0), f"largest class {facts.largest + 1} instead"),
+        (labels["train"][np.cumsum(last) != 1], f"smallest class {facts.smallest - 1} instead"),
+    ]
+    for label, match in wrong:
+        with pytest.raises(ValueError, match=match) as error:
+            verify_lists(benchmark, {"train": label})
+        assert f"train images {len(label)} instead" in str(error.value)
+
+
+def test_verification_is_part_of_reading(top) -> None:
+    (top / "train.txt").write_text("train/a b/0.png 0\n")
+    with pytest.raises(ValueError, match=r"lists of places_lt.*train images 1 instead of 62500"):
+        list_file(root=str(top / "images"), train_file=str(top / "train.txt"), verify="places_lt")

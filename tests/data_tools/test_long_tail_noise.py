@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from data_tools.imbalance.exponential import exponential_counts
+from data_tools.noise.long_tail import (
+    imbalanced_matrix,
+    rolt_imbalanced,
+    rolt_symmetric,
+    tabasco_flip,
+    tabasco_uniform,
+)
+from data_tools.summary import empirical_transition, label_purity
+from tests.data_tools.toy import balanced, labelled
+
+
+def cifar_lt(classes: int, factor: float):
+    counts = exponential_counts(50_000 // classes, factor, classes)
+    return labelled(np.repeat(np.arange(classes), counts), classes)
+
+
+@pytest.mark.parametrize("protocol", [rolt_symmetric, rolt_imbalanced])
+@pytest.mark.parametrize("rate", [0.1, 0.2, 0.3, 0.4, 0.5])
+def test_rolt_flips_exactly_so_many(protocol, rate: float) -> None:
+    train = cifar_lt(10, 100)
+    noisy = protocol(train, rate=rate)
+    assert (noisy.label != train.label).sum() == int(rate * len(train))
+
+
+def purity_and_factor(train, transition: np.ndarray) -> tuple[float, float, float]:
+    """Expected clean share among the samples labelled tail and head, and the given imbalance."""
+    sizes = np.bincount(train.label)
+    given = sizes @ transition
+    purity = sizes * np.diag(transition) / given
+    return float(purity[-1]), float(purity[0]), float(given.max() / given.min())
+
+
+@pytest.mark.parametrize(
+    ("classes", "factor", "rate", "symmetric", "imbalanced"),
+    [
+        (10, 100, 0.4, (0.05, 0.90, 5.7), (0.52, 0.68, 77)),
+        (10, 10, 0.4, (0.25, 0.81, 3.1), (0.56, 0.64, 8.9)),
+        (10, 100, 0.2, (0.13, 0.96, 13.2), (0.74, 0.85, 88)),
+        (100, 100, 0.4, (0.06, 0.88, 7.3), (0.59, 0.61, 98)),
+        (100, 10, 0.6, (0.14, 0.63, 2.3), (0.40, 0.40, 9.9)),
+    ],
+)
+def test_the_two_rolt_protocols_are_different_problems(
+    classes: int, factor: float, rate: float, symmetric, imbalanced
+) -> None:
+    train = cifar_lt(classes, factor)
+    for protocol, expected in ((rolt_symmetric, symmetric), (rolt_imbalanced, imbalanced)):
+        tail, head, given_factor = purity_and_factor(train, protocol(train, rate=rate).transition)
+        assert tail == pytest.approx(expected[0], abs=0.0051)
+        assert head == pytest.approx(expected[1], abs=0.0051)
+        assert given_factor == pytest.approx(expected[2], rel=0.02)
+
+
+def test_thirty_of_579_tail_labels_are_clean() -> None:
+    train = cifar_lt(10, 100)
+    draws = [rolt_symmetric(train, rate=0.4, seed=seed) for seed in range(20)]
+    given = np.mean([(noisy.label == 9).sum() for noisy in draws])
+    clean = np.mean([((noisy.label == 9) & (train.label == 9)).sum() for noisy in draws])
+    assert given == pytest.approx(579, abs=15)
+    assert clean == pytest.approx(30, abs=2.5)
+    assert label_purity(draws[0].label, draws[0].truth, 10)[9] == pytest.approx(0.05, abs=0.02)
+
+
+def test_draws_match_the_matrix() -> None:
+    train = cifar_lt(10, 10)
+    for protocol in (rolt_symmetric, rolt_imbalanced, tabasco_uniform, tabasco_flip):
+        noisy = protocol(train, rate=0.4)
+        found = empirical_transition(noisy.label, noisy.truth, 10)
+        assert noisy.transition.sum(axis=1) == pytest.approx(np.ones(10))
+        assert np.abs(found - noisy.transition).max() < 0.07, protocol.__name__
+
+
+def test_imbalanced_matrix_by_hand() -> None:
+    found = imbalanced_matrix(np.array([6.0, 3.0, 1.0]), 0.4)
+    assert found[0] == pytest.approx([0.6, 0.3, 0.1])
+    assert found[2] == pytest.approx([0.4 * 6 / 9, 0.4 * 3 / 9, 0.6])
+    with pytest.raises(ValueError, match=r"at least two classes"):
+        imbalanced_matrix(np.array([5.0, 0.0]), 0.4)
+
+
+def test_tabasco_uniform_flips_nine_tenths_of_the_rate() -> None:
+    train = balanced(10, 10_000)
+    noisy = tabasco_uniform(train, rate=0.4)
+    assert abs(np.mean(noisy.label != train.label) - 0.36) < 0.005
+
+
+def test_tabasco_flip_has_one_target_a_class() -> None:
+    train = balanced(10, 200)
+    noisy = tabasco_flip(train, rate=0.2)
+    off = noisy.transition - np.diag(np.diag(noisy.transition))
+    assert (np.count_nonzero(off, axis=1) == 1).all()
+    np.random.seed(1)
+    others = [[other for other in range(10) if other != class_] for class_ in range(10)]
+    assert off.argmax(axis=1).tolist() == [np.random.choice(row) for row in others]
+    assert (tabasco_flip(train, rate=0.2, seed=5).transition == noisy.transition).all()
+    assert (tabasco_flip(train, rate=0.2, map_seed=2).transition != noisy.transition).any()

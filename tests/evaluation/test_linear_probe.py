@@ -1,0 +1,198 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from supcon_ext.evaluation.linear_probe import L2_GRID, LinearProbe
+from supcon_ext.evaluation.logistic_regression import fit_logistic_regression
+from supcon_ext.evaluation.sgd_probe import fit_sgd_probe
+from tests.evaluation.toy import blob_input, blobs, embedded
+
+
+@pytest.mark.parametrize("l2", [1.0, 0.01, 1e-4])
+def test_lbfgs_equals_sklearn(l2):
+    x, label = blobs(150, classes=4, features=6, spread=2.0)
+    query, _ = blobs(50, classes=4, features=6, spread=2.0, seed=1)
+    theirs = LogisticRegression(C=1 / (l2 * 150), tol=1e-10, max_iter=10_000).fit(x, label)
+    ours = fit_logistic_regression(
+        torch.tensor(x), torch.tensor(label), 4, l2, tolerance=1e-9
+    ).probabilities(torch.tensor(query))
+    assert np.abs(ours.numpy() - theirs.predict_proba(query)).max() < 1e-5
+
+
+def test_evaluator_equals_sklearn_on_standardised_features():
+    data = blob_input(spread=1.5)
+    data.train.features[:, 0] = 7.0  # a feature that never changes in training
+    data.test.features[:, 1] *= 1000
+    report = LinearProbe(l2=0.05).evaluate(data, "test")
+    scaler = StandardScaler().fit(data.train.features.double().numpy())
+    theirs = LogisticRegression(C=1 / (0.05 * 120), tol=1e-10, max_iter=10_000).fit(
+        scaler.transform(data.train.features.double().numpy()), data.train.label.numpy()
+    )
+    expected = theirs.predict_proba(scaler.transform(data.test.features.double().numpy()))
+    found = report.predictions["test"].probabilities.numpy()
+    assert np.abs(found - expected).max() < 1e-3
+
+
+def test_gradient_is_zero_at_the_fit():
+    x, label = (torch.tensor(value) for value in blobs(100, spread=2.0))
+    model = fit_logistic_regression(x, label, 3, 0.01)
+    weight, bias = model.weight.clone().requires_grad_(), model.bias.clone().requires_grad_()
+    loss = torch.nn.functional.cross_entropy(x @ weight.T + bias, label)
+    (loss + 0.005 * weight.square().sum()).backward()
+    assert max(weight.grad.abs().max(), bias.grad.abs().max()) <= 1e-6
+
+
+def test_start_does_not_change_the_fit():
+    x, label = (torch.tensor(value) for value in blobs(100, spread=2.0))
+    cold = fit_logistic_regression(x, label, 3, 0.01)
+    warm = fit_logistic_regression(
+        x, label, 3, 0.01, start=fit_logistic_regression(x, label, 3, 10.0)
+    )
+    assert torch.allclose(cold.weight, warm.weight, atol=1e-3)
+
+
+def test_a_class_without_training_samples_is_not_predicted():
+    x, label = (torch.tensor(value) for value in blobs(100))
+    found = fit_logistic_regression(x, label, 5, 0.01).probabilities(x)
+    assert found.shape == (100, 5)
+    assert float(found[:, 3:].max()) < 1e-3
+
+
+def test_missing_convergence_is_logged(caplog):
+    x, label = (torch.tensor(value) for value in blobs(100, spread=2.0))
+    fit_logistic_regression(x, label, 3, 0.01, max_iterations=2)
+    assert "has not converged" in caplog.text
+    caplog.clear()
+    fit_logistic_regression(x, label, 3, 0.01)
+    assert not caplog.text
+
+
+def test_fits_inside_no_grad_and_inference_mode():
+    with torch.inference_mode():
+        data = blob_input()
+    with torch.no_grad():
+        for probe in (LinearProbe(), LinearProbe(solver="sgd", epochs=30, lr=0.5)):
+            assert probe.evaluate(data, "test").metrics["accuracy"] > 0.9
+
+
+def noisy_input():
+    """Half of the training and validation labels are random; most features say nothing."""
+    rng = np.random.default_rng(5)
+    parts = []
+    for seed, count in enumerate((100, 400, 300)):
+        x, label = blobs(count, spread=0.5, seed=seed)
+        x = np.concatenate([x, rng.normal(size=(count, 60))], 1)
+        if seed < 2:
+            label = np.where(rng.random(count) < 0.5, rng.integers(0, 3, count), label)
+        parts.append(embedded(x, label))
+    base = blob_input()
+    return replace(base, train=parts[0], validation=parts[1], test=parts[2])
+
+
+def test_l2_is_chosen_on_validation_samples():
+    data = noisy_input()
+    accuracy = {
+        l2: LinearProbe(l2=l2).evaluate(data, "validation").metrics["accuracy"] for l2 in L2_GRID
+    }
+    chosen = LinearProbe(l2="validation").evaluate(data, "validation").metrics["accuracy"]
+    assert chosen == pytest.approx(max(accuracy.values()), abs=0.01)
+    assert chosen > min(accuracy.values()) + 0.05
+    with pytest.raises(ValueError, match="validation split"):
+        LinearProbe(l2="validation").evaluate(replace(data, validation=None), "test")
+
+
+def test_l2_is_not_chosen_on_test_samples():
+    data = noisy_input()
+    shuffled = embedded(data.test.features, data.test.label.roll(1))
+    before = LinearProbe(l2="validation").evaluate(data, "test")
+    after = LinearProbe(l2="validation").evaluate(replace(data, test=shuffled), "test")
+    assert torch.equal(
+        before.predictions["test"].probabilities, after.predictions["test"].probabilities
+    )
+
+
+def test_sgd_learns_separable_classes():
+    report = LinearProbe(solver="sgd", lr=0.5, epochs=30).evaluate(blob_input(), "test")
+    assert report.metrics["accuracy"] > 0.95
+
+
+def test_sgd_follows_its_seed():
+    def found(seed):
+        probe = LinearProbe(solver="sgd", lr=0.1, epochs=3, batch_size=32)
+        return probe.evaluate(blob_input(seed=seed), "test").predictions["test"].probabilities
+
+    state = torch.get_rng_state()
+    first = found(1)
+    torch.rand(3)  # the global generator has no say
+    assert torch.equal(first, found(1))
+    assert not torch.equal(first, found(2))
+    torch.set_rng_state(state)
+    found(1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_sgd_takes_its_steps_by_hand():
+    """Ten epochs of one batch: rate times 0.2 after epochs 6, 8 (7.5 rounded) and 9."""
+    x, label = blobs(40)
+    x, label = torch.tensor(x, dtype=torch.float32), torch.tensor(label)
+    generator = torch.Generator().manual_seed(3)
+    weight = torch.empty(3, 5).uniform_(-(5**-0.5), 5**-0.5, generator=generator)
+    bias = torch.empty(3).uniform_(-(5**-0.5), 5**-0.5, generator=generator)
+    speed_w, speed_b = torch.zeros(3, 5), torch.zeros(3)
+    for rate in [0.1] * 6 + [0.02] * 2 + [0.004] + [0.0008]:
+        residual = ((x @ weight.T + bias).softmax(1) - torch.eye(3)[label]) / 40
+        speed_w, speed_b = 0.9 * speed_w + residual.T @ x, 0.9 * speed_b + residual.sum(0)
+        weight, bias = weight - rate * speed_w, bias - rate * speed_b
+    model = fit_sgd_probe(lambda epoch: x, label, 3, seed=3, epochs=10, batch_size=64, lr=0.1)
+    assert torch.allclose(model.weight, weight, atol=1e-5)
+    assert torch.allclose(model.bias, bias, atol=1e-5)
+
+
+def test_sgd_asks_for_augmented_features_once_an_epoch():
+    asked = []
+    plain = blob_input().train.features
+
+    def augmented(epoch):
+        asked.append(epoch)
+        return plain + 0.01 * epoch
+
+    probe = LinearProbe(solver="sgd", epochs=4, lr=0.1)
+    report = probe.evaluate(blob_input(augmented=augmented), "test")
+    assert asked == [0, 1, 2, 3]
+    without = probe.evaluate(blob_input(), "test")
+    assert not torch.equal(
+        report.predictions["test"].probabilities, without.predictions["test"].probabilities
+    )
+    with pytest.raises(ValueError, match="training samples"):
+        probe.evaluate(blob_input(augmented=lambda epoch: plain[:5]), "test")
+
+
+def test_divergence_of_sgd_is_logged(caplog):
+    x, label = blobs(60)
+    x = 1000 * torch.tensor(x, dtype=torch.float32)
+    label = torch.tensor(label).roll(1)
+    fit_sgd_probe(lambda epoch: x, label, 3, seed=0, epochs=2, lr=5.0)
+    assert "has not converged" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"solver": "sgd", "l2": 0.5}, "`l2` only with solver 'lbfgs'"),
+        ({"lr": 1.0}, "`lr` only with solver 'sgd'"),
+        ({"epochs": 10}, "`epochs` only with solver 'sgd'"),
+        ({"solver": "adam"}, "`solver`"),
+    ],
+)
+def test_parameters_of_the_other_solver_are_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        LinearProbe(**parameters)
+
+
+def test_l2_must_be_positive():
+    with pytest.raises(ValueError, match="`l2`"):
+        fit_logistic_regression(torch.eye(2), torch.tensor([0, 1]), 2, 0.0)

@@ -1,0 +1,120 @@
+"""Runs that are really killed, then resumed, end with the numbers of one that was not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from supcon_ext.tracking.results import read_metrics, read_results, same_metrics
+from supcon_ext.training.checkpoint import load_checkpoint, save_checkpoint
+
+
+def tiny(folder: Path, *when: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.experiment.tiny", str(folder), *when]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    done = tiny(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def equal(folder: Path, whole: Path) -> None:
+    assert same_metrics(folder, whole) == []
+    ours, theirs = read_results(folder), read_results(whole)
+    for results in (ours, theirs):
+        results.pop("seconds")
+    assert ours == theirs
+    mine = load_checkpoint(folder / "checkpoints" / "last.pt")
+    other = load_checkpoint(whole / "checkpoints" / "last.pt")
+    for part in ("network", "twin", "objective"):
+        for name, value in mine[part].items():
+            if torch.is_tensor(value):
+                assert torch.equal(value, other[part][name]), name
+            else:
+                assert value == other[part][name], name
+    assert mine["randomness"][0]["generator"].equal(other["randomness"][0]["generator"])
+
+
+@pytest.mark.parametrize(
+    ("what", "number"),
+    [("step", 1), ("step", 6), ("step", 14), ("save", 1), ("save", 3), ("refresh", 2)],
+)
+def test_killed_and_resumed_ends_with_the_same_numbers(
+    what: str, number: int, whole: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "killed"
+    assert tiny(folder, what, str(number)).returncode == -signal.SIGKILL
+    assert not (folder / "results.json").exists()
+    done = tiny(folder)
+    assert done.returncode == 0, done.stderr
+    equal(folder, whole)
+
+
+def test_killed_twice(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    assert tiny(folder, "step", "6").returncode == -signal.SIGKILL
+    assert tiny(folder, "step", "8").returncode == -signal.SIGKILL
+    assert tiny(folder).returncode == 0
+    equal(folder, whole)
+
+
+@pytest.mark.parametrize("number", ["2", "13"])
+def test_asked_to_stop_it_saves_in_the_middle_of_an_epoch(
+    number: str, whole: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "stopped"
+    stopped = tiny(folder, "term", number)
+    assert stopped.returncode == 130, stopped.stderr
+    assert "supcon resume" in stopped.stdout
+    saved = load_checkpoint(folder / "checkpoints" / "last.pt")
+    assert saved["position"]["global_step"] == int(number)
+    assert tiny(folder).returncode == 0
+    equal(folder, whole)
+
+
+def test_the_whole_run_has_what_it_should(whole: Path) -> None:
+    metrics = read_metrics(whole)
+    assert len(metrics["train/loss"]) == 4
+    assert len(metrics["selection/kept"]) == 2
+    assert len(metrics["validation/classifier/accuracy"]) == 4
+    results = read_results(whole)
+    assert results["headline"] == "classifier"
+    assert set(results["last"]["test"]) == {"classifier", "linear_probe", "knn"}
+    assert results["best_epoch"] in range(1, 5)
+    for name in ("encoder.safetensors", "encoder.pt2", "labels.npz", "recipe.yaml"):
+        assert (whole / name).is_file(), name
+    assert (whole / "figures" / "train_loss.png").stat().st_size > 1000
+
+
+def test_checkpoint_is_atomic_and_refuses_other_formats(tmp_path: Path) -> None:
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, {"value": 1})
+    assert load_checkpoint(path)["value"] == 1
+    torch.save({"format": 99}, path)
+    with pytest.raises(ValueError, match="format"):
+        load_checkpoint(path)
+    with pytest.raises(ValueError, match="there is none"):
+        load_checkpoint(tmp_path / "no.pt")
+
+
+def test_other_labels_are_refused(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for name in ("recipe.yaml", "journal.jsonl", "mirror.json"):
+        (folder / name).write_bytes((whole / name).read_bytes())
+    state = load_checkpoint(whole / "checkpoints" / "last.pt")
+    state["labels_hash"] = "0" * 64
+    save_checkpoint(folder / "checkpoints" / "last.pt", state)
+    done = tiny(folder)
+    assert done.returncode == 1 and "labels are others" in done.stderr

@@ -1,0 +1,112 @@
+"""Several gloo processes against one: the same loss, the same gradients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+
+from supcon_ext.losses import SupConLoss, Views
+from supcon_ext.losses.gather import gather_rows, gather_views, global_mean
+
+
+def problem() -> tuple[torch.Tensor, torch.Tensor, nn.Module]:
+    generator = torch.Generator().manual_seed(4)
+    images = torch.randn(11, 2, 6, generator=generator, dtype=torch.float64)
+    labels = torch.tensor([0, 1, 0, 2, 2, 3, 4, 1, 5, 6, 0])
+    torch.manual_seed(1)
+    return images, labels, nn.Linear(6, 4).double()
+
+
+def one_process(form: str) -> tuple[float, list[torch.Tensor]]:
+    images, labels, encoder = problem()
+    loss = SupConLoss(0.2, form)(encoder(images), labels)
+    loss.backward()
+    return loss.item(), [p.grad for p in encoder.parameters()]
+
+
+def work(rank: int, world: int, sizes: list[int], form: str, folder: str) -> None:
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world
+    )
+    images, labels, encoder = problem()
+    parallel = nn.parallel.DistributedDataParallel(encoder)
+    start = sum(sizes[:rank])
+    mine = slice(start, start + sizes[rank])
+    details = SupConLoss(0.2, form).details(parallel(images[mine]), labels[mine])
+    details.loss.backward()
+    values = torch.arange(float(sizes[rank])) + start
+    mean, mass = global_mean(values, torch.ones_like(values))
+    gathered, at = gather_views(Views.of(images[mine, 0], labels[mine], trust=values / 11))
+    result = {
+        "loss": details.loss.detach(),
+        "lonely": details.lonely,
+        "grads": [p.grad for p in encoder.parameters()],
+        "mean": mean,
+        "mass": mass,
+        "labels": gathered.label,
+        "uid": gathered.uid,
+        "start": at,
+        "rows": torch.cat(gather_rows(images[mine, 0], sizes)),
+    }
+    torch.save(result, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "form"), [([6, 5], "out"), ([3, 8], "in"), ([1, 4, 6], "out"), ([5, 5, 1], "out")]
+)
+def test_several_processes_equal_one(sizes: list[int], form: str, tmp_path: Path) -> None:
+    loss, grads = one_process(form)
+    images, labels, _ = problem()
+    mp.spawn(work, (len(sizes), sizes, form, str(tmp_path)), nprocs=len(sizes))
+    for rank in range(len(sizes)):
+        result = torch.load(tmp_path / f"{rank}.pt")
+        assert result["loss"].item() == pytest.approx(loss, rel=1e-12)
+        for ours, theirs in zip(result["grads"], grads, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+        lonely = SupConLoss(0.2).details(images, labels).lonely
+        assert result["lonely"].item() == pytest.approx(lonely.item())
+        assert result["mean"].item() == pytest.approx(5.0)
+        assert result["mass"].item() == 11
+        assert torch.equal(result["labels"], labels)
+        assert result["uid"].tolist() == list(range(11))
+        assert result["start"] == sum(sizes[:rank])
+        assert torch.equal(result["rows"], images[:, 0])
+
+
+def test_lonely_anchors_differ_between_processes(tmp_path: Path) -> None:
+    """A mean of the processes' means would be wrong: rank 1 has no anchor with a positive."""
+    images, _, encoder = problem()
+    single = torch.tensor([0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5])
+    loss = SupConLoss(0.2)(encoder(images[:, :1]), single)
+    loss.backward()
+    mp.spawn(lonely_work, (str(tmp_path),), nprocs=2)
+    for rank in range(2):
+        result = torch.load(tmp_path / f"{rank}.pt")
+        assert result["loss"].item() == pytest.approx(loss.item(), rel=1e-12)
+        torch.testing.assert_close(result["grad"], encoder.weight.grad, rtol=1e-10, atol=1e-12)
+
+
+def lonely_work(rank: int, folder: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    images, _, encoder = problem()
+    labels = torch.tensor([0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5])
+    parallel = nn.parallel.DistributedDataParallel(encoder)
+    mine = slice(0, 6) if rank == 0 else slice(6, 11)
+    loss = SupConLoss(0.2)(parallel(images[mine, :1]), labels[mine])
+    loss.backward()
+    torch.save({"loss": loss.detach(), "grad": encoder.weight.grad}, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_global_mean_of_nothing_is_zero() -> None:
+    values = torch.tensor([1.0, 2.0], requires_grad=True)
+    mean, mass = global_mean(values, torch.zeros(2))
+    mean.backward()
+    assert mean.item() == 0 and mass.item() == 0
+    assert torch.equal(values.grad, torch.zeros(2))

@@ -1,0 +1,243 @@
+"""Terms: exact values, sharing of forward passes, mixing, the queue."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from supcon_ext.losses import SupConLoss
+from supcon_ext.losses.queue import KeyQueue
+from supcon_ext.models.network import Outputs
+from supcon_ext.objectives import Objective, StepBatch
+from supcon_ext.objectives.base import Samples, TrainingFacts
+from supcon_ext.objectives.contrastive import Contrastive
+from supcon_ext.objectives.cross_entropy import CrossEntropy
+from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
+from supcon_ext.selectors.base import SampleBank, Selection
+from supcon_ext.selectors.label import Label
+
+FACTS = TrainingFacts(samples=6, classes=3, counts=torch.tensor([3, 2, 0]), dim=4)
+
+
+class Net:
+    """Counts its passes; features are the pixels."""
+
+    def __init__(self) -> None:
+        self.passes = 0
+
+    def __call__(self, images: torch.Tensor) -> Outputs:
+        self.passes += 1
+        pixels = images.flatten(1)
+        return Outputs(pixels, functional.normalize(pixels, dim=1), pixels[:, :3])
+
+
+def batch(net: Net | None = None, twin: Net | None = None, seed: int = 0) -> StepBatch:
+    generator = torch.Generator().manual_seed(seed)
+    label = torch.tensor([0, 0, 1, 1, 0, -1])
+    samples = Samples(label, torch.ones(6), torch.zeros(6, dtype=torch.int8))
+    images = torch.randn(3, 5, 1, 2, 2, generator=generator)
+    index = torch.tensor([4, 2, 0, 5, 1])
+    names = ("classify", "contrast", "contrast")
+    return StepBatch(images, names, index, samples, net or Net(), twin, 0, 0.0, generator)
+
+
+def test_cross_entropy_ignores_unknown_labels() -> None:
+    term = CrossEntropy(views="classify")
+    term.setup(FACTS)
+    made = batch()
+    result = term(made)
+    logits = made.images[0].flatten(1)[:, :3]
+    known = [0, 1, 2, 4]
+    label = torch.tensor([0, 1, 0, 0])
+    expected = functional.cross_entropy(logits[known], label)
+    assert result.loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    right = (logits[known].argmax(1) == label).float().mean()
+    assert result.stats["accuracy"].item() == pytest.approx(right.item())
+
+
+def test_logit_adjustment_and_smoothing_by_hand() -> None:
+    term = CrossEntropy(logit_adjustment=1.0, label_smoothing=0.3, views="classify")
+    term.setup(FACTS)
+    prior = torch.tensor([3.0, 2.0, 1.0]) / 6  # the empty class counts as one sample
+    made = batch()
+    logits = made.images[0, [0, 1, 2, 4]].flatten(1)[:, :3] + prior.log()
+    expected = functional.cross_entropy(logits, torch.tensor([0, 1, 0, 0]), label_smoothing=0.3)
+    assert term(made).loss.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_raising_the_prior_of_a_class_raises_its_training_logit() -> None:
+    term = CrossEntropy(logit_adjustment=1.0)
+    term.setup(TrainingFacts(6, 3, torch.tensor([1, 1, 8]), 4))
+    assert term.log_prior[2] > term.log_prior[0]
+    uniform = CrossEntropy(logit_adjustment=1.0, views="classify")
+    uniform.setup(TrainingFacts(6, 3, torch.tensor([2, 2, 2]), 4))
+    plain = CrossEntropy(views="classify")
+    plain.setup(FACTS)
+    assert uniform(batch()).loss.item() == pytest.approx(plain(batch()).loss.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mixup_is_the_shared_loss_of_both_labels(seed: int) -> None:
+    term = CrossEntropy(mixup=1.0, views="classify")
+    term.setup(FACTS)
+    made = batch(seed=seed)
+    loss = term(made).loss
+    mix, outputs = made.mixed(1.0, 0.0)
+    label, share = made.label, float(mix.share[0])
+    logits, other = outputs.logits[0], made.label[mix.partner[0]]
+    total = 0.0
+    for i in range(5):
+        if label[i] < 0:
+            continue
+        mine = functional.cross_entropy(logits[i], label[i])
+        # a partner without a label counts as class 0 would be wrong: its share is left out
+        theirs = functional.cross_entropy(logits[i], other[i]) if other[i] >= 0 else None
+        total += float(mine if theirs is None else share * mine + (1 - share) * theirs)
+    assert loss.item() == pytest.approx(total / 4, rel=1e-5)
+
+
+def test_passes_are_shared_between_terms() -> None:
+    net = Net()
+    objective = Objective(
+        {
+            "contrastive": Contrastive(views="contrast"),
+            "cross_entropy": CrossEntropy(views="classify", weight=0.5),
+            "mixed": CrossEntropy(mixup=0.4),
+            "mixed_too": CrossEntropy(mixup=0.4),
+        }
+    )
+    objective.setup(FACTS)
+    loss, stats = objective(batch(net))
+    assert net.passes == 2
+    expected = (
+        stats["contrastive/loss"]
+        + 0.5 * stats["cross_entropy/loss"]
+        + stats["mixed/loss"]
+        + stats["mixed_too/loss"]
+    )
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert objective.trains_classifier
+
+
+def test_contrastive_term_is_the_loss_of_its_views() -> None:
+    term = Contrastive(views="contrast", temperature=0.5)
+    made = batch()
+    result = term(made)
+    expected = SupConLoss(0.5)(made.images[1:].flatten(2).transpose(0, 1), made.label)
+    assert result.loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert not Objective({"contrastive": term}).trains_classifier
+
+
+def test_a_view_group_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match="classify"):
+        Contrastive(views="other")(batch())
+
+
+def test_problems_name_queue_and_views() -> None:
+    stage = {"batch_size": 64, "views": [{"policy": "weak", "count": 2, "name": "a"}]}
+    found = Contrastive.problems({"queue": 100, "views": "b"}, stage, {"model": {"ema": None}})
+    assert [path for path, _ in found] == [("views",), ("queue",)]
+    fine = Contrastive.problems({"queue": 128}, stage, {"model": {"ema": 0.9}})
+    assert fine == []
+
+
+def test_queue_is_first_in_first_out_and_never_hands_out_empty_slots() -> None:
+    queue = KeyQueue(5, 2)
+    label, trust = torch.arange(10), torch.linspace(0, 1, 10)
+    assert queue.views(label, trust) is None
+    queue.push(torch.ones(3, 2), torch.tensor([1, 2, 3]))
+    views = queue.views(label, trust)
+    assert views is not None and views.index.tolist() == [1, 2, 3]
+    queue.push(2 * torch.ones(4, 2), torch.tensor([4, 5, 6, 7]))
+    views = queue.views(label, trust)
+    assert views is not None and sorted(views.index.tolist()) == [3, 4, 5, 6, 7]
+    assert views.label.tolist() == views.index.tolist()
+    assert (views.uid < 0).all() and len(set(views.uid.tolist())) == 5
+    queue.push(torch.ones(7, 2), torch.arange(7))
+    views = queue.views(label, trust)
+    assert views is not None and sorted(views.index.tolist()) == [2, 3, 4, 5, 6]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 7))
+def test_queue_holds_the_last_keys(pushes: list[int], size: int) -> None:
+    queue, sent = KeyQueue(size, 1), 0
+    for count in pushes:
+        index = torch.arange(sent, sent + count)
+        queue.push(index[:, None].float(), index)
+        sent += count
+    views = queue.views(torch.arange(sent), torch.ones(sent))
+    assert views is not None
+    assert sorted(views.index.tolist()) == list(range(max(0, sent - size), sent))
+    assert torch.equal(views.z[:, 0].long(), views.index)
+    other = KeyQueue(size, 1)
+    other.load_state_dict(queue.state_dict())
+    again = other.views(torch.arange(sent), torch.ones(sent))
+    assert again is not None and torch.equal(again.index, views.index)
+
+
+def test_queue_follows_what_is_believed_now() -> None:
+    twin = Net()
+    term = Contrastive(queue=10, views="contrast")
+    term.setup(FACTS)
+    first = batch(twin=twin)
+    alone = term(first)
+    assert term.queue is not None and len(term.queue) == 10
+    second = batch(twin=twin)
+    second.samples.label = torch.full((6,), 2)
+    queued = term.queue.views(second.samples.label, second.samples.trust)
+    assert queued is not None and (queued.label == 2).all()
+    assert term(second).loss.item() > alone.loss.item()
+    with pytest.raises(ValueError, match=r"model\.ema"):
+        term(batch())
+
+
+class Doubter(Label):
+    """Needs losses and doubts the large ones."""
+
+    requires = frozenset({"loss"})
+
+    def refresh(self, bank: SampleBank, epoch: int) -> Selection:
+        assert bank.loss is not None and bank.features is None
+        return Selection.of(bank.label, (bank.loss < bank.loss.median()).float())
+
+
+def test_objective_hands_the_bank_to_its_selectors() -> None:
+    objective = Objective({"contrastive": Contrastive(selector=Doubter()), "ce": CrossEntropy()})
+    assert objective.requires == {"loss"}
+    bank = SampleBank(torch.arange(4), torch.zeros(4).long(), 2, loss=torch.arange(4.0))
+    selection = objective.refresh(bank, 0)
+    assert selection is not None and selection.trust.tolist() == [1, 0, 0, 0]
+    twice = Objective({"a": Contrastive(selector=Doubter()), "b": Contrastive(selector=Doubter())})
+    with pytest.raises(ValueError, match="one term"):
+        twice.refresh(bank, 0)
+
+
+def test_mixup_draws() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mix = draw_mix((2, 6, 1, 4, 4), 1.0, 0.0, generator)
+    assert mix.box is None and ((mix.share >= 0.5) & (mix.share <= 1)).all()
+    assert all(sorted(row.tolist()) == list(range(6)) for row in mix.partner)
+    images = torch.randn(2, 6, 1, 4, 4)
+    itself = Mix(torch.arange(6).expand(2, 6), mix.share, None)
+    torch.testing.assert_close(mix_images(images, itself), images)
+    whole = Mix(mix.partner, torch.ones(2), None)
+    assert torch.equal(mix_images(images, whole), images)
+
+
+def test_cutmix_share_is_the_area_that_stays() -> None:
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(20):
+        mix = draw_mix((1, 2, 1, 8, 8), 0.0, 1.0, generator)
+        images = torch.zeros(1, 2, 1, 8, 8)
+        images[0, 1] = 1
+        swapped = Mix(torch.tensor([[1, 0]]), mix.share, mix.box)
+        mixed = mix_images(images, swapped)
+        assert 1 - mixed[0, 0].mean().item() == pytest.approx(mix.share[0].item())
+    kinds = {draw_mix((1, 2, 1, 8, 8), 1.0, 1.0, generator).box is None for _ in range(20)}
+    assert kinds == {True, False}
+    with pytest.raises(ValueError, match="mixup"):
+        draw_mix((1, 2, 1, 8, 8), 0.0, 0.0, generator)
