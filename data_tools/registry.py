@@ -18,7 +18,7 @@ import importlib
 import inspect
 import pkgutil
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -28,6 +28,11 @@ from pydantic_core import PydanticCustomError, core_schema
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+
+Problems = Callable[
+    [Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]], Iterable[tuple[tuple[str, ...], str]]
+]
+"""``(params, stage, recipe) -> (key path below the part, message), ...``"""
 
 _FAMILIES: dict[str, Registry[Any]] = {}
 
@@ -39,6 +44,12 @@ class Entry(Generic[T]):
     family: str
     name: str
     target: Callable[..., T]
+    check: Problems | None = None
+
+    @property
+    def problems(self) -> Problems | None:
+        """What finds mistakes between the part's parameters and the recipe around it, if anything."""
+        return self.check or getattr(self.target, "problems", None)
 
     @property
     def summary(self) -> str:
@@ -141,8 +152,14 @@ class Registry(Generic[T]):
         self._loaded = False
         _FAMILIES[family] = self
 
-    def __call__(self, name: str) -> Callable[[F], F]:
-        """Decorator: register a class or a function under ``name``."""
+    def __call__(self, name: str, problems: Problems | None = None) -> Callable[[F], F]:
+        """Decorator: register a class or a function under ``name``.
+
+        Args:
+            name: What recipes call it.
+            problems: Finds mistakes between its parameters and the recipe around it; a class may
+                have a static method of this name instead.
+        """
 
         def register(target: F) -> F:
             known = self._entries.get(name)
@@ -151,7 +168,7 @@ class Registry(Generic[T]):
                     f"Expected a new name for {self.family} `{target.__qualname__}`, but `{name}` "
                     f"already names {known.target.__module__}.{known.target.__qualname__}"
                 )
-            self._entries[name] = Entry(self.family, name, target)
+            self._entries[name] = Entry(self.family, name, target, problems)
             return target
 
         return register
@@ -266,28 +283,9 @@ class Part:
             ),
         )
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        """Every registered kind with its parameters, for editors."""
-        return {
-            "anyOf": [{"type": "string"}, *(_entry_schema(entry) for entry in family(self.family))]
-        }
-
 
 def _optional(source: Any) -> bool:
     return type(None) in typing.get_args(source)
-
-
-def _entry_schema(entry: Entry[Any]) -> dict[str, Any]:
-    schema = entry.parameters.model_json_schema()
-    properties = {"kind": {"const": entry.name}, **schema.get("properties", {})}
-    return {
-        "type": "object",
-        "title": entry.name,
-        "description": entry.summary,
-        "properties": properties,
-        "required": ["kind", *schema.get("required", [])],
-        "additionalProperties": False,
-    }
 
 
 def family(name: str) -> Registry[Any]:

@@ -20,21 +20,25 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("family", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def components(family: str | None, as_json: bool) -> None:
+@click.option("--markdown", is_flag=True, help="Print a table of names in Markdown.")
+def components(family: str | None, as_json: bool, markdown: bool) -> None:
     """List every data set, noise model, selector, ... with its parameters.
 
     FAMILY lists one family alone.
     """
-    from supcon_ext.recipe.components import list_components
+    from supcon_ext.recipe.components import list_components, markdown_table
 
     with user_input():
         found = list_components(family)
     if as_json:
         print_json([dataclasses.asdict(component) for component in found])
         return
+    if markdown:
+        click.echo(markdown_table(found), nl=False)
+        return
     output = console()
-    for name, members in groupby(found, key=lambda component: component.family):
-        output.print(f"\n{name}", style="bold")
+    for number, (name, members) in enumerate(groupby(found, key=lambda each: each.family)):
+        output.print(f"\n{name}" if number else name, style="bold")
         for component in members:
             output.print(f"  {component.name}", style="cyan", end="  ")
             output.print(component.summary, markup=False)

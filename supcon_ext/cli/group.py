@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ class CommandLine(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command and turn what it raises into an exit status."""
+        if os.getcwd() not in sys.path:  # as `python -m` has it: plugins beside the recipe
+            sys.path.append(os.getcwd())
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.ClickException, click.Abort):

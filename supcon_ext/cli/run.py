@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ from supcon_ext.cli.outcome import is_first_process, print_place, print_results
 
 if TYPE_CHECKING:
     from supcon_ext.experiment import RunResult
+    from supcon_ext.recipe.schema import Recipe
 
 
 @click.command(
@@ -47,7 +49,7 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], dry_run
     from supcon_ext import experiment
 
     if dry_run:
-        experiment.dry_run(loaded)
+        _print_trial(loaded, overrides, experiment.dry_run(loaded))
     else:
         _print_result(experiment.run(loaded))
 
@@ -81,6 +83,21 @@ def sync(run_name: str, uri: str | None) -> None:
     click.echo(f"Sent {sent.sent} lines of {folder} to {sent.uri} (run {sent.run_id}).")
     if sent.refused:
         click.echo(f"MLflow refused {sent.refused} of its values and files.", err=True)
+
+
+def _print_trial(recipe: Recipe, overrides: Sequence[str], numbers: Mapping[str, float]) -> None:
+    if not is_first_process():
+        return
+    from supcon_ext.recipe.resolved import recipe_hash
+
+    lines = {"recipe": recipe.name, "hash": recipe_hash(recipe)[:6]}
+    if overrides:
+        lines["overrides"] = "  ".join(overrides)
+    lines |= {name: f"{value:.4g}" for name, value in numbers.items()}
+    width = max(map(len, lines))
+    for name, text in lines.items():
+        click.echo(f"{name:<{width}}  {text}")
+    click.echo("One batch was tried. Nothing was trained, and nothing is kept.", err=True)
 
 
 def _print_result(result: RunResult) -> None:

@@ -24,6 +24,7 @@ METRICS = (
     "knn accuracy",
     "ece",
 )
+FEW_KEYS = 3
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,9 @@ def _variants(folders: list[Path], by: Sequence[str] | None) -> dict[Path, dict[
         ignored = ("name", "description", "tracking.", "compute.workers")
         keys = [k for k in keys if not k.startswith(ignored) and k.rpartition(".")[2] != "seed"]
         keys = [k for k in keys if len({json.dumps(flat[f].get(k)) for f in folders}) > 1]
+        by_name = {(flat[f]["name"], json.dumps([flat[f].get(k) for k in keys])) for f in folders}
+        if len(keys) > FEW_KEYS and len(by_name) == len({name for name, _ in by_name}):
+            keys = ["name"]  # the recipes' names tell the rows apart, and better
     return {folder: {key: flat[folder].get(key) for key in keys} for folder in folders}
 
 

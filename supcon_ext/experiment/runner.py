@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -221,6 +222,11 @@ class _Run:
             raise Interrupted(
                 f"{error or 'interrupted'}; to go on: supcon resume {self.folder}"
             ) from None
+        except Exception as error:
+            place = self.folder / "error.txt"
+            place.write_text(traceback.format_exc())
+            error.add_note(f"The traceback is in {place}")
+            raise
         finally:
             tracker.close(status)
         return RunResult(self.folder, results, tracker.uri, tracker.run_id)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 
 from data_tools.registry import Part
-from supcon_ext.losses.gather import gather_views, world_size
+from supcon_ext.losses.gather import gather_views, global_mean, world_size
 from supcon_ext.losses.pairs import Views
 from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.losses.supcon import SupConLoss
@@ -57,27 +57,23 @@ class Contrastive(Term):
     @staticmethod
     def problems(
         params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
-    ) -> list[tuple[tuple[str, ...], str]]:
+    ) -> Iterator[tuple[tuple[str, ...], str]]:
         """What is wrong between this term and its stage."""
-        found = view_problems(params, stage)
+        yield from view_problems(params, stage)
         views = stage.get("views")
         groups = [view for view in (views if isinstance(views, list) else [views]) if view]
         used = [v for v in groups if params.get("views") in (None, v.get("name"))]
         rows = stage.get("batch_size", 0) * sum(view.get("count", 1) for view in used)
         queue = params.get("queue", 0)
         if 0 < queue < rows:
-            found.append(
-                (
-                    ("queue",),
-                    f"Expected a queue of at least one batch ({rows} rows: batch size times "
-                    f"views), but got {queue}",
-                )
+            yield (
+                ("queue",),
+                f"Expected a queue of at least one batch ({rows} rows: batch size times views), "
+                f"but got {queue}",
             )
         if queue and recipe.get("model", {}).get("ema") is None:
-            found.append(
-                (("queue",), "Expected `model.ema` to be set: a queue keeps the EMA twin's keys")
-            )
-        return found
+            message = "Expected `model.ema` to be set: a queue keeps the EMA twin's keys"
+            yield ("queue",), message
 
     @property
     def requires(self) -> frozenset[str]:
@@ -106,8 +102,10 @@ class Contrastive(Term):
             with torch.no_grad():
                 keys = self._views(batch, batch.twin_outputs().z[rows].flatten(0, 1))
                 keys = gather_views(keys)[0] if world_size() > 1 else keys
-                self.queue.push(keys.z, keys.index)
-        stats = {"lonely": result.lonely, "positives": result.positives.mean()}
+                order = keys.index.argsort(stable=True)  # the same for any number of processes
+                self.queue.push(keys.z[order], keys.index[order])
+        positives, _ = global_mean(result.positives, torch.ones_like(result.positives))
+        stats = {"lonely": result.lonely, "positives": positives}
         return TermResult(result.loss, stats)
 
     def _views(self, batch: StepBatch, z: torch.Tensor) -> Views:

@@ -14,8 +14,8 @@ from supcon_ext.recipe.wording import Finding
 def cross_findings(resolved: Mapping[str, Any]) -> list[Finding]:
     """Ask every part that has a function ``problems`` what is wrong between it and the rest.
 
-    ``problems(params, stage, recipe)`` is a static or class method of a part's class, or an
-    attribute of its function. It gets the part's own parameters, the stage that it stands in (empty
+    ``problems(params, stage, recipe)`` is a static method of a part's class, or given to its
+    decorator. It gets the part's own parameters, the stage that it stands in (empty
     outside of stages) and the whole recipe, all as plain mappings with defaults, and gives pairs of
     a key path below the part and a message. A check that asks for a value which the recipe gets
     wrong is left out; that value is reported by itself.
@@ -25,7 +25,7 @@ def cross_findings(resolved: Mapping[str, Any]) -> list[Finding]:
     """
     found = []
     for place in places(resolved):
-        check = getattr(place.entry.target, "problems", None) if place.entry else None
+        check = place.entry.problems if place.entry else None
         if check is None:
             continue
         try:

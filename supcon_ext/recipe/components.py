@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,3 +101,12 @@ def _words(field: Mapping[str, Any]) -> str:
 def _bounds(field: Mapping[str, Any]) -> list[str]:
     signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
     return [f"{sign} {field[key]:g}" for key, sign in signs.items() if key in field]
+
+
+def markdown_table(found: Sequence[Component]) -> str:
+    """The names of every family, as a table in Markdown."""
+    names: dict[str, list[str]] = {}
+    for part in found:
+        names.setdefault(part.family, []).append(f"`{part.name}`")
+    rows = [f"| {family_name} | {', '.join(parts)} |" for family_name, parts in names.items()]
+    return "\n".join(["| family | what there is |", "| --- | --- |", *rows]) + "\n"

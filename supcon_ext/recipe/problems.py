@@ -49,6 +49,10 @@ class RecipeError(ValueError):
         )
         super().__init__(report(self.problems))
 
+    def __reduce__(self) -> tuple[type[RecipeError], tuple[list[Problem]]]:
+        """Made again from its problems, when it comes from another process."""
+        return RecipeError, (self.problems,)
+
 
 def report(problems: Sequence[Problem]) -> str:
     """The problems as a block of text: a headline for each file, then a line for each problem."""

@@ -148,7 +148,7 @@ def _mapping(
 
 
 def _joined(text: str) -> str:
-    """Text in which a pair of surrogates, JSON's way to escape a rare character, is that character."""
+    """Text in which a pair of surrogates, JSON's escape of a rare character, is that character."""
     if text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

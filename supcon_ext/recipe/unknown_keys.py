@@ -31,7 +31,7 @@ class UnknownKeys:
         self._places: dict[KeyPath, Place] = {place.path: place for place in places(document)}
 
     def meant(self, path: KeyPath) -> str | None:
-        """The key of the same mapping that an unknown key is most like; rather one not given yet."""
+        """The key of its mapping that an unknown key is most like; rather one not given yet."""
         place = self._places.get(path[:-1])
         if place is None or path[-1] in place.model.model_fields:
             return None

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from supcon_ext.schedules.base import Factor, schedule
-from supcon_ext.schedules.warmup import WarmupEpochs, WarmupFrom, with_warmup
+from supcon_ext.schedules.warmup import (
+    WarmupEpochs,
+    WarmupFrom,
+    warmup_problems,
+    with_warmup,
+)
 
 
-@schedule("constant")
+@schedule("constant", problems=warmup_problems)
 def constant(*, warmup_epochs: WarmupEpochs = 0.0, warmup_from: WarmupFrom = 0.01) -> Factor:
     """The same learning rate throughout, after the warm-up.
 

@@ -8,10 +8,15 @@ from typing import Annotated
 from pydantic import Field
 
 from supcon_ext.schedules.base import Factor, schedule
-from supcon_ext.schedules.warmup import WarmupEpochs, WarmupFrom, with_warmup
+from supcon_ext.schedules.warmup import (
+    WarmupEpochs,
+    WarmupFrom,
+    warmup_problems,
+    with_warmup,
+)
 
 
-@schedule("cosine")
+@schedule("cosine", problems=warmup_problems)
 def cosine(
     *,
     final: Annotated[float, Field(ge=0, le=1)] = 0.0,

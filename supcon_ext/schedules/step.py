@@ -9,10 +9,15 @@ from typing import Annotated
 from pydantic import Field
 
 from supcon_ext.schedules.base import Factor, schedule
-from supcon_ext.schedules.warmup import WarmupEpochs, WarmupFrom, with_warmup
+from supcon_ext.schedules.warmup import (
+    WarmupEpochs,
+    WarmupFrom,
+    warmup_problems,
+    with_warmup,
+)
 
 
-@schedule("step")
+@schedule("step", problems=warmup_problems)
 def step(
     *,
     milestones: Annotated[

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -53,3 +54,15 @@ def with_warmup(factor: Factor, warmup_epochs: float, warmup_from: float) -> Fac
         return warmup_from + (peak - warmup_from) * position / warmup_epochs
 
     return warmed
+
+
+def warmup_problems(
+    params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """A warm-up that is longer than its stage."""
+    if params["warmup_epochs"] > stage["epochs"]:
+        yield (
+            ("warmup_epochs",),
+            f"Expected at most the stage's {stage['epochs']} epochs, but got "
+            f"{params['warmup_epochs']}",
+        )

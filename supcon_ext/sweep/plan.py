@@ -167,7 +167,7 @@ def _child(
             texts.append(f"{axis}={json.dumps(choice)}")
     texts += [f"{key}={seed}" for key in file.seed_keys]
     label = "-".join(_slug(choice) for choice in variant.values())
-    layers.value["name"] = f"{file.name}-{label}"
+    texts.insert(0, f"name={file.name}-{label}")
     layers, problems = apply_overrides(layers, [*texts, *overrides])
     return Child(f"{label}-s{seed}", dict(variant), seed, check(layers, problems))
 

@@ -70,9 +70,7 @@ class Copier:
                     f"{self.pace.preflight:g} s"
                 )
         if self._sender is None:
-            sender = Sender(self.folder, self.state, self.uri, self.beat)
-            sender.connect()
-            self._sender = sender
+            self._sender = Sender(self.folder, self.state, self.uri, self.beat)
             self.run_ready.set()
         sent = self._send_all(self._sender)
         self._sure = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +60,10 @@ def export_encoder(encoder: nn.Module, image_shape: tuple[int, ...], path: Path)
         program = torch.export.export(
             traced, (images,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},)
         )
-    torch.export.save(program, path)
+    with warnings.catch_warnings():
+        # parameters that share a storage are written once, as they should be
+        warnings.filterwarnings("ignore", "No complete tensor found in the group")
+        torch.export.save(program, path)
     return EncoderFile(
         path=path,
         input_shape=(-1, *image_shape),

@@ -6,9 +6,12 @@ import logging
 import math
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from supcon_ext.tracking import logged_model
 from supcon_ext.tracking.events import (
@@ -35,13 +38,13 @@ JOURNAL_TAG = "supcon.journal"
 METRICS_A_CALL = 1000
 OTHERS_A_CALL = 100
 DIGEST_LENGTH = 36
-MIGRATION_SECONDS = 120.0  # a new database is migrated first
+MIGRATION_SECONDS = 120.0
 # Answers that no second try will change; whatever else fails is tried again.
 REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST"})
 
 
 class Sender:
-    """One run's way into one MLflow store.
+    """One run's way into one MLflow store; finds the run there or makes it.
 
     Args:
         folder: The run folder; artifacts are read from it.
@@ -62,15 +65,18 @@ class Sender:
         self._sent = state.store(uri)
         self._experiment_id = ""
         self._known_steps: dict[str, set[int]] | None = None
-        self._client: MlflowClient = open_client(uri)
+        database = sqlite_path(uri)
+        # MLflow migrates a new database; two processes that do so at once break it.
+        alone = (
+            FileLock(f"{database}.lock", timeout=MIGRATION_SECONDS) if database else nullcontext()
+        )
+        beat(MIGRATION_SECONDS if database else None)
+        with alone:
+            beat(MIGRATION_SECONDS if database else None)
+            self._client: MlflowClient = open_client(uri)
+            self._find_or_make()
 
-    def connect(self) -> str:
-        """Find this run in the store or make it.
-
-        Returns:
-            The id of the MLflow run.
-        """
-        self._beat(MIGRATION_SECONDS if sqlite_path(self.uri) else None)
+    def _find_or_make(self) -> None:
         run = self._find_run()
         if run is None:
             self._experiment_id = self._experiment()
@@ -87,7 +93,6 @@ class Sender:
             self._known_steps = {}
         self._sent.run_id = run.info.run_id
         self.state.save(self.folder)
-        return str(run.info.run_id)
 
     def send(self, events: Sequence[Event]) -> None:
         """Send events: values first, then files, the status last.

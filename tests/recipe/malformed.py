@@ -1,4 +1,4 @@
-"""Recipes that are wrong, and what must be said of each. ``python -m tests.recipe.malformed`` shows all."""
+"""Recipes that are wrong, and what must be said of each; ``python -m tests.recipe.malformed``."""
 
 from __future__ import annotations
 
@@ -174,7 +174,8 @@ CASES = (
     ),
     Malformed(
         "a noise model twice",
-        GOOD + "data:\n  noise: {kind: symmetric, rate: 0.2}\n  noise: {kind: pair_flip, rate: 0.2}\n",
+        GOOD
+        + "data:\n  noise: {kind: symmetric, rate: 0.2}\n  noise: {kind: pair_flip, rate: 0.2}\n",
         (Expected(9, "data.noise", "Expected each key once, but `noise` is in line 8 too."),),
     ),
     Malformed(
@@ -216,7 +217,7 @@ CASES = (
     ),
     Malformed(
         "nothing but a stage without its number of epochs",
-        "stages:\n  - name: main\n    objective: [contrastive]\n    optimizer: {kind: sgd, lr: 0.1}\n",
+        STAGE.replace("    epochs: 2\n", ""),
         (
             Expected(1, "name", "Expected this key, but it is missing."),
             Expected(2, "stages.0.epochs", "Expected this key, but it is missing."),
@@ -267,7 +268,11 @@ CASES = (
     Malformed(
         "an empty file",
         "# nothing yet\n",
-        (Expected(None, "", "Expected a mapping with the keys of a recipe, but the file is empty."),),
+        (
+            Expected(
+                None, "", "Expected a mapping with the keys of a recipe, but the file is empty."
+            ),
+        ),
     ),
     Malformed(
         "a list of recipes",
@@ -415,7 +420,9 @@ CASES = (
         "    optimizer: {kind: sgd, lr: off}\n"
         "model: {ema: 0.99, projector: {dim: 0}}\n",
         (
-            Expected(1, "name", "Expected small letters, digits, `.`, `_` or `-`, but got 'Every Thing'."),
+            Expected(
+                1, "name", "Expected small letters, digits, `.`, `_` or `-`, but got 'Every Thing'."
+            ),
             Expected(3, "data.noise.rate", "Expected a value of at most 1, but got 1.3."),
             Expected(4, "data.imbalanced", "Unknown key.", "Did you mean `imbalance`?"),
             Expected(7, "stages.0.epochs", "Expected a value of at least 1, but got 0."),
@@ -453,7 +460,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, case in enumerate(CASES, 1):
             print(f"=== {number}. {case.name}")
-            print("\n".join(f"  {n:2} | {line}" for n, line in enumerate(case.text.splitlines(), 1)))
+            print(
+                "\n".join(f"  {n:2} | {line}" for n, line in enumerate(case.text.splitlines(), 1))
+            )
             for override in case.overrides:
                 print(f"     + {override}")
             print(report(case, Path(folder)).replace(f"{folder}/", ""), end="\n\n")

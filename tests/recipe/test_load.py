@@ -109,7 +109,9 @@ def test_a_cycle_of_two_is_an_error(folder: Path) -> None:
 
 
 def test_problems_name_the_file_they_are_in(folder: Path) -> None:
-    write(folder / "base.yaml", BASE.replace("rate: 0.4", "rate: 4").replace("name: base", "nam: x"))
+    write(
+        folder / "base.yaml", BASE.replace("rate: 0.4", "rate: 4").replace("name: base", "nam: x")
+    )
     path = write(folder / "child.yaml", "extends: base.yaml\nsed: 1\n")
     with pytest.raises(RecipeError) as caught:
         load_recipe(path, ["seed=x"])
@@ -153,7 +155,9 @@ def test_resolved_is_a_fixed_point(folder: Path) -> None:
 
 
 def test_origins(folder: Path) -> None:
-    path = write(folder / "child.yaml", "extends: base.yaml\nname: child\ndata: {dataset: digits}\n")
+    path = write(
+        folder / "child.yaml", "extends: base.yaml\nname: child\ndata: {dataset: digits}\n"
+    )
     layers, problems = load_layers(path, ["stages.one.objective.contrastive.weight=2"])
     text = annotated_yaml(check(layers, problems), layers)
     found = dict(

@@ -1,7 +1,8 @@
-"""Every malformed recipe is told with its file, line, key path, what was expected, and what is near."""
+"""Every malformed recipe is told with its file, line, key path, and what was expected."""
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ def test_the_recipe_that_the_cases_spoil_is_good(tmp_path: Path) -> None:
     path = tmp_path / FILE
     path.write_text(GOOD)
     assert load_recipe(path).name == "good"
+
+
+def test_an_error_crosses_processes(tmp_path: Path) -> None:
+    problems = [Problem("a.yaml", 3, "b.c", "Wrong.", "Try: d"), Problem("a.yaml", 1, "e", "Bad.")]
+    error = RecipeError(problems)
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.problems, str(again)) == (error.problems, str(error))
+    assert [problem.line for problem in again.problems] == [1, 3]
 
 
 def test_the_block_of_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

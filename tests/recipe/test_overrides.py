@@ -126,7 +126,10 @@ def test_the_last_one_wins() -> None:
         ("a..b=3", "Expected `key=value`"),
         ("stages.2.epochs=1", "Expected an index below 2 or a name (warmup, main) after `stages`"),
         ("stages.mian.epochs=1", "Did you mean `main`?"),
-        ("data.noise.rate.x=1", "Expected a mapping or a list at `data.noise.rate`, but it is 0.4."),
+        (
+            "data.noise.rate.x=1",
+            "Expected a mapping or a list at `data.noise.rate`, but it is 0.4.",
+        ),
         ("seed=[1", "Expected YAML"),
         ("seed=yes", "a bare `yes`"),
         ("stages.main.objective.contrast.weight=1", "Did you mean `contrastive`?"),

@@ -139,7 +139,9 @@ class TestChecks:
         assert told(write(tmp_path, "[checked]"), "stages.0.batch_size=1001") == [place]
 
     def test_checks_are_made_beside_other_problems(self, tmp_path: Path) -> None:
-        path = write(tmp_path, "[{checked: {size: 63}}, contrastiv]", "sead: 1\nmodel: {ema: 0.5}\n")
+        path = write(
+            tmp_path, "[{checked: {size: 63}}, contrastiv]", "sead: 1\nmodel: {ema: 0.5}\n"
+        )
         assert sorted(told(path)) == [
             (6, "stages.0.objective.0.checked"),
             (6, "stages.0.objective.0.checked.size"),

@@ -1,4 +1,8 @@
+import json
 import math
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -206,8 +210,6 @@ def test_a_file_that_is_gone_is_counted(tmp_path, store, caplog):
 
 
 def test_journal_only_then_sync_to_two_stores(tmp_path, store, client, migrated):
-    import shutil
-
     other = f"sqlite:///{tmp_path / 'other.db'}"
     shutil.copy(migrated, tmp_path / "other.db")
     folder = tmp_path / "run"
@@ -227,8 +229,6 @@ def test_journal_only_then_sync_to_two_stores(tmp_path, store, client, migrated)
 
 
 def test_sync_makes_a_new_run_where_the_old_one_is_gone(tmp_path, store, migrated, client):
-    import shutil
-
     folder = tmp_path / "run"
     tracker = start(folder, store)
     tracker.metrics({"train/loss": 0.5}, 1)
@@ -257,8 +257,6 @@ def test_a_run_that_was_made_but_not_written_down_is_found_again(tmp_path, store
     tracker = start(folder, store)
     tracker.metrics({"train/loss": 0.5}, 1)
     tracker.close("FINISHED")
-    import json
-
     state = json.loads((folder / "mirror.json").read_text())
     state["stores"] = {}  # as if killed between the making of the run and the writing of its id
     (folder / "mirror.json").write_text(json.dumps(state))
@@ -303,3 +301,25 @@ def test_settings_are_checked():
         TrackingSettings(on_unreachable="stop")
     with pytest.raises(ValueError, match="experiment"):
         TrackingSettings(experiment=" ")
+
+
+@pytest.mark.slow
+def test_several_processes_share_a_new_database(tmp_path, client):
+    """MLflow alone lets them all migrate it, and none of them survives that."""
+    uri = f"sqlite:///{tmp_path / 'new.db'}"
+    script = (
+        "import pathlib, sys\n"
+        "from supcon_ext.tracking import Tracker, TrackingSettings\n"
+        "tracker = Tracker(pathlib.Path(sys.argv[1]), TrackingSettings(sys.argv[2]),\n"
+        "    run_name='run', tags={})\n"
+        "tracker.metrics({'train/loss': 0.5}, 1)\n"
+        "sys.exit(tracker.close('FINISHED'))\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path / str(i)), uri])
+        for i in range(3)
+    ]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    mlflow = client(uri)
+    runs = mlflow.search_runs([mlflow.get_experiment_by_name("supcon_ext").experiment_id])
+    assert [run.data.metrics for run in runs] == [{"train/loss": 0.5}] * 3

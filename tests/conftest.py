@@ -1,0 +1,7 @@
+"""One thread for each test process: several of them share the cores."""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
