@@ -48,7 +48,7 @@ class Entry(Generic[T]):
 
     @property
     def problems(self) -> Problems | None:
-        """What finds mistakes between the part's parameters and the recipe around it, if anything."""
+        """Finds mistakes between the parameters and the recipe around them; None if nothing."""
         return self.check or getattr(self.target, "problems", None)
 
     @property
@@ -282,6 +282,13 @@ class Part:
                 lambda value: None if value is None else value.as_dict()
             ),
         )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """A name or a mapping; the recipe's own schema says more."""
+        return {
+            "type": ["string", "object"],
+            "description": f"A {self.family}, by its name or kind",
+        }
 
 
 def _optional(source: Any) -> bool:

@@ -77,7 +77,7 @@ def test_the_quickstart_runs_and_prints_its_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    overrides = ["stages.train.epochs=1", "tracking.uri=none"]
+    overrides = ["stages.train.epochs=2", "tracking.uri=none"]
     result = CliRunner().invoke(main, ["run", "quickstart", *overrides], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     for text in ("cross_entropy", "supcon", "balanced_accuracy", "knn accuracy", "ece", "runs/"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def draw(comparison: Comparison, path: Path) -> None:
                 continue
             places.append(slot + (number - (len(rows) - 1) / 2) * width)
             means.append(spread.mean)
-            stds.append(spread.std or 0.0)
+            stds.append(math.nan if spread.std is None else spread.std)
         label = ", ".join(str(choice) for choice in row.variant.values()) or "run"
         axes.bar(
             places, means, width * 0.94, yerr=stds, capsize=2, label=f"{label} ({row.evaluator})"

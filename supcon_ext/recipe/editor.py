@@ -35,7 +35,9 @@ def json_schema() -> JsonSchema:
             definitions.update(parameters.pop("$defs", {}))
             definitions[f"{name}.{entry.name}"] = _part_schema(parameters, entry)
         definitions[name] = _term_schema(name) if name == "term" else _family_schema(name)
-    linked: JsonSchema = _linked({**schema, "$defs": definitions})
+    alone = {"required": schema.pop("required")}  # of a recipe that extends none
+    either = {"anyOf": [alone, {"required": ["extends"]}]}
+    linked: JsonSchema = _linked({**schema, **either, "$defs": definitions})
     return {"$schema": DIALECT, **linked, "title": "supcon_ext recipe"}
 
 

@@ -185,7 +185,7 @@ class Stage(Section):
     """One group of views, or a list of groups."""
     objective: Annotated[list[Annotated[Spec, Term("term")]], Field(min_length=1)]
     """Terms whose weighted sum is minimised."""
-    optimizer: Annotated[Spec, Part("optimizer")]
+    optimizer: Annotated[Spec, PartOr("optimizer", "sgd")] = _default("sgd")
     """The optimiser."""
     schedule: Annotated[Spec, PartOr("schedule", "cosine")] = _default("cosine")
     """How the learning rate goes over the stage."""

@@ -28,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 REDRAW_SECONDS = 0.5
+QUIET_SECONDS = 5.0
 LOGGERS = ("supcon_ext", "data_tools")
 
 
@@ -51,6 +52,7 @@ class ConsoleProgress:
         self._epoch = 0
         self._steps = 0
         self._drawn = 0.0
+        self._told = 0.0
         self._epoch_began = time.monotonic()
 
     def __enter__(self) -> ConsoleProgress:
@@ -125,9 +127,17 @@ class ConsoleProgress:
         self._progress.refresh()
 
     def epoch_end(self, metrics: Mapping[str, float]) -> None:
-        """An epoch is done: one line with its metrics and how long it took."""
+        """An epoch is done: one line with its metrics and how long it took.
+
+        Where epochs are quick, those with a loss alone share a line every few seconds.
+        """
         self._epoch += 1
         now = time.monotonic()
+        telling = len(metrics) > 1 or self._epoch in (1, self._epochs)
+        if not telling and now - self._told < QUIET_SECONDS:
+            self._epoch_began = now
+            return
+        self._told = now
         width = len(str(self._epochs))
         numbers = "  ".join(f"{name} {_number(value)}" for name, value in metrics.items())
         self._say(
@@ -187,9 +197,9 @@ class _WarningHandler(logging.Handler):
 def _number(value: float) -> str:
     if not math.isfinite(value):
         return str(value)
-    if isinstance(value, int) or (value == int(value) and abs(value) < 1e6):
-        return str(int(value))
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _cell(value: object) -> str:

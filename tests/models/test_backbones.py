@@ -162,7 +162,7 @@ def make_timm(channels: int, **settings: Any) -> Backbone:
 
 
 def test_a_trunk_of_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"features of shape \(2, 5\) from the trunk"):
+    with pytest.raises(ValueError, match=r"features of shape \(batch, 5\) from the trunk"):
         Backbone(nn.Flatten(), dim=5)(torch.rand(2, 1, 2, 2))
     with pytest.raises(ValueError, match="argument `dim`, but got 0"):
         Backbone(nn.Flatten(), dim=0)

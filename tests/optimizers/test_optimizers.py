@@ -165,6 +165,7 @@ def test_every_bounded_number_is_checked_in_a_direct_call_too(name: str) -> None
     assert checked >= 2
 
 
-def test_learning_rate_must_be_said() -> None:
-    with pytest.raises(ValueError, match="Field required"):
-        optimizer.spec("sgd")
+@pytest.mark.parametrize("name", optimizer.names())
+def test_a_name_alone_is_an_optimizer(name: str) -> None:
+    made = optimizer.spec(name).bind()(layer())
+    assert all(group["lr"] > 0 for group in made.param_groups)

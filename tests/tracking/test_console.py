@@ -31,8 +31,8 @@ def test_plain_output_is_one_line_an_epoch(plain):
     lines = text.splitlines()
     assert lines[:3] == ["quickstart", "  data    digits", "  folder  runs/x"]
     assert len(lines) == 5
-    assert lines[3].startswith("train  epoch  1/12  loss 0.2500  val/acc 1  ")
-    assert lines[4].startswith("train  epoch  2/12  loss 0.1250  val/acc 1  ")
+    assert lines[3].startswith("train  epoch  1/12  loss 0.2500  val/acc 1.0000  ")
+    assert lines[4].startswith("train  epoch  2/12  loss 0.1250  val/acc 1.0000  ")
 
 
 def test_no_color_is_plain_on_a_terminal(monkeypatch):
