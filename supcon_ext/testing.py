@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcon_ext.losses import PairTile, SupConLoss, Views
+from supcon_ext.losses.factors import targets_of
 from supcon_ext.losses.reference import reference_loss
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 
@@ -47,6 +48,7 @@ def check_selector(selector: PositiveSelector, columns: Mapping[str, Tensor] | N
     _expect(bool((values >= 0).all()), "targets must not be negative")
     again = selector.targets(_tile(views, views)).float()
     _expect(bool(torch.equal(values, again)), "targets must be the same when asked for again")
+    _check_factors(selector, views, values)
     _check_tiles(selector, views, values)
     _check_order(selector, views, values)
     _check_loss(selector, views)
@@ -101,6 +103,18 @@ def _check_refresh(selector: PositiveSelector, columns: Mapping[str, Tensor]) ->
     _expect(bool(((made.trust >= 0) & (made.trust <= 1)).all()), "trust must lie in [0, 1]")
     _expect(made.label.shape == (SAMPLES,), f"label must have shape ({SAMPLES},)")
     _expect(made.role.shape == (SAMPLES,), f"role must have shape ({SAMPLES},)")
+
+
+def _check_factors(selector: PositiveSelector, views: Views, values: Tensor) -> None:
+    factors = selector.factors(views)
+    if factors is None:
+        return
+    told = targets_of(factors, factors, views.z @ views.z.T)
+    other = ~(views.uid[:, None] == views.uid[None, :])
+    _expect(
+        bool(torch.allclose(told * other, values * other, atol=1e-5)),
+        "factors must tell the same targets as `targets` does",
+    )
 
 
 def _check_tiles(selector: PositiveSelector, views: Views, values: Tensor) -> None:

@@ -1,10 +1,11 @@
 """The formula written plainly, with the whole matrix of pairs: the tests' oracle.
 
-s_ia = z_i . z_a / tau_i
-out:  L_i = log sum_a w_ia exp(s_ia) - sum_a t_ia s_ia / sum_a t_ia             (Khosla et al. 2020,
-eq. 2)
-in:   L_i = log sum_a w_ia exp(s_ia) - log( sum_a t_ia exp(s_ia) / sum_a t_ia )  (eq. 3)
-L     = sum_i u_i L_i / sum_i u_i     over the anchors that have a positive
+    s_ia = z_i . z_a / tau_i
+    out:  L_i = log sum_a w_ia exp(s_ia) - sum_a t_ia s_ia / sum_a t_ia
+    in:   L_i = log sum_a w_ia exp(s_ia) - log( sum_a t_ia exp(s_ia) / sum_a t_ia )
+    L     = sum_i u_i L_i / sum_i u_i     over the anchors that have a positive
+
+out is eq. 2 of Khosla et al. 2020, in is eq. 3.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def reference_anchor_losses(
     plan: WeightPlan | None = None,
     temperature: float = 0.1,
     form: Literal["out", "in"] = "out",
+    denominator: Literal["all", "one_positive", "only_negatives"] = "all",
+    dropped_AK: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The loss of each anchor, from the materialised ``(A, K)`` matrix.
 
@@ -34,32 +37,52 @@ def reference_anchor_losses(
         plan: Contrast weights, anchor weights (not used here) and row temperatures.
         temperature: tau, where the plan gives none.
         form: ``out`` or ``in``.
+        denominator: Which contrasts stand in it.
+        dropped_AK: ``(A, K)`` bool, pairs that a cap leaves out altogether.
 
     Returns:
         ``(A,)`` losses, 0 where an anchor has no positive, and ``(A,)`` sums of the targets.
     """
     plan = plan or WeightPlan()
     tile = PairTile(anchors, contrasts, (anchors.z @ contrasts.z.T).detach())
-    itself = tile.itself()
-    targets = rule.targets(tile).to(anchors.z.dtype).masked_fill(itself, 0.0)
-    log_weight = torch.zeros_like(targets).masked_fill(itself, -torch.inf)
+    left_out = tile.itself() if dropped_AK is None else tile.itself() | dropped_AK
+    targets = rule.targets(tile).to(anchors.z.dtype).masked_fill(left_out, 0.0)
+    log_weight = torch.zeros_like(targets).masked_fill(left_out, -torch.inf)
     if plan.log_column is not None:
         log_weight = log_weight + plan.log_column[None, :]
     if plan.log_same is not None:
         log_weight = log_weight + plan.log_same[:, None] * tile.same("label")
+    if denominator != "all":
+        negative = log_weight.masked_fill(targets > 0, -torch.inf)
     tau = torch.full_like(anchors.z[:, 0], temperature)
     tau = tau if plan.temperature is None else plan.temperature
-    total = targets.sum(1) * (log_weight > -torch.inf).any(1)
+    admitted = log_weight if denominator != "only_negatives" else negative
+    everything = anchors.z @ contrasts.z.T / tau[:, None]
+    if denominator == "one_positive":
+        against = (everything + negative).exp().sum(1, keepdim=True)
+        under = against + (everything + log_weight).exp()
+        targets = targets.masked_fill(under.detach() == 0, 0.0)
+        under = torch.where(targets > 0, under, torch.ones_like(under))
+    total = targets.sum(1)
+    if denominator != "one_positive":
+        total = total * (admitted > -torch.inf).any(1)
 
     some = total > 0
-    logits = (anchors.z @ contrasts.z.T / tau[:, None])[some]
+    logits = everything[some]
     target = targets[some] / total[some, None]
-    denominator = (logits + log_weight[some]).logsumexp(1)
-    if form == "out":
-        positive = (target * logits).sum(1)
+    if denominator == "one_positive":
+        share = torch.where(target > 0, logits.exp() / under[some], torch.ones_like(target))
+        if form == "out":
+            found = -(target * share.log()).sum(1)
+        else:
+            found = -(target * share).sum(1).log()
     else:
-        positive = (logits + target.log()).logsumexp(1)
-    losses = anchors.z.new_zeros(len(anchors)).masked_scatter(some, denominator - positive)
+        log_sum = (logits + admitted[some]).logsumexp(1)
+        if form == "out":
+            found = log_sum - (target * logits).sum(1)
+        else:
+            found = log_sum - (logits + target.log()).logsumexp(1)
+    losses = anchors.z.new_zeros(len(anchors)).masked_scatter(some, found)
     return losses, total
 
 

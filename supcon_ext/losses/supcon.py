@@ -1,10 +1,11 @@
 """The supervised contrastive loss, into which selectors and weightings plug.
 
-    s_ia = z_i . z_a / tau
-    out:  L_i = log sum_a w_ia exp(s_ia) - sum_a t_ia s_ia / sum_a t_ia             (Khosla et al.
-    2020, eq. 2)
-    in:   L_i = log sum_a w_ia exp(s_ia) - log( sum_a t_ia exp(s_ia) / sum_a t_ia )  (eq. 3)
+    s_ia = z_i . z_a / tau_i
+    out:  L_i = log sum_a w_ia exp(s_ia) - sum_a t_ia s_ia / sum_a t_ia
+    in:   L_i = log sum_a w_ia exp(s_ia) - log( sum_a t_ia exp(s_ia) / sum_a t_ia )
     L     = sum_i u_i L_i / sum_i u_i     over the anchors that have a positive
+
+out is eq. 2 of Khosla et al. 2020, in is eq. 3.
 
 The targets t come from a positive selector, the contrast weights w and anchor weights u from a
 weighting.
@@ -13,15 +14,19 @@ weighting.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from supcon_ext.losses.cap import Cap
+from supcon_ext.losses.engine import anchor_losses
+from supcon_ext.losses.factors import Factors, label_code
 from supcon_ext.losses.gather import gather_views, global_mean, process_rank, world_size
+from supcon_ext.losses.mask import MaskRule
 from supcon_ext.losses.pairs import PairRule, PairTile, PairWeights, Views, WeightPlan
-from supcon_ext.losses.tiled import TILE, tiled_anchor_losses
+from supcon_ext.losses.tiled import Denominator, Form
 
 
 class SameLabel:
@@ -31,26 +36,33 @@ class SameLabel:
         """``(A, K)`` bool."""
         return pairs.same("label") | pairs.same("index")
 
+    def factors(self, views: Views) -> Factors:
+        """The label; where it is unknown, the sample."""
+        return Factors(label_code(views))
+
 
 @dataclass(frozen=True, slots=True)
 class LossResult:
     """A loss and what it is made of.
 
     Attributes:
-        loss: Scalar, with gradient. With several processes, the loss of the global batch; its
-            gradient is right once the processes' gradients are averaged, as DistributedDataParallel
-            does.
+        loss: Scalar, with gradient (``(A,)`` with reduction ``none``). With several processes, the
+            loss of the global batch; its gradient is right once the processes' gradients are
+            averaged, as DistributedDataParallel does.
         anchor_losses: ``(A,)`` loss of each anchor of this process, 0 without positives, no
             gradient.
         positives: ``(A,)`` sum of each anchor's targets.
-        lonely: Share of the anchors of all processes without a positive, in [0, 1]; they are left
-            out of the mean.
+        lonely: Share of the anchors of all processes without a positive, in [0, 1].
+        anchors: The A rows that were anchors, detached.
+        contrasts: The K rows that they stood against, detached.
     """
 
     loss: Tensor
     anchor_losses: Tensor
     positives: Tensor
     lonely: Tensor
+    anchors: Views
+    contrasts: Views
 
 
 class SupConLoss(nn.Module):
@@ -62,10 +74,24 @@ class SupConLoss(nn.Module):
         selector: Decides which pairs are positives (anything with ``targets(pairs)``); None is
             SupCon's own rule, equal labels.
         weighting: Decides how much contrasts and anchors weigh; None weighs all alike.
+        denominator: ``all`` contrasts; ``only_negatives`` (decoupled); ``one_positive``: each
+            positive against the negatives alone.
+        anchors: ``all`` rows, or the ``first`` view of each sample; contrasts are all rows.
+        positives_cap: Largest number of positives of an anchor beside its own sample's other views;
+            surplus ones leave the denominator too. None: no cap.
+        cap_sampling: ``random`` (see ``cap_seed`` of :meth:`forward`) or ``first``.
         normalize: L2-normalise the features first. Without it they must be of unit norm already for
             the similarity to be a cosine; the loss stays finite in any case.
+        scale: Factor on the loss: ``none``, ``temperature`` (tau, which takes 1 / tau off the
+            gradient), or a number.
+        reduction: ``mean``, ``sum`` or ``none`` over anchors.
+        empty: What an anchor without a positive does: ``skip`` leaves it out of the mean, ``zero``
+            counts it as 0, ``raise`` is an error.
         tile: Rows and columns of a tile of the pair matrix; memory grows with its square, results
-            do not change.
+            do not change. None takes what is fast.
+
+    Works under autocast and ``torch.compile`` (as a call that is not traced); transforms of
+    ``torch.func`` and second derivatives are refused with an error.
 
     Example:
         >>> features = torch.randn(8, 2, 128)            # 8 images, 2 views each
@@ -75,31 +101,72 @@ class SupConLoss(nn.Module):
     def __init__(
         self,
         temperature: float = 0.1,
-        form: Literal["out", "in"] = "out",
+        form: Form = "out",
         selector: PairRule | None = None,
         weighting: PairWeights | None = None,
+        *,
+        denominator: Denominator = "all",
+        anchors: Literal["all", "first"] = "all",
+        positives_cap: int | None = None,
+        cap_sampling: Literal["random", "first"] = "random",
         normalize: bool = True,
-        tile: int = TILE,
+        scale: float | Literal["none", "temperature"] = "none",
+        reduction: Literal["mean", "sum", "none"] = "mean",
+        empty: Literal["skip", "zero", "raise"] = "skip",
+        tile: int | None = None,
     ) -> None:
         super().__init__()
         if not temperature > 0:
             raise ValueError(f"Expected `temperature` above 0, but got {temperature}")
-        if form not in ("out", "in"):
-            raise ValueError(f"Expected `form` to be 'out' or 'in', but got {form!r}")
-        if tile < 1:
+        _one_of("form", form, ("out", "in"))
+        _one_of("denominator", denominator, ("all", "one_positive", "only_negatives"))
+        _one_of("anchors", anchors, ("all", "first"))
+        _one_of("cap_sampling", cap_sampling, ("random", "first"))
+        _one_of("reduction", reduction, ("mean", "sum", "none"))
+        _one_of("empty", empty, ("skip", "zero", "raise"))
+        if isinstance(scale, str):
+            _one_of("scale", scale, ("none", "temperature"))
+        if positives_cap is not None and positives_cap < 0:
+            raise ValueError(f"Expected `positives_cap` of at least 0, but got {positives_cap}")
+        if tile is not None and tile < 1:
             raise ValueError(f"Expected `tile` of at least 1, but got {tile}")
         self.temperature = temperature
-        self.form = form
+        self.form: Form = form
         self.selector = SameLabel() if selector is None else selector
         self.weighting = weighting
+        self.denominator: Denominator = denominator
+        self.anchors = anchors
+        self.positives_cap = positives_cap
+        self.cap_sampling: Literal["random", "first"] = cap_sampling
         self.normalize = normalize
+        named = {"none": 1.0, "temperature": temperature}
+        self.scale = named[scale] if isinstance(scale, str) else float(scale)
+        self.reduction = reduction
+        self.empty = empty
         self.tile = tile
+
+    @staticmethod
+    def khosla_compat(
+        temperature: float = 0.07,
+        base_temperature: float = 0.07,
+        contrast_mode: Literal["all", "one"] = "all",
+    ) -> nn.Module:
+        """The loss with the conventions of the authors' PyTorch code.
+
+        See :class:`~supcon_ext.losses.khosla.KhoslaLoss`.
+        """
+        from supcon_ext.losses.khosla import KhoslaLoss
+
+        return KhoslaLoss(temperature, base_temperature, contrast_mode)
 
     def forward(
         self,
         features: Tensor | Views,
         labels: Tensor | None = None,
         extra: Views | None = None,
+        *,
+        mask: Tensor | None = None,
+        cap_seed: int = 0,
     ) -> Tensor:
         """The loss of a batch.
 
@@ -108,38 +175,52 @@ class SupConLoss(nn.Module):
                 :class:`Views`, which carry their labels themselves. Any float type; computed in
                 float32.
             labels: ``(B,)`` or ``(N,)`` integers; -1 is unknown. None: each sample is a class of
-                its own (SimCLR).
+                its own (SimCLR). ``(B, C)`` of 0 and 1, several labels a sample, for a selector
+                that reads them (``jaccard``, ``overlap``).
             extra: Further contrasts (a queue, a teacher's keys), the same in every process; their
                 ``uid`` must be negative, so that none is taken for a row of the batch.
+            mask: Positives of one's own in place of labels and selector: ``(B, B)`` by samples, or
+                ``(V B, V B)`` by rows, view after view.
+            cap_seed: Of the draw of ``positives_cap``; give each step its own.
 
         Returns:
-            A scalar; 0 (with zero gradient) where no anchor has a positive.
+            A scalar (``(A,)`` with reduction ``none``); 0 (with zero gradient) where no anchor has
+            a positive.
 
         Raises:
             ValueError: Shapes do not fit, the batch is empty, or the features hold NaN, inf or a
-                zero vector.
+                zero vector; an anchor has no positive and ``empty`` is ``raise``.
         """
-        return self.details(features, labels, extra).loss
+        return self.details(features, labels, extra, mask=mask, cap_seed=cap_seed).loss
 
     def details(
         self,
         features: Tensor | Views,
         labels: Tensor | None = None,
         extra: Views | None = None,
+        *,
+        mask: Tensor | None = None,
+        cap_seed: int = 0,
     ) -> LossResult:
         """The loss with each anchor's loss and positives; arguments as :meth:`forward`."""
-        views = features if isinstance(features, Views) else rows_of(features, labels)
-        if isinstance(features, Views) and labels is not None:
-            raise ValueError("Expected no `labels` beside `Views`, which carry their own")
-        device = views.z.device.type
-        with torch.autocast(device_type=device, enabled=False):
+        if isinstance(features, Views):
+            if labels is not None:
+                raise ValueError("Expected no `labels` beside `Views`, which carry their own")
+            views = features
+        else:
+            views = rows_of(features, labels)
+        rule = self.selector if mask is None else _mask_rule(mask, features, labels)
+        cap = None
+        if self.positives_cap is not None:
+            cap = Cap(self.positives_cap, self.cap_sampling, cap_seed)
+        with torch.autocast(device_type=views.z.device.type, enabled=False):
             if extra is not None:
                 extra = extra.with_z(self._embeddings(extra.z))
-            return self._details(views.with_z(self._embeddings(views.z)), extra)
+            return self._details(views.with_z(self._embeddings(views.z)), extra, rule, cap)
 
     def _embeddings(self, z: Tensor) -> Tensor:
         z = z if z.dtype == torch.float64 else z.float()
-        norm = z.detach().norm(dim=1)
+        norm = torch.linalg.vector_norm(z.detach(), dim=1)
         good = norm.isfinite() & (norm > 0) if self.normalize else norm.isfinite()
         if not bool(good.all()):
             raise ValueError(
@@ -148,26 +229,90 @@ class SupConLoss(nn.Module):
             )
         return functional.normalize(z, dim=1) if self.normalize else z
 
-    def _details(self, batch: Views, extra: Views | None) -> LossResult:
+    def _details(
+        self, batch: Views, extra: Views | None, rule: PairRule, cap: Cap | None
+    ) -> LossResult:
         start, count = 0, len(batch)
         if world_size() > 1:
             batch, start = gather_views(batch)
-        anchors = batch.rows(slice(start, start + count))
-        contrasts, plan = batch, WeightPlan()
+        mine = torch.arange(start, start + count, device=batch.z.device)
+        if self.anchors == "first":
+            mine = mine[_first_of_each(batch.index[mine])]
         columns = None if self.weighting is None else self.weighting.columns(batch)
         more = [part for part in (extra, columns) if part is not None]
-        if more:
-            contrasts = Views.cat([batch, *more])
+        if len(mine) < len(batch):
+            rest = torch.ones(len(batch), dtype=torch.bool, device=mine.device)
+            rest[mine] = False
+            anchors, others = batch.rows(mine), [batch.rows(rest), *more]
+        else:
+            anchors, others = batch, more
+        contrasts = Views.cat([anchors, *others]) if others else anchors
+        plan = WeightPlan()
         if self.weighting is not None:
             plan = self.weighting.plan(anchors, contrasts, None)
-        losses, positives = tiled_anchor_losses(
-            anchors, contrasts, self.selector, plan, self.temperature, self.form, self.tile
+        losses, positives = anchor_losses(
+            anchors,
+            contrasts,
+            rule,
+            plan,
+            self.temperature,
+            self.form,
+            denominator=self.denominator,
+            cap=cap,
+            bound=1.0 if self.normalize else None,
+            tile=self.tile,
         )
-        weight = torch.ones_like(losses) if plan.anchor is None else plan.anchor
+        losses = losses if self.scale == 1.0 else self.scale * losses
         valid = positives > 0
-        loss, _ = global_mean(losses, weight * valid)
+        if self.empty == "raise" and not bool(valid.all()):
+            raise ValueError(
+                f"Expected a positive of every anchor, but {int((~valid).sum())} of {len(valid)} "
+                "have none. Try: more views, larger batches, or empty='skip'"
+            )
+        weight = torch.ones_like(losses) if plan.anchor is None else plan.anchor.to(losses.dtype)
+        counted = weight if self.empty == "zero" else weight * valid
         lonely, _ = global_mean((~valid).to(losses.dtype), torch.ones_like(losses))
-        return LossResult(loss, losses.detach(), positives, lonely)
+        if self.reduction == "none":
+            loss = counted * losses
+        else:
+            loss, mass = global_mean(losses, counted)
+            loss = loss * mass if self.reduction == "sum" else loss
+        return LossResult(
+            loss, losses.detach(), positives, lonely, anchors.detached(), contrasts.detached()
+        )
+
+
+def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"Expected `{name}` to be one of {listed}, but got {value!r}")
+
+
+def _first_of_each(index: Tensor) -> Tensor:
+    """Positions of the first row of each sample, in order."""
+    order = index.argsort(stable=True)
+    ordered = index[order]
+    first = torch.ones_like(ordered, dtype=torch.bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return order[first].sort().values
+
+
+def _mask_rule(mask: Tensor, features: Tensor | Views, labels: Tensor | None) -> PairRule:
+    if isinstance(features, Views) or labels is not None:
+        raise ValueError("Expected `mask` alone, but got labels or `Views` beside it")
+    if world_size() > 1:
+        raise ValueError(
+            "Expected one process with `mask`, but got several. Try: a selector that reads a "
+            "column of the views"
+        )
+    samples = features.shape[0]
+    rows = samples * (features.shape[1] if features.ndim == 3 else 1)
+    if mask.shape not in ((samples, samples), (rows, rows)):
+        raise ValueError(
+            f"Expected `mask` of shape ({samples}, {samples}) or ({rows}, {rows}), "
+            f"but got {tuple(mask.shape)}"
+        )
+    return MaskRule(mask, "index" if len(mask) == samples else "uid")
 
 
 def rows_of(features: Tensor, labels: Tensor | None) -> Views:
@@ -189,15 +334,17 @@ def rows_of(features: Tensor, labels: Tensor | None) -> Views:
     index = (first + torch.arange(samples, device=features.device)).repeat(views)
     if labels is None:
         return Views.of(z, None, index=index)
-    if labels.shape != (samples,):
+    if labels.ndim not in (1, 2) or labels.shape[0] != samples:
         raise ValueError(
-            f"Expected `labels` of shape ({samples},), one for each sample, "
+            f"Expected `labels` of shape ({samples},), one for each sample, or ({samples}, C), "
             f"but got {tuple(labels.shape)}"
         )
-    if labels.is_floating_point() or labels.is_complex():
-        raise ValueError(f"Expected integer `labels`, but got {labels.dtype}")
     if labels.device != features.device:
         raise ValueError(
             f"Expected `labels` on the features' device {features.device}, but got {labels.device}"
         )
+    if labels.ndim == 2:
+        return Views.of(z, None, index=index, extra={"labels": labels.float().repeat(views, 1)})
+    if labels.is_floating_point() or labels.is_complex():
+        raise ValueError(f"Expected integer `labels`, but got {labels.dtype}")
     return Views.of(z, labels.repeat(views), index=index)

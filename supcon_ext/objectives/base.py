@@ -65,6 +65,7 @@ class StepBatch:
         network: Maps images ``(n, channels, H, W)`` to :class:`Outputs`.
         twin: The EMA twin, in the same form, without gradient; None where the recipe has none.
         epoch: Epochs of this stage that are done, from 0.
+        step: Steps of this epoch that are done, from 0.
         progress: Share of the stage that is done, in [0, 1).
         generator: For random draws of this process; kept in the checkpoint.
     """
@@ -78,6 +79,7 @@ class StepBatch:
         network: Callable[[Tensor], Outputs],
         twin: Callable[[Tensor], Outputs] | None,
         epoch: int,
+        step: int,
         progress: float,
         generator: torch.Generator,
     ) -> None:
@@ -89,6 +91,7 @@ class StepBatch:
         self.trust = samples.trust[index]
         self.role = samples.role[index]
         self.epoch = epoch
+        self.step = step
         self.progress = progress
         self.generator = generator
         self._network = network

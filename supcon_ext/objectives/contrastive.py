@@ -7,18 +7,32 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from data_tools.registry import Part
+from supcon_ext.losses.diagnostics import diagnose
 from supcon_ext.losses.gather import gather_views, global_mean, world_size
+from supcon_ext.losses.mixup import MixupRule, mixed_views
 from supcon_ext.losses.pairs import Views
 from supcon_ext.losses.queue import KeyQueue
-from supcon_ext.losses.supcon import SupConLoss
+from supcon_ext.losses.supcon import LossResult, SupConLoss
 from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
 from supcon_ext.objectives.cross_entropy import view_problems
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.base import selector as selectors
 from supcon_ext.weighting.base import Weighting
 from supcon_ext.weighting.base import weighting as weightings
+
+DIAGNOSED = (
+    "kl",
+    "alignment",
+    "uniformity",
+    "positive_similarity",
+    "negative_similarity",
+    "positive_gradient",
+    "negative_gradient",
+    "collapsed",
+)
 
 
 @term("contrastive")
@@ -30,7 +44,18 @@ class Contrastive(Term):
         weighting: How much contrasts and anchors weigh.
         temperature: tau.
         form: ``out`` (Khosla et al. 2020, eq. 2) or ``in`` (eq. 3).
+        denominator: ``all`` contrasts, ``one_positive`` or ``only_negatives``.
+        anchors: ``all`` views, or the ``first`` of each sample.
+        positives_cap: Largest number of positives of an anchor beside its own views, drawn anew in
+            each step; null for no cap.
+        scale: Factor on the loss: ``none``, ``temperature``, or a number. The published learning
+            rates of Khosla et al. go with ``temperature``.
+        mixup: Alpha of Mixup (Zhang et al. 2018): anchors are mixed images and take the positives
+            of both; 0 for none.
         queue: Keys of the EMA twin kept as further contrasts (He et al. 2020, MoCo); 0 for none.
+        queue_warmup: Epochs of the stage in which the queue is filled but not used.
+        diagnostics: Log alignment, uniformity and gradient norms of an epoch's first batch (of the
+            first process's anchors), and warn about collapse.
         weight: Factor of this term.
         views: Name of the view group to contrast; null for all views.
     """
@@ -41,16 +66,35 @@ class Contrastive(Term):
         weighting: Annotated[Weighting | str, Part("weighting")] = "uniform",
         temperature: Annotated[float, Field(gt=0)] = 0.1,
         form: Literal["out", "in"] = "out",
+        denominator: Literal["all", "one_positive", "only_negatives"] = "all",
+        anchors: Literal["all", "first"] = "all",
+        positives_cap: Annotated[int, Field(ge=0)] | None = None,
+        scale: Literal["none", "temperature"] | Annotated[float, Field(gt=0)] = "none",
+        mixup: Annotated[float, Field(ge=0)] = 0.0,
         queue: Annotated[int, Field(ge=0)] = 0,
+        queue_warmup: Annotated[int, Field(ge=0)] = 0,
+        diagnostics: bool = True,
         weight: Annotated[float, Field(ge=0)] = 1.0,
         views: str | None = None,
     ) -> None:
         super().__init__()
         self.selector = selectors.make(selector)
         self.weighting = weightings.make(weighting)
-        self.loss = SupConLoss(temperature, form, self.selector, self.weighting)
+        self.loss = SupConLoss(
+            temperature,
+            form,
+            MixupRule(self.selector) if mixup else self.selector,
+            self.weighting,
+            denominator=denominator,
+            anchors=anchors,
+            positives_cap=positives_cap,
+            scale=scale,
+        )
+        self.mixup = mixup
         self.queue_size = queue
+        self.queue_warmup = queue_warmup
         self.queue: KeyQueue | None = None
+        self.diagnostics = diagnostics
         self.weight = weight
         self.views = views
 
@@ -94,21 +138,56 @@ class Contrastive(Term):
         rows = batch.view_rows(self.views)
         samples = batch.samples
         queued = None
-        if self.queue is not None:
+        if self.queue is not None and batch.epoch >= self.queue_warmup:
             queued = self.queue.views(samples.label, samples.trust, samples.columns)
-        views = self._views(batch, batch.outputs().z[rows].flatten(0, 1))
-        result = self.loss.details(views, extra=queued)
+        seed = 0
+        if self.loss.positives_cap is not None:
+            seed = int(torch.randint(2**31, (), generator=batch.generator))
+        views = self._mixed(batch, rows) if self.mixup else self._plain(batch, rows)
+        result = self.loss.details(views, extra=queued, cap_seed=seed)
         if self.queue is not None:
-            with torch.no_grad():
-                keys = self._views(batch, batch.twin_outputs().z[rows].flatten(0, 1))
-                keys = gather_views(keys)[0] if world_size() > 1 else keys
-                order = keys.index.argsort(stable=True)  # the same for any number of processes
-                self.queue.push(keys.z[order], keys.index[order])
+            self._push(batch, rows, self.queue)
+        return TermResult(result.loss, self._stats(result, batch.step == 0))
+
+    def _plain(self, batch: StepBatch, rows: list[int]) -> Views:
+        return self._views(batch, batch.outputs().z[rows].flatten(0, 1))
+
+    def _mixed(self, batch: StepBatch, rows: list[int]) -> Views:
+        mix, outputs = batch.mixed(self.mixup, 0.0)
+        views = self._views(batch, outputs.z[rows].flatten(0, 1))
+        size = len(batch.index)
+        start = size * torch.arange(len(rows), device=views.z.device)[:, None]
+        partner = (mix.partner.to(views.z.device)[rows] + start).flatten()
+        share = mix.share.to(views.z.device)[rows].repeat_interleave(size)
+        return mixed_views(views, views.detached().rows(partner), share)
+
+    @torch.no_grad()
+    def _push(self, batch: StepBatch, rows: list[int], queue: KeyQueue) -> None:
+        keys = self._views(batch, batch.twin_outputs().z[rows].flatten(0, 1))
+        keys = gather_views(keys)[0] if world_size() > 1 else keys
+        order = keys.index.argsort(stable=True)  # the same for any number of processes
+        queue.push(keys.z[order], keys.index[order])
+
+    def _stats(self, result: LossResult, diagnosed: bool) -> dict[str, Tensor]:
         positives, _ = global_mean(result.positives, torch.ones_like(result.positives))
         stats = {"lonely": result.lonely, "positives": positives}
-        return TermResult(result.loss, stats)
+        if self.diagnostics and diagnosed:
+            found = diagnose(
+                result.anchors,
+                result.contrasts,
+                self.loss.selector,
+                result.anchor_losses / self.loss.scale,
+                result.positives,
+                self.loss.temperature,
+                form=self.loss.form,
+            )
+            for name in DIAGNOSED:
+                value = getattr(found, name).float().mean()
+                if bool(value.isfinite()):  # what does not apply (no negatives, say) is left out
+                    stats[name] = value
+        return stats
 
-    def _views(self, batch: StepBatch, z: torch.Tensor) -> Views:
+    def _views(self, batch: StepBatch, z: Tensor) -> Views:
         views = len(z) // len(batch.index)
         index = batch.index.repeat(views)
         return Views.of(

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from data_tools.registry import Registry
-from supcon_ext.losses.pairs import PairTile
+from supcon_ext.losses.factors import Factors
+from supcon_ext.losses.pairs import PairTile, Views
 
 
 class Role(IntEnum):
@@ -122,6 +123,20 @@ class PositiveSelector(ABC):
         Returns:
             ``(A, K)`` floats >= 0, or bool.
         """
+
+    def factors(self, views: Views) -> Factors | None:
+        """The targets told by vectors, where they follow from what is known of each view alone.
+
+        With factors the loss asks nothing pair by pair, which is several times as fast. Both ways
+        must agree.
+
+        Args:
+            views: N rows: anchors and contrasts.
+
+        Returns:
+            Their vectors; None where this selector cannot.
+        """
+        return None
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to go on: tensors, numbers, strings, lists and dicts of them."""

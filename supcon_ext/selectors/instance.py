@@ -1,8 +1,10 @@
 """SimCLR's rule: a positive is another view of the same image."""
 
+import torch
 from torch import Tensor
 
-from supcon_ext.losses.pairs import PairTile
+from supcon_ext.losses.factors import Factors
+from supcon_ext.losses.pairs import PairTile, Views
 from supcon_ext.selectors.base import PositiveSelector, selector
 
 
@@ -13,3 +15,7 @@ class Instance(PositiveSelector):
     def targets(self, pairs: PairTile) -> Tensor:
         """``(A, K)`` bool."""
         return pairs.same("index")
+
+    def factors(self, views: Views) -> Factors:
+        """The sample; a row that is of none stands alone."""
+        return Factors(torch.where(views.index >= 0, views.index, -2 - views.uid.abs()))

@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from supcon_ext.losses.pairs import PairTile
+from supcon_ext.losses.factors import Factors
+from supcon_ext.losses.pairs import PairTile, Views
 from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.selectors.base import PositiveSelector, selector
 
@@ -14,3 +15,7 @@ class Label(PositiveSelector):
     def targets(self, pairs: PairTile) -> Tensor:
         """``(A, K)`` bool."""
         return SameLabel().targets(pairs)
+
+    def factors(self, views: Views) -> Factors:
+        """The label; where it is unknown, the sample."""
+        return SameLabel().factors(views)

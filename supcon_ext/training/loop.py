@@ -36,6 +36,7 @@ from supcon_ext.views.loader import EpochBatches, evaluation_loader, training_lo
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 20
+EQUAL_ROWS = -0.1  # uniformity above this: embeddings are nearly equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +367,7 @@ class Trainer:
             self.samples,
             self.twin,
             self.at.epoch,
+            self.at.step,
             position / stage.epochs,
             self.generator,
         )
@@ -422,6 +424,15 @@ class Trainer:
                     f"{value:.0%} of the anchors of `{name.split('/')[1]}` had no positive in "
                     f"epoch {self.at.epoch + 1}: they teach nothing. "
                     "Try: a larger batch or more views"
+                )
+
+        for name in [n for n in means if n.endswith("/collapsed")]:
+            term = name.removesuffix("/collapsed")
+            if means[name] > 0 and means.get(f"{term}/uniformity", 0.0) > EQUAL_ROWS:
+                self.progress.warn(
+                    f"the embeddings of `{term.split('/')[1]}` have collapsed: all are nearly "
+                    "equal, and the gradient is next to nothing. Try: a warm-up, or a smaller "
+                    "learning rate"
                 )
 
     def _validate(self, validate: Validate) -> dict[str, float]:

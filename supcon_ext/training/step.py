@@ -33,6 +33,7 @@ class TrainingStep(nn.Module):
         samples: Samples,
         twin: Callable[[Tensor], Outputs] | None,
         epoch: int,
+        step: int,
         progress: float,
         generator: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -45,6 +46,7 @@ class TrainingStep(nn.Module):
             self.network,
             twin,
             epoch,
+            step,
             progress,
             generator,
         )

@@ -10,8 +10,9 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from supcon_ext.losses import SupConLoss, Views
+from supcon_ext.losses import SupConLoss, Views, WeightPlan
 from supcon_ext.losses.gather import gather_rows, gather_views, global_mean
+from supcon_ext.losses.pairs import Source
 
 
 def problem() -> tuple[torch.Tensor, torch.Tensor, nn.Module]:
@@ -102,6 +103,75 @@ def lonely_work(rank: int, folder: str) -> None:
     loss.backward()
     torch.save({"loss": loss.detach(), "grad": encoder.weight.grad}, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
+
+
+class Prototypes(nn.Module):
+    """An encoder with one learnt prototype a class, and the weights that count each class once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(6, 4)
+        self.prototypes = nn.Parameter(torch.randn(7, 4))
+        self.double()
+
+    def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        loss = SupConLoss(0.2, weighting=Balanced(self.prototypes))
+        return loss(self.encoder(images), labels)
+
+
+class Balanced:
+    """Class averaging over the global batch, prototypes included once."""
+
+    def __init__(self, prototypes: torch.Tensor) -> None:
+        self.prototypes = nn.functional.normalize(prototypes, dim=1)
+
+    def columns(self, batch: Views) -> Views:
+        return Views.of(
+            self.prototypes,
+            torch.arange(7),
+            index=torch.full((7,), -1),
+            uid=-2 - torch.arange(7),
+            source=Source.PROTOTYPE,
+        )
+
+    def plan(self, anchors: Views, contrasts: Views, counts: None) -> WeightPlan:
+        n = torch.bincount(contrasts.label, minlength=7).double()
+        mine = n[anchors.label]
+        same = torch.where(mine > 1, mine / (mine - 1), 1.0).log()
+        return WeightPlan(
+            anchor=1 / n[anchors.label], log_column=-n[contrasts.label].log(), log_same=same
+        )
+
+
+def balanced_work(rank: int, world: int, sizes: list[int], folder: str) -> None:
+    store = f"file://{folder}/store"
+    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world)
+    images, labels, _ = problem()
+    torch.manual_seed(3)
+    module = Prototypes()
+    start = sum(sizes[:rank])
+    mine = slice(start, start + sizes[rank])
+    parallel = nn.parallel.DistributedDataParallel(module)  # must outlive the backward pass
+    loss = parallel(images[mine], labels[mine])
+    loss.backward()
+    torch.save([loss.detach(), *(p.grad for p in module.parameters())], f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("sizes", [[6, 5], [2, 4, 5]])
+def test_prototypes_and_class_counts_are_the_jobs_not_the_processes(
+    sizes: list[int], tmp_path: Path
+) -> None:
+    images, labels, _ = problem()
+    torch.manual_seed(3)
+    module = Prototypes()
+    loss = module(images, labels)
+    loss.backward()
+    expected = [loss.detach(), *(p.grad for p in module.parameters())]
+    mp.spawn(balanced_work, (len(sizes), sizes, str(tmp_path)), nprocs=len(sizes))
+    for rank in range(len(sizes)):
+        for ours, theirs in zip(torch.load(tmp_path / f"{rank}.pt"), expected, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
 def test_global_mean_of_nothing_is_zero() -> None:

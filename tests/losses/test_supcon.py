@@ -317,6 +317,7 @@ def test_extra_contrasts_equal_moco() -> None:
         (torch.tensor([[1.0, 0], [torch.nan, 1]]), None, "1 of 2 rows"),
         (torch.tensor([[1.0, 0], [torch.inf, 1]]), None, "1 of 2 rows"),
         (torch.tensor([[1.0, 0], [0, 0]]), None, "zero vectors"),
+        (torch.randn(4, 2), torch.arange(4, device="meta"), "device cpu"),
     ],
 )
 def test_bad_input_is_named(

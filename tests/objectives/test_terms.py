@@ -41,7 +41,7 @@ def batch(net: Net | None = None, twin: Net | None = None, seed: int = 0) -> Ste
     images = torch.randn(3, 5, 1, 2, 2, generator=generator)
     index = torch.tensor([4, 2, 0, 5, 1])
     names = ("classify", "contrast", "contrast")
-    return StepBatch(images, names, index, samples, net or Net(), twin, 0, 0.0, generator)
+    return StepBatch(images, names, index, samples, net or Net(), twin, 0, 0, 0.0, generator)
 
 
 def test_cross_entropy_ignores_unknown_labels() -> None:
@@ -129,6 +129,64 @@ def test_contrastive_term_is_the_loss_of_its_views() -> None:
     expected = SupConLoss(0.5)(made.images[1:].flatten(2).transpose(0, 1), made.label)
     assert result.loss.item() == pytest.approx(expected.item(), rel=1e-6)
     assert not Objective({"contrastive": term}).trains_classifier
+
+
+def test_an_epochs_first_batch_is_diagnosed() -> None:
+    stats = Contrastive(views="contrast")(batch()).stats
+    assert {"kl", "alignment", "uniformity", "collapsed"} <= stats.keys()
+    assert stats["kl"] >= 0 and stats["uniformity"] < 0 and stats["collapsed"] == 0
+    made = batch()
+    made.step = 1
+    assert "kl" not in Contrastive(views="contrast")(made).stats
+    assert "kl" not in Contrastive(views="contrast", diagnostics=False)(batch()).stats
+
+
+def test_mixed_anchors_take_the_positives_of_both_images() -> None:
+    term = Contrastive(views="contrast", mixup=1.0, temperature=0.5)
+    made = batch()
+    result = term(made)
+    mix, outputs = made.mixed(1.0, 0.0)
+    z = outputs.z[1:].flatten(0, 1)
+    label, index = made.label.repeat(2), made.index.repeat(2)
+    logits = (z @ z.T / 0.5).fill_diagonal_(-torch.inf)
+    log_p = logits - logits.logsumexp(1, keepdim=True)
+    losses = []
+    for row in range(10):
+        view, place = divmod(row, 5)
+        share, other = float(mix.share[1 + view]), int(mix.partner[1 + view, place])
+        weight = torch.zeros(10)
+        for column in range(10):
+            if column == row:
+                continue
+            for part, who in ((share, place), (1 - share, other)):
+                known = made.label[who] >= 0 and made.label[who] == label[column]
+                weight[column] += part * bool(known or made.index[who] == index[column])
+        if weight.sum() > 0:
+            chosen = weight > 0
+            losses.append(-(weight[chosen] * log_p[row][chosen]).sum() / weight.sum())
+    assert result.loss.item() == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+
+
+def test_a_queue_that_warms_up_is_filled_and_not_used() -> None:
+    term = Contrastive(queue=10, queue_warmup=1, views="contrast")
+    term.setup(FACTS)
+    first = batch(twin=Net())
+    second = batch(twin=Net())
+    assert term(first).loss.item() == term(second).loss.item()
+    assert term.queue is not None and len(term.queue) == 10
+    third = batch(twin=Net())
+    third.epoch = 1
+    assert term(third).loss.item() > term(first).loss.item()
+
+
+def test_a_cap_is_drawn_anew_in_each_step() -> None:
+    term = Contrastive(views="contrast", positives_cap=1)
+    assert term(batch(seed=1)).stats["positives"].item() == pytest.approx(
+        term(batch(seed=2)).stats["positives"].item()
+    )
+    one = batch(seed=1)
+    drawn = {term(one).loss.item() for _ in range(6)}
+    assert len(drawn) > 1
 
 
 def test_a_view_group_that_is_not_there() -> None:

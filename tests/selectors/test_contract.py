@@ -3,14 +3,17 @@
 import pytest
 import torch
 
-from supcon_ext.losses import PairTile
+from supcon_ext.losses import PairTile, Views
+from supcon_ext.losses.factors import Factors
 from supcon_ext.selectors import PositiveSelector, SampleBank, Selection, selector
 from supcon_ext.testing import check_selector
 
 
 @pytest.mark.parametrize("name", selector.names())
 def test_registered_selectors_keep_the_contract(name: str) -> None:
-    check_selector(selector.spec(name).build())
+    generator = torch.Generator().manual_seed(0)
+    labels = (torch.rand(24, 4, generator=generator) < 0.4).float()
+    check_selector(selector.spec(name).build(), {"labels": labels})
 
 
 class SameScanner(PositiveSelector):
@@ -59,6 +62,11 @@ class BadTrust(Label):
         return Selection.of(bank.label, 2 * torch.ones(len(bank)))
 
 
+class WrongFactors(Label):
+    def factors(self, views: Views) -> Factors:
+        return Factors(views.index)
+
+
 class LosesState(Label):
     def __init__(self) -> None:
         self.threshold = 0.0
@@ -84,6 +92,7 @@ class LosesState(Label):
         (SeesTheTile(), "tile"),
         (Forgetful(), "again"),
         (BadTrust(), "trust"),
+        (WrongFactors(), "factors"),
         (LosesState(), "round trip"),
     ],
 )

@@ -1,0 +1,129 @@
+"""Which way a loss is computed: fused on a GPU, symmetric tiles, or tiles that do everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from supcon_ext.losses.cap import Cap
+from supcon_ext.losses.factors import FactoredRule, Factors
+from supcon_ext.losses.pairs import PairRule, Views, WeightPlan
+from supcon_ext.losses.symmetric import (
+    TILE,
+    SymmetricProblem,
+    fits,
+    symmetric_anchor_losses,
+)
+from supcon_ext.losses.tiled import TILE as GENERAL_TILE
+from supcon_ext.losses.tiled import Denominator, Form, tiled_anchor_losses
+
+
+def anchor_losses(
+    anchors: Views,
+    contrasts: Views,
+    rule: PairRule,
+    plan: WeightPlan,
+    temperature: float,
+    form: Form,
+    *,
+    denominator: Denominator = "all",
+    cap: Cap | None = None,
+    bound: float | None = None,
+    tile: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The loss of each anchor, by the fastest way that can compute it.
+
+    Args:
+        anchors: A rows.
+        contrasts: K rows, of which the first A are the anchors.
+        rule: Gives the targets.
+        plan: Weights and row temperatures.
+        temperature: tau, where the plan gives none.
+        form: ``out`` or ``in``.
+        denominator: Which contrasts stand in it.
+        cap: On the positives of an anchor.
+        bound: Largest product of two norms; None measures it.
+        tile: Rows and columns of a tile; None takes what is fast.
+
+    Returns:
+        ``(A,)`` losses and ``(A,)`` sums of targets; see
+        :func:`~supcon_ext.losses.tiled.tiled_anchor_losses`.
+    """
+    plain = denominator == "all" and cap is None
+    factors = rule.factors(contrasts) if plain and isinstance(rule, FactoredRule) else None
+    if factors is not None and contrasts.z.is_cuda:
+        from supcon_ext.losses.fused import fused_available
+
+        if fused_available(contrasts.z.device):
+            return _fused(anchors, contrasts, factors, plan, temperature, form)
+    if plain and plan.temperature is None:
+        if bound is None:
+            with torch.no_grad():
+                bound = float(contrasts.z.square().sum(1).max())
+        if fits(bound, temperature):
+            problem = _symmetric(anchors, contrasts, rule, factors, plan, temperature, form)
+            made = SymmetricProblem(**problem, bound=bound, tile=tile or TILE)
+            return symmetric_anchor_losses(anchors.z, contrasts.z[len(anchors) :], made)
+    return tiled_anchor_losses(
+        anchors,
+        contrasts,
+        rule,
+        plan,
+        temperature,
+        form,
+        tile or GENERAL_TILE,
+        denominator,
+        cap,
+    )
+
+
+def _fused(
+    anchors: Views,
+    contrasts: Views,
+    factors: Factors,
+    plan: WeightPlan,
+    temperature: float,
+    form: Form,
+) -> tuple[Tensor, Tensor]:
+    from supcon_ext.losses.fused import fused_anchor_losses
+
+    return fused_anchor_losses(
+        anchors.z,
+        contrasts.z,
+        factors.rows(slice(0, len(anchors))),
+        factors,
+        anchors.uid,
+        contrasts.uid,
+        label_A=anchors.label,
+        label_K=contrasts.label,
+        log_column=plan.log_column,
+        log_same=plan.log_same,
+        temperature=temperature if plan.temperature is None else plan.temperature,
+        form=form,
+    )
+
+
+def _symmetric(
+    anchors: Views,
+    contrasts: Views,
+    rule: PairRule,
+    factors: Factors | None,
+    plan: WeightPlan,
+    temperature: float,
+    form: Form,
+) -> dict[str, Any]:
+    dtype = contrasts.z.dtype
+    column, same = plan.log_column, plan.log_same
+    separable = factors is not None and factors.threshold is None
+    return {
+        "factors": factors if separable else None,
+        "rule": rule,
+        "contrasts": contrasts.detached(),
+        "label": contrasts.label,
+        "column": None if column is None else column.detach().to(dtype).exp(),
+        "same": None if same is None else same.detach().to(dtype).expm1(),
+        "temperature": temperature,
+        "form": form,
+    }
