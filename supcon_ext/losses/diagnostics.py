@@ -1,4 +1,4 @@
-"""What a batch's loss is made of: per anchor, and as a few numbers that tell a healthy run from a sick one.
+"""What a batch's loss is made of: per anchor, and as a few numbers that tell a sick run.
 
 Computed in tiles, like the loss: no matrix of pairs is held. Nothing here passes a gradient.
 
@@ -33,7 +33,7 @@ class Diagnostics:
             targets is log |P|. In the ``out`` form with weights of 1 this is KL(targets || softmax)
             >= 0: 0 is the best, whatever the batch's size.
         positive_gradient: ``(A,)`` norm of the positives' part of the gradient by the anchor's
-            embedding w before normalisation, times \\|w\\|, other rows held fixed.
+            embedding w before normalisation, times the length of w, other rows held fixed.
         negative_gradient: ``(A,)`` the same of the negatives' part (Khosla et al. 2020, supplement:
             the two sums over P(i) and N(i)).
         alignment: Scalar, mean squared distance of positive pairs, weighted by their targets (Wang

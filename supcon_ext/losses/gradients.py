@@ -4,8 +4,9 @@ With P_ia the share of contrast a in the denominator of anchor i and X_ia its sh
 
     dL_i / dz_i = 1 / tau  sum_a (P_ia - X_ia) z_a         (Khosla et al. 2020, supplement)
 
-X is 1 / |P(i)| on the positives in the ``out`` form and the softmax over the positives in the ``in`` form; on
-negatives it is 0. Where every row is a contrast of the others too, z_i also receives what it does as a contrast.
+On positives X is 1 / |P(i)| in the ``out`` form and the softmax over P(i) in the ``in`` form; on
+negatives it is 0. Where every row is a contrast of the others too, z_i also receives what it does
+as a contrast.
 
 Shape letters: A anchors, K contrasts, N rows that are both, D embedding size.
 """
@@ -124,7 +125,7 @@ def through_normalization(grad_ND: Tensor, w_ND: Tensor) -> Tensor:
     Returns:
         ``(N, D)``, each row at a right angle to its w.
     """
-    norm = torch.linalg.vector_norm(w_ND, dim=1, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(w_ND, dim=1, keepdim=True)
     return tangent(grad_ND, w_ND / norm) / norm
 
 
@@ -135,7 +136,8 @@ def tangent(rows_ND: Tensor, z_ND: Tensor) -> Tensor:
         rows_ND: ``(N, D)``.
         z_ND: ``(N, D)`` of unit norm.
     """
-    return rows_ND - torch.linalg.vecdot(rows_ND, z_ND)[:, None] * z_ND
+    along: Tensor = torch.linalg.vecdot(rows_ND, z_ND)
+    return rows_ND - along[:, None] * z_ND
 
 
 def pair_strength(cosine: Tensor, force: Tensor) -> Tensor:
@@ -148,10 +150,12 @@ def pair_strength(cosine: Tensor, force: Tensor) -> Tensor:
         cosine: Any shape, in [-1, 1].
         force: P_ia - X_ia of the same shape.
     """
-    return (1 - cosine.square()).clamp(min=0).sqrt() * force.abs()
+    across: Tensor = (1 - cosine.square()).clamp(min=0).sqrt()
+    return across * force.abs()
 
 
 def _softmax(logits_AK: Tensor, weight_AK: Tensor) -> Tensor:
     weighted = logits_AK + weight_AK.log()
     some = (weight_AK > 0).any(1, keepdim=True)
-    return torch.where(some, weighted, torch.zeros_like(weighted)).softmax(1) * some
+    shares: Tensor = torch.where(some, weighted, torch.zeros_like(weighted)).softmax(1)
+    return shares * some

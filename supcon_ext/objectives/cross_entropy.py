@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -26,6 +26,7 @@ class CrossEntropy(Term):
             is the given labels' share.
         mixup: Alpha of Mixup (Zhang et al. 2018); 0 for none.
         cutmix: Alpha of CutMix (Yun et al. 2019); 0 for none. With both, each batch draws one.
+        on: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
         views: Name of the view group to classify; null for all views.
     """
 
@@ -39,6 +40,7 @@ class CrossEntropy(Term):
         logit_adjustment: Annotated[float, Field(ge=0)] = 0.0,
         mixup: Annotated[float, Field(ge=0)] = 0.0,
         cutmix: Annotated[float, Field(ge=0)] = 0.0,
+        on: Literal["all", "confident"] = "all",
         views: str | None = None,
     ) -> None:
         super().__init__()
@@ -47,6 +49,7 @@ class CrossEntropy(Term):
         self.logit_adjustment = logit_adjustment
         self.mixup = mixup
         self.cutmix = cutmix
+        self.on = on
         self.views = views
 
     @staticmethod
@@ -77,6 +80,8 @@ class CrossEntropy(Term):
         if partner is not None and share is not None:
             losses = share * losses + (1 - share) * self._losses(logits, partner)
         known = (label >= 0).to(losses.dtype)
+        if self.on == "confident":
+            known = known * (batch.trust > 0.5)
         loss, _ = global_mean(losses.flatten(), known.flatten())
         right = (logits.argmax(-1) == label).to(losses.dtype)
         accuracy, _ = global_mean(right.flatten(), known.flatten())

@@ -150,9 +150,9 @@ def test_from_a_loss_on_other_contrasts() -> None:
         0.2,
     )
     torch.testing.assert_close(found.loss, result.anchor_losses)
-    sixth = result.anchors.z @ result.contrasts.z.T
+    cosine = result.anchors.z @ result.contrasts.z.T
     itself = result.anchors.uid[:, None] == result.contrasts.uid[None, :]
-    expected = (-2 * (2 - 2 * sixth[~itself])).exp().mean().log()
+    expected = (-2 * (2 - 2 * cosine[~itself])).exp().mean().log()
     torch.testing.assert_close(found.uniformity, expected)
 
 

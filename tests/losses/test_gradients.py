@@ -180,7 +180,7 @@ def test_more_negatives_never_weaken_a_hard_positive() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cosine", "value"), [(-0.999, 0.00074), (-0.5, 0.03771), (0.0, 0.11012), (0.5, 0.21800)]
+    ("cosine", "value"), [(-0.999, 0.00074), (-0.5, 0.03771), (0.0, 0.11012), (0.5, 0.21799)]
 )
 def test_hard_negatives_are_pushed_more(cosine: float, value: float) -> None:
     others = [0.5, cosine, *[-0.2] * 8]

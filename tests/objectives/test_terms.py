@@ -58,6 +58,18 @@ def test_cross_entropy_ignores_unknown_labels() -> None:
     assert result.stats["accuracy"].item() == pytest.approx(right.item())
 
 
+def test_cross_entropy_on_confident_samples_alone() -> None:
+    term = CrossEntropy(views="classify", on="confident")
+    term.setup(FACTS)
+    made = batch()
+    made.trust = torch.tensor([1.0, 0.2, 0.9, 1.0, 0.5])
+    logits = made.images[0, [0, 2]].flatten(1)[:, :3]
+    expected = functional.cross_entropy(logits, torch.tensor([0, 0]))
+    assert term(made).loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    made.trust = torch.zeros(5)
+    assert term(made).loss.item() == 0
+
+
 def test_logit_adjustment_and_smoothing_by_hand() -> None:
     term = CrossEntropy(logit_adjustment=1.0, label_smoothing=0.3, views="classify")
     term.setup(FACTS)
