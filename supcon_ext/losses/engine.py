@@ -53,12 +53,13 @@ def anchor_losses(
     """
     plain = denominator == "all" and cap is None
     factors = rule.factors(contrasts) if plain and isinstance(rule, FactoredRule) else None
-    if factors is not None and contrasts.z.is_cuda:
+    single = contrasts.z.dtype != torch.float64
+    if factors is not None and single and contrasts.z.is_cuda:
         from supcon_ext.losses.fused import fused_available
 
         if fused_available(contrasts.z.device):
             return _fused(anchors, contrasts, factors, plan, temperature, form)
-    if plain and plan.temperature is None:
+    if plain and plan.temperature is None and not _cancels(plan.log_same):
         if bound is None:
             with torch.no_grad():
                 bound = float(contrasts.z.square().sum(1).max())
@@ -77,6 +78,11 @@ def anchor_losses(
         denominator,
         cap,
     )
+
+
+def _cancels(log_same: Tensor | None) -> bool:
+    """Whether ``exp(log_same) - 1`` would take most of a sum away again, and its digits with it."""
+    return log_same is not None and bool((log_same < -2).any())
 
 
 def _fused(

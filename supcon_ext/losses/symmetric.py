@@ -25,6 +25,7 @@ from supcon_ext.losses.pairs import PairRule, PairTile, Views
 LARGEST_EXPONENT = 60.0
 RANGE = 145.0  # from exp(60) down to the smallest normal float32, in logarithms
 TILE = 512
+KEPT_ELEMENTS = 40_000_000  # 160 MB of float32
 
 
 def fits(bound: float, temperature: float) -> bool:
@@ -67,32 +68,52 @@ class SymmetricProblem:
 
 
 class _Codes:
-    """Sums over the contrasts of each code, and what they say of positives."""
+    """Sums over the contrasts of each code, and what they say of positives.
+
+    Weights and gates are None where all are 1.
+    """
 
     def __init__(self, factors: Factors, anchors: int, like: Tensor) -> None:
-        _, self.code_K = torch.unique(factors.code, return_inverse=True)
-        count = len(self.code_K)
-        weight = like.new_ones(count) if factors.weight is None else factors.weight.to(like.dtype)
-        self.gate_A = like.new_ones(anchors)
+        _, self.code_K, count = torch.unique(factors.code, return_inverse=True, return_counts=True)
+        self.size = len(count)
+        self.code_A = self.code_K[:anchors]
+        self.weight_K = None if factors.weight is None else factors.weight.to(like.dtype)
+        self.gate_A: Tensor | None = None
         if factors.trusted is not None:
             trusted = factors.trusted.to(like.dtype)
-            weight, self.gate_A = weight * trusted, trusted[:anchors]
-        self.weight_K = weight
-        self.size = int(self.code_K.max()) + 1 if count else 0
-        self.code_A = self.code_K[:anchors]
-        self.own_A = weight[:anchors]
-        some = torch.bincount(self.code_K, weights=(weight > 0).to(like.dtype), minlength=self.size)
-        others = some[self.code_A] - (self.own_A > 0).to(some.dtype)
-        total = torch.bincount(self.code_K, weights=weight, minlength=self.size).to(like.dtype)
-        self.total_A = torch.where(
-            (others > 0) & (self.gate_A > 0),
-            total[self.code_A] - self.own_A,
-            like.new_zeros(()),
-        )
+            self.weight_K = trusted if self.weight_K is None else self.weight_K * trusted
+            self.gate_A = trusted[:anchors]
+        if self.weight_K is None:
+            self.own_A: Tensor | None = None
+            self.total_A = (count[self.code_A] - 1).to(like.dtype)
+        else:
+            weight = self.weight_K
+            self.own_A = weight[:anchors]
+            some = torch.bincount(self.code_K[weight > 0], minlength=self.size)
+            others = some[self.code_A] - (self.own_A > 0).to(some.dtype)
+            total = like.new_zeros(self.size).index_add_(0, self.code_K, weight)
+            alone = others == 0 if self.gate_A is None else (others == 0) | (self.gate_A == 0)
+            self.total_A = (total[self.code_A] - self.own_A).masked_fill(alone, 0.0)
 
-    def sums(self, rows: Tensor, weight: Tensor, code: Tensor) -> Tensor:
-        """``(codes, D)`` weighted sums of rows."""
-        return rows.new_zeros(self.size, rows.shape[1]).index_add_(0, code, weight[:, None] * rows)
+    def sums(self, z_AD: Tensor, z_ED: Tensor) -> Tensor:
+        """``(codes, D)`` weighted sums of the contrasts of each code."""
+        anchors, weight = len(z_AD), self.weight_K
+        summed = z_AD.new_zeros(self.size, z_AD.shape[1])
+        for rows, part in ((slice(anchors), z_AD), (slice(anchors, None), z_ED)):
+            if len(part):
+                weighed = part if weight is None else weight[rows, None] * part
+                summed.index_add_(0, self.code_K[rows], weighed)
+        return summed
+
+    def weights(self, rows: slice, like: Tensor) -> Tensor:
+        """Weights of some contrasts as positives."""
+        if self.weight_K is None:
+            return like.new_ones(rows.stop - rows.start)
+        return self.weight_K[rows]
+
+    def gated(self, values_A: Tensor) -> Tensor:
+        """Values of anchors, 0 of those that have no positives by themselves."""
+        return values_A if self.gate_A is None else values_A * self.gate_A
 
 
 class _SymmetricLoss(torch.autograd.Function):
@@ -101,7 +122,8 @@ class _SymmetricLoss(torch.autograd.Function):
         ctx: Any, z_AD: Tensor, z_ED: Tensor, problem: SymmetricProblem
     ) -> tuple[Tensor, Tensor]:
         anchors = len(z_AD)
-        work = _Work(z_AD, z_ED, problem)
+        kept = _room(z_AD, z_ED, problem) if any(ctx.needs_input_grad) else None
+        work = _Work(z_AD, z_ED, problem, kept)
         denominator = z_AD.new_zeros(anchors)
         total, positive = z_AD.new_zeros(anchors), z_AD.new_zeros(anchors)
         for tile in work.tiles():
@@ -110,16 +132,14 @@ class _SymmetricLoss(torch.autograd.Function):
                 _add_rows(denominator, tile.columns, tile.exponential.T, work.column(tile.rows))
             work.add_masked(tile, denominator, positive)
             work.add_ruled(tile, total, positive)
+        summed = None
         if work.codes is not None:
-            codes = work.codes
-            total = codes.total_A
+            total = work.codes.total_A
             if problem.form == "out":
-                summed = codes.sums(z_AD, codes.weight_K[:anchors], codes.code_A)
-                if len(z_ED):
-                    code_E = codes.code_K[anchors:]
-                    summed += codes.sums(z_ED, codes.weight_K[anchors:], code_E)
-                positive = (z_AD * summed[codes.code_A]).sum(1)
-                positive -= codes.own_A * (z_AD * z_AD).sum(1)
+                summed = work.codes.sums(z_AD, z_ED)
+                positive = torch.linalg.vecdot(z_AD, summed[work.codes.code_A])
+                own = torch.linalg.vecdot(z_AD, z_AD)
+                positive -= own if work.codes.own_A is None else work.codes.own_A * own
                 positive /= problem.temperature
         total = torch.where(denominator > 0, total, torch.zeros_like(total))
         some = total > 0
@@ -129,15 +149,15 @@ class _SymmetricLoss(torch.autograd.Function):
             mean = torch.where(some, mean, torch.ones_like(mean)).log() + problem.shift
         log_denominator = torch.where(some, denominator, torch.ones_like(denominator)).log()
         losses = torch.where(some, log_denominator + problem.shift - mean, torch.zeros_like(mean))
-        ctx.save_for_backward(z_AD, z_ED, denominator, positive, total)
-        ctx.problem = problem
+        ctx.save_for_backward(z_AD, z_ED, denominator, positive, total, kept, summed)
+        ctx.problem, ctx.codes = problem, work.codes
         ctx.mark_non_differentiable(total)
         return losses, total
 
     @staticmethod
     @first_derivative_only
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        z_AD, z_ED, denominator, positive, total = ctx.saved_tensors
+        z_AD, z_ED, denominator, positive, total, kept, summed = ctx.saved_tensors
         problem: SymmetricProblem = ctx.problem
         anchors = len(z_AD)
         some = total > 0
@@ -145,14 +165,14 @@ class _SymmetricLoss(torch.autograd.Function):
         scale = torch.where(some, grad / problem.temperature, zero)
         safe_total = torch.where(some, total, torch.ones_like(total))
         pull = torch.where(some, scale / denominator, zero)
-        work = _Work(z_AD, z_ED, problem)
+        work = _Work(z_AD, z_ED, problem, kept, ctx.codes)
         grad_AD, grad_ED = torch.zeros_like(z_AD), torch.zeros_like(z_ED)
         if problem.form == "out":
             push = scale / safe_total
         else:
             push = torch.where(some, scale / positive, zero)
-        if work.codes is not None and problem.form == "out":
-            _positives_by_code(work.codes, z_AD, z_ED, push, grad_AD, grad_ED)
+        if work.codes is not None and summed is not None:
+            _positives_by_code(work.codes, summed, z_AD, push, grad_AD, grad_ED)
         for tile in work.tiles():
             force = work.force(tile, pull, push)
             if tile.mirrored or tile.diagonal:
@@ -167,6 +187,19 @@ class _SymmetricLoss(torch.autograd.Function):
         return grad_AD, grad_ED if ctx.needs_input_grad[1] else None, None
 
 
+def _room(z_AD: Tensor, z_ED: Tensor, problem: SymmetricProblem) -> Tensor | None:
+    """Room for the exponentials of the first tiles, which backward need not compute again.
+
+    A constant at most, less what batches with many rows need themselves.
+    """
+    if problem.factors is None:
+        return None
+    anchors, rows = len(z_AD), len(z_AD) + len(z_ED)
+    pairs = anchors * (anchors + min(anchors, problem.tile)) // 2 + anchors * len(z_ED)
+    elements = min(pairs, KEPT_ELEMENTS - 5 * rows * z_AD.shape[1])
+    return z_AD.new_empty(elements) if elements > 0 else None
+
+
 def _add_rows(sums: Tensor, rows: slice, tile: Tensor, weight: Tensor | None) -> None:
     if weight is None:
         sums[rows] += tile.sum(1)
@@ -175,20 +208,25 @@ def _add_rows(sums: Tensor, rows: slice, tile: Tensor, weight: Tensor | None) ->
 
 
 def _positives_by_code(
-    codes: _Codes, z_AD: Tensor, z_ED: Tensor, push: Tensor, grad_AD: Tensor, grad_ED: Tensor
+    codes: _Codes, summed: Tensor, z_AD: Tensor, push: Tensor, grad_AD: Tensor, grad_ED: Tensor
 ) -> None:
     """What the positives of the out form add to the gradient, in O(N D)."""
     anchors = len(z_AD)
-    push = push * codes.gate_A
-    contrasts = codes.sums(z_AD, codes.weight_K[:anchors], codes.code_A)
-    if len(z_ED):
-        contrasts += codes.sums(z_ED, codes.weight_K[anchors:], codes.code_K[anchors:])
-    pulled = codes.sums(z_AD, push, codes.code_A)
-    grad_AD -= push[:, None] * contrasts[codes.code_A]
-    grad_AD -= codes.own_A[:, None] * pulled[codes.code_A]
-    grad_AD += (2 * push * codes.own_A)[:, None] * z_AD
-    if len(z_ED):
-        grad_ED -= codes.weight_K[anchors:, None] * pulled[codes.code_K[anchors:]]
+    push = codes.gated(push)
+    pulled = torch.zeros_like(summed).index_add_(0, codes.code_A, push[:, None] * z_AD)
+    grad_AD.addcmul_(push[:, None], summed[codes.code_A], value=-1)
+    own = push if codes.own_A is None else push * codes.own_A
+    grad_AD.addcmul_(own[:, None], z_AD, value=2)
+    if codes.own_A is None:
+        grad_AD -= pulled[codes.code_A]
+    else:
+        grad_AD.addcmul_(codes.own_A[:, None], pulled[codes.code_A], value=-1)
+    if len(grad_ED):
+        code_E = codes.code_K[anchors:]
+        if codes.weight_K is None:
+            grad_ED -= pulled[code_E]
+        else:
+            grad_ED.addcmul_(codes.weight_K[anchors:, None], pulled[code_E], value=-1)
 
 
 @dataclass(slots=True)
@@ -206,11 +244,23 @@ class _Tile:
 class _Work:
     """Tiles of one pass, in buffers that are used again and stay in cache."""
 
-    def __init__(self, z_AD: Tensor, z_ED: Tensor, problem: SymmetricProblem) -> None:
+    def __init__(
+        self,
+        z_AD: Tensor,
+        z_ED: Tensor,
+        problem: SymmetricProblem,
+        kept: Tensor | None,
+        codes: _Codes | None = None,
+    ) -> None:
         self.z_AD, self.z_ED, self.problem = z_AD, z_ED, problem
         self.anchors = len(z_AD)
+        self.kept = kept
+        self.used = 0
+        self.filled = codes is not None
         factors = problem.factors
-        self.codes = None if factors is None else _Codes(factors, self.anchors, z_AD)
+        if factors is not None and codes is None:
+            codes = _Codes(factors, self.anchors, z_AD)
+        self.codes = codes
         side = min(problem.tile, max(self.anchors, len(z_ED), 1))
         self.buffers = [z_AD.new_empty(side, side) for _ in range(3)]
 
@@ -241,7 +291,14 @@ class _Work:
 
     def _tile(self, rows: slice, columns: slice, z_columns: Tensor, own: bool) -> _Tile:
         problem = self.problem
+        diagonal = own and rows.start == columns.start
+        size = (rows.stop - rows.start) * (columns.stop - columns.start)
         exponential = self._buffer(0, rows, columns)
+        if self.kept is not None and self.used + size <= len(self.kept):
+            exponential = self.kept[self.used : self.used + size].view_as(exponential)
+            self.used += size
+            if self.filled:
+                return _Tile(rows, columns, diagonal, own and not diagonal, None, exponential)
         similarity = None
         if self.codes is None:
             similarity = self._buffer(1, rows, columns)
@@ -254,7 +311,6 @@ class _Work:
         if problem.shift:
             exponential.sub_(problem.shift)
         exponential.exp_()
-        diagonal = own and rows.start == columns.start
         if diagonal:
             exponential.fill_diagonal_(0.0)
         return _Tile(rows, columns, diagonal, own and not diagonal, similarity, exponential)
@@ -316,10 +372,10 @@ class _Work:
         equal = self._same_code(tile)
         if equal is not None and self.codes is not None:
             masked = tile.exponential * equal
-            weight = self.codes.weight_K
-            positive[tile.rows].addmv_(masked, weight[tile.columns])
+            weights = self.codes.weights
+            positive[tile.rows].addmv_(masked, weights(tile.columns, masked))
             if tile.mirrored:
-                positive[tile.columns].addmv_(masked.T, weight[tile.rows])
+                positive[tile.columns].addmv_(masked.T, weights(tile.rows, masked))
 
     def add_ruled(self, tile: _Tile, total: Tensor, positive: Tensor) -> None:
         """Add the targets of a rule that is asked, and what they say of the positives."""
@@ -348,10 +404,10 @@ class _Work:
         else:
             _outer(pull[rows], w_columns, factor)
         self._mask_factor(tile, pull, push, factor, both)
-        exponential.mul_(factor)
+        force = factor.mul_(exponential)  # the exponential stays as it is: it may be kept
         if tile.similarity is not None:
-            self._push_ruled(tile, push, exponential)
-        return exponential
+            self._push_ruled(tile, push, force)
+        return force
 
     def _mask_factor(
         self, tile: _Tile, pull: Tensor, push: Tensor, factor: Tensor, both: bool
@@ -369,14 +425,14 @@ class _Work:
             factor.add_(more.mul_(equal))
         equal = self._same_code(tile)
         if equal is not None and self.codes is not None:
-            weight, gated = self.codes.weight_K, push * self.codes.gate_A
-            less = torch.outer(gated[rows], weight[columns])
+            weights, gated = self.codes.weights, self.codes.gated(push)
+            less = torch.outer(gated[rows], weights(columns, factor))
             if both:
-                less.addr_(weight[rows], gated[columns])
+                less.addr_(weights(rows, factor), gated[columns])
             factor.sub_(less.mul_(equal))
 
     def _push_ruled(self, tile: _Tile, push: Tensor, force: Tensor) -> None:
-        """Take off what the positives of a rule push; the tile's exponential is spent by now."""
+        """Take off what the positives of a rule push."""
         similarity = tile.similarity
         if similarity is None:
             return

@@ -161,7 +161,8 @@ class _TiledLoss(torch.autograd.Function):
             if problem.form == "out":
                 force -= targets / safe[rows, None]
             else:
-                force -= targets * (logits - positive[rows, None]).exp()
+                share = (logits - positive[rows, None]).exp()
+                force -= torch.where(targets > 0, targets * share, 0.0)  # a hard negative: inf * 0
             force = torch.where(some[rows, None], force * scale[rows, None], 0.0)
             grad_AD[rows] += force @ z_KD[columns]
             grad_KD[columns] += force.T @ z_AD[rows]

@@ -153,14 +153,18 @@ def _draw_temperature(axes: Axes) -> None:
         losses, norms = over_temperature(temperatures, form)
         axes.plot(temperatures, losses, style, color="C0", label=f"L, {form}")
         right.plot(temperatures, norms, style, color="C3", label=f"|grad|, {form}")
-    for height, text in ((math.log(15), "log |P|"), (math.log(255), "log(M - 1)")):
+    for height, text, at in ((math.log(15), "log |P|", 1.1), (math.log(255), "log(M - 1)", 0.0105)):
         axes.axhline(height, color="grey", linewidth=0.8, linestyle=":")
-        axes.text(0.0105, height + 0.08, text, color="grey", fontsize=8)
+        axes.text(at, height + 0.08, text, color="grey", fontsize=8)
     axes.set(title="Over the temperature, a half-learnt batch", xlabel="tau", xscale="log")
     right.set_yscale("log")
     axes.set_ylabel("mean loss L", color="C0")
     right.set_ylabel("length of the batch's gradient", color="C3")
-    lines = [*axes.get_lines(), *right.get_lines()]
+    lines = [
+        line
+        for line in (*axes.get_lines(), *right.get_lines())
+        if not str(line.get_label()).startswith("_")
+    ]
     axes.legend(lines, [str(line.get_label()) for line in lines], fontsize=8, loc="upper right")
 
 

@@ -419,7 +419,7 @@ def test_which_temperatures_fit_without_a_running_maximum() -> None:
     assert not fits(128.0, 0.1)
 
 
-@pytest.mark.parametrize("temperature", [0.0138, 0.02, 0.07])
+@pytest.mark.parametrize("temperature", [0.0138, 0.01, 0.005, 0.02, 0.07])
 def test_opposite_vectors_in_float32_at_small_temperatures(temperature: float) -> None:
     e = torch.tensor([[1.0, 0], [-1, 0], [-1, 0.001], [-1, -0.001]])
     for form in ("out", "in"):
@@ -431,6 +431,34 @@ def test_opposite_vectors_in_float32_at_small_temperatures(temperature: float) -
         )
         loss.loss.backward()
         assert z.grad is not None and z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("denominator", ["all", "one_positive", "only_negatives"])
+@pytest.mark.parametrize("form", ["out", "in"])
+def test_a_hard_negative_at_a_tiny_temperature(form: Any, denominator: Any) -> None:
+    """The positive is opposite, a negative is equal: exp((1 - -1) / 0.01) does not fit in float32."""
+    z = torch.tensor([[1.0, 0], [-1, 0], [1, 0], [-1, 0]], requires_grad=True)
+    labels = torch.tensor([0, 0, 1, 1])
+    loss = SupConLoss(0.01, form, denominator=denominator)
+    value = loss(z, labels)
+    value.backward()
+    assert value.item() == pytest.approx(200.0, rel=1e-2)
+    assert z.grad is not None and z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("log_same", [-20.0, -2.0, 3.0])
+def test_weights_of_the_own_class_keep_their_digits(log_same: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(96) % 4
+    center = functional.one_hot(labels, 8).float()
+    z = functional.normalize(center + 0.05 * torch.randn(96, 8, generator=generator), dim=1)
+    views, plan = Views.of(z, labels), WeightPlan(log_same=torch.full((96,), log_same))
+    ours, positives = anchor_losses(views, views, SameLabel(), plan, 0.05, "out", bound=1.0)
+    exact = views.with_z(z.double())
+    plan = WeightPlan(log_same=torch.full((96,), log_same, dtype=torch.float64))
+    expected, _ = reference_anchor_losses(exact, exact, SameLabel(), plan, 0.05)
+    assert (positives == 23).all()
+    torch.testing.assert_close(ours.double(), expected, atol=2e-4, rtol=1e-5)
 
 
 def test_transforms_of_torch_func_are_refused_by_name() -> None:
