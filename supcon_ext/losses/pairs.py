@@ -167,8 +167,8 @@ class WeightPlan(NamedTuple):
         anchor: ``(A,)`` u_i >= 0, how much an anchor weighs in the batch. Default 1.
         log_column: ``(K,)`` log w of a contrast; ``-inf`` leaves it out of every denominator.
             Default 0.
-        log_same: ``(A,)`` finite, added to the log weight where anchor and contrast share the label.
-            Default 0.
+        log_same: ``(A,)`` finite, added to the log weight where anchor and contrast share the
+            label. Default 0.
         temperature: ``(A,)`` > 0, a temperature of its own for each anchor. Default: the loss's.
     """
 

@@ -436,7 +436,7 @@ def test_opposite_vectors_in_float32_at_small_temperatures(temperature: float) -
 @pytest.mark.parametrize("denominator", ["all", "one_positive", "only_negatives"])
 @pytest.mark.parametrize("form", ["out", "in"])
 def test_a_hard_negative_at_a_tiny_temperature(form: Any, denominator: Any) -> None:
-    """The positive is opposite, a negative is equal: exp((1 - -1) / 0.01) does not fit in float32."""
+    """The positive is opposite, a negative equal: exp(2 / 0.01) does not fit in float32."""
     z = torch.tensor([[1.0, 0], [-1, 0], [1, 0], [-1, 0]], requires_grad=True)
     labels = torch.tensor([0, 0, 1, 1])
     loss = SupConLoss(0.01, form, denominator=denominator)
