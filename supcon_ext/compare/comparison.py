@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from supcon_ext.recipe.resolved import leaves
 from supcon_ext.tracking.results import read_results
 
 METRICS = (
@@ -193,7 +194,7 @@ def _variants(folders: list[Path], by: Sequence[str] | None) -> dict[Path, dict[
             folder: json.loads(place.read_text())["variant"]
             for folder, place in zip(folders, places, strict=True)
         }
-    flat = {f: _leaves(yaml.safe_load((f / "recipe.yaml").read_text())) for f in folders}
+    flat = {folder: _written(folder / "recipe.yaml") for folder in folders}
     keys = sorted({key for leaves in flat.values() for key in leaves})
     if by is not None:
         missing = [key for key in by if key not in keys]
@@ -210,18 +211,10 @@ def _variants(folders: list[Path], by: Sequence[str] | None) -> dict[Path, dict[
     return {folder: {key: flat[folder].get(key) for key in keys} for folder in folders}
 
 
-def _leaves(value: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(value, dict):
-        items: Iterable[tuple[Any, Any]] = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    else:
-        return {path: value}
-    return {
-        key: leaf
-        for name, item in items
-        for key, leaf in _leaves(item, f"{path}.{name}" if path else str(name)).items()
-    }
+def _written(recipe: Path) -> dict[str, Any]:
+    """What a recipe says, by dotted path, without what it leaves empty."""
+    found = leaves(yaml.safe_load(recipe.read_text()))
+    return {key: value for key, value in found.items() if value not in ({}, [])}
 
 
 def _row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 RECIPE = "recipe.yaml"
@@ -26,6 +27,13 @@ def new_folder(root: Path, name: str, digest: str, seed: int) -> Path:
             number += 1
         else:
             return folder
+
+
+def write_traceback(folder: Path) -> Path:
+    """Write the traceback of the exception that is being handled into a run's folder; the file."""
+    place = folder / "error.txt"
+    place.write_text(traceback.format_exc())
+    return place
 
 
 def is_run(folder: Path) -> bool:

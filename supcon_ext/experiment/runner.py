@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,12 +29,12 @@ from supcon_ext.experiment.build import (
     plain_view,
     view_context,
 )
-from supcon_ext.experiment.folder import RECIPE, find_run, new_folder
+from supcon_ext.experiment.folder import RECIPE, find_run, new_folder, write_traceback
 from supcon_ext.experiment.measure import Measurer
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network
 from supcon_ext.recipe.load import load_recipe
-from supcon_ext.recipe.resolved import recipe_hash, resolve, to_yaml
+from supcon_ext.recipe.resolved import leaves, recipe_hash, resolve, to_yaml
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking import AnyTracker, NullTracker, Tracker, TrackingSettings
 from supcon_ext.tracking.console import ConsoleProgress
@@ -223,9 +222,7 @@ class _Run:
                 f"{error or 'interrupted'}; to go on: supcon resume {self.folder}"
             ) from None
         except Exception as error:
-            place = self.folder / "error.txt"
-            place.write_text(traceback.format_exc())
-            error.add_note(f"The traceback is in {place}")
+            error.add_note(f"The traceback is in {write_traceback(self.folder)}")
             raise
         finally:
             tracker.close(status)
@@ -316,7 +313,7 @@ class _Run:
     def _record_start(self, tracker: AnyTracker, data: MadeData) -> None:
         if not self.first:
             return
-        tracker.params(_flat(resolve(self.recipe)))
+        tracker.params(leaves(resolve(self.recipe)))
         tracker.tags({f"env.{name}": str(value) for name, value in run_info().items()})
         tracker.artifact(self.folder / RECIPE)
         data.export_labels(self.folder / "labels.npz")
@@ -426,21 +423,6 @@ class _Run:
 
 def _metrics(reports: Mapping[str, Report]) -> dict[str, dict[str, float]]:
     return {name: dict(report.metrics) for name, report in reports.items()}
-
-
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Leaves of nested mappings and lists by dotted path."""
-    if isinstance(value, Mapping) and value:
-        items = [(str(key), item) for key, item in value.items()]
-    elif isinstance(value, list) and value:
-        items = [(str(number), item) for number, item in enumerate(value)]
-    else:
-        return {path: value}
-    return {
-        key: leaf
-        for name, item in items
-        for key, leaf in _flat(item, f"{path}.{name}" if path else name).items()
-    }
 
 
 def result_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -64,9 +62,20 @@ def anchor_losses(
             with torch.no_grad():
                 bound = float(contrasts.z.square().sum(1).max())
         if fits(bound, temperature):
-            problem = _symmetric(anchors, contrasts, rule, factors, plan, temperature, form)
-            made = SymmetricProblem(**problem, bound=bound, tile=tile or TILE)
-            return symmetric_anchor_losses(anchors.z, contrasts.z[len(anchors) :], made)
+            column, same = plan.log_column, plan.log_same
+            problem = SymmetricProblem(
+                factors=None if factors is None or factors.threshold is not None else factors,
+                rule=rule,
+                contrasts=contrasts.detached(),
+                label=contrasts.label,
+                column=None if column is None else column.detach().to(contrasts.z.dtype).exp(),
+                same=None if same is None else same.detach().to(contrasts.z.dtype).expm1(),
+                temperature=temperature,
+                form=form,
+                bound=bound,
+                tile=tile or TILE,
+            )
+            return symmetric_anchor_losses(anchors.z, contrasts.z[len(anchors) :], problem)
     return tiled_anchor_losses(
         anchors,
         contrasts,
@@ -109,27 +118,3 @@ def _fused(
         temperature=temperature if plan.temperature is None else plan.temperature,
         form=form,
     )
-
-
-def _symmetric(
-    anchors: Views,
-    contrasts: Views,
-    rule: PairRule,
-    factors: Factors | None,
-    plan: WeightPlan,
-    temperature: float,
-    form: Form,
-) -> dict[str, Any]:
-    dtype = contrasts.z.dtype
-    column, same = plan.log_column, plan.log_same
-    separable = factors is not None and factors.threshold is None
-    return {
-        "factors": factors if separable else None,
-        "rule": rule,
-        "contrasts": contrasts.detached(),
-        "label": contrasts.label,
-        "column": None if column is None else column.detach().to(dtype).exp(),
-        "same": None if same is None else same.detach().to(dtype).expm1(),
-        "temperature": temperature,
-        "form": form,
-    }

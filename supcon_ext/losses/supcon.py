@@ -55,6 +55,7 @@ class LossResult:
         lonely: Share of the anchors of all processes without a positive, in [0, 1].
         anchors: The A rows that were anchors, detached.
         contrasts: The K rows that they stood against, detached.
+        plan: The weights that the loss was computed with.
     """
 
     loss: Tensor
@@ -63,6 +64,7 @@ class LossResult:
     lonely: Tensor
     anchors: Views
     contrasts: Views
+    plan: WeightPlan
 
 
 class SupConLoss(nn.Module):
@@ -278,7 +280,7 @@ class SupConLoss(nn.Module):
             loss, mass = global_mean(losses, counted)
             loss = loss * mass if self.reduction == "sum" else loss
         return LossResult(
-            loss, losses.detach(), positives, lonely, anchors.detached(), contrasts.detached()
+            loss, losses.detach(), positives, lonely, anchors.detached(), contrasts.detached(), plan
         )
 
 

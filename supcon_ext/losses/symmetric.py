@@ -21,6 +21,7 @@ from torch import Tensor
 from supcon_ext.losses.factors import Factors
 from supcon_ext.losses.once import first_derivative_only
 from supcon_ext.losses.pairs import PairRule, PairTile, Views
+from supcon_ext.losses.tiled import checked_targets
 
 LARGEST_EXPONENT = 60.0
 RANGE = 145.0  # from exp(60) down to the smallest normal float32, in logarithms
@@ -346,12 +347,7 @@ class _Work:
 
     def _targets(self, pairs: PairTile, tile: _Tile) -> Tensor:
         targets = self.problem.rule.targets(pairs)
-        if targets.shape != pairs.similarity_AK.shape:
-            raise ValueError(
-                f"Expected targets of shape {tuple(pairs.similarity_AK.shape)} (anchors, "
-                f"contrasts), but got {tuple(targets.shape)}"
-            )
-        changed = targets.to(self.z_AD.dtype)
+        changed = checked_targets(targets, pairs)
         if tile.diagonal:
             changed = changed.clone() if changed is targets else changed
             changed.fill_diagonal_(0.0)

@@ -55,7 +55,7 @@ class Contrastive(Term):
         queue: Keys of the EMA twin kept as further contrasts (He et al. 2020, MoCo); 0 for none.
         queue_warmup: Epochs of the stage in which the queue is filled but not used.
         diagnostics: Log alignment, uniformity and gradient norms of an epoch's first batch (of the
-            first process's anchors), and warn about collapse.
+            first process's anchors), and warn about collapse; with denominator ``all`` and no cap.
         weight: Factor of this term.
         views: Name of the view group to contrast; null for all views.
     """
@@ -171,7 +171,8 @@ class Contrastive(Term):
     def _stats(self, result: LossResult, diagnosed: bool) -> dict[str, Tensor]:
         positives, _ = global_mean(result.positives, torch.ones_like(result.positives))
         stats = {"lonely": result.lonely, "positives": positives}
-        if self.diagnostics and diagnosed:
+        every = self.loss.denominator == "all" and self.loss.positives_cap is None
+        if self.diagnostics and diagnosed and every:
             found = diagnose(
                 result.anchors,
                 result.contrasts,
@@ -179,6 +180,7 @@ class Contrastive(Term):
                 result.anchor_losses / self.loss.scale,
                 result.positives,
                 self.loss.temperature,
+                plan=result.plan,
                 form=self.loss.form,
             )
             for name in DIAGNOSED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -67,3 +68,18 @@ def recipe_hash(recipe: Recipe) -> str:
     values["compute"] = {k: v for k, v in values["compute"].items() if k != "workers"}
     canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def leaves(value: Any, path: str = "") -> dict[str, Any]:
+    """Values of nested mappings and lists by dotted path; an empty one is a value itself."""
+    if isinstance(value, Mapping) and value:
+        items = [(str(key), item) for key, item in value.items()]
+    elif isinstance(value, list) and value:
+        items = [(str(number), item) for number, item in enumerate(value)]
+    else:
+        return {path: value}
+    return {
+        key: leaf
+        for name, item in items
+        for key, leaf in leaves(item, f"{path}.{name}" if path else name).items()
+    }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from supcon_ext.compare.comparison import Comparison, compare
 from supcon_ext.experiment import Interrupted, resume, run
+from supcon_ext.experiment.folder import write_traceback
 from supcon_ext.sweep.plan import Child, Sweep
 from supcon_ext.tracking import Tracker, TrackingSettings
 from supcon_ext.tracking.console import ConsoleProgress
@@ -107,8 +107,7 @@ def _run_child(child: Child, folder: Path, parent: Tracker) -> bool:
     except Interrupted:
         raise
     except Exception as error:
-        (folder / "error.txt").write_text(traceback.format_exc())
-        logger.warning("%s failed: %s (see %s)", child.name, error, folder / "error.txt")
+        logger.warning("%s failed: %s (see %s)", child.name, error, write_traceback(folder))
         return False
     return True
 

@@ -17,12 +17,12 @@ from supcon_ext.losses.engine import anchor_losses
 from supcon_ext.losses.factors import Factors, targets_of
 from supcon_ext.losses.mask import MaskRule
 from supcon_ext.losses.mixup import MixupRule, mixed_views
-from supcon_ext.losses.pairs import Source
 from supcon_ext.losses.reference import reference_anchor_losses
 from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.losses.symmetric import fits
 from supcon_ext.losses.tiled import tiled_anchor_losses
 from supcon_ext.selectors.multilabel import Jaccard, Overlap
+from tests.losses.balanced import Balanced
 from tests.losses.test_supcon import GOLDEN, unit
 
 
@@ -367,24 +367,7 @@ def test_equal_weights_of_the_classes_by_log_same() -> None:
         torch.randn(3, 5, generator=generator, dtype=torch.float64), dim=1
     )
 
-    class Balanced:
-        def columns(self, batch: Views) -> Views:
-            return Views.of(
-                prototypes,
-                torch.arange(3),
-                index=torch.full((3,), -1),
-                uid=-2 - torch.arange(3),
-                source=Source.PROTOTYPE,
-            )
-
-        def plan(self, anchors: Views, contrasts: Views, counts: None) -> WeightPlan:
-            n = torch.bincount(contrasts.label, minlength=3).double()
-            mine = n[anchors.label]
-            return WeightPlan(
-                log_column=-n[contrasts.label].log(), log_same=(mine / (mine - 1)).log()
-            )
-
-    ours = SupConLoss(0.2, weighting=Balanced(), tile=4).details(z, labels).anchor_losses
+    ours = SupConLoss(0.2, weighting=Balanced(prototypes), tile=4).details(z, labels).anchor_losses
     rows, row_labels = z.transpose(0, 1).reshape(12, 5), labels.repeat(2)
     for i in range(12):
         denominator, positives = 0.0, []

@@ -10,9 +10,9 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from supcon_ext.losses import SupConLoss, Views, WeightPlan
+from supcon_ext.losses import SupConLoss, Views
 from supcon_ext.losses.gather import gather_rows, gather_views, global_mean
-from supcon_ext.losses.pairs import Source
+from tests.losses.balanced import Balanced
 
 
 def problem() -> tuple[torch.Tensor, torch.Tensor, nn.Module]:
@@ -117,30 +117,6 @@ class Prototypes(nn.Module):
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         loss = SupConLoss(0.2, weighting=Balanced(self.prototypes))
         return loss(self.encoder(images), labels)
-
-
-class Balanced:
-    """Class averaging over the global batch, prototypes included once."""
-
-    def __init__(self, prototypes: torch.Tensor) -> None:
-        self.prototypes = nn.functional.normalize(prototypes, dim=1)
-
-    def columns(self, batch: Views) -> Views:
-        return Views.of(
-            self.prototypes,
-            torch.arange(7),
-            index=torch.full((7,), -1),
-            uid=-2 - torch.arange(7),
-            source=Source.PROTOTYPE,
-        )
-
-    def plan(self, anchors: Views, contrasts: Views, counts: None) -> WeightPlan:
-        n = torch.bincount(contrasts.label, minlength=7).double()
-        mine = n[anchors.label]
-        same = torch.where(mine > 1, mine / (mine - 1), 1.0).log()
-        return WeightPlan(
-            anchor=1 / n[anchors.label], log_column=-n[contrasts.label].log(), log_same=same
-        )
 
 
 def balanced_work(rank: int, world: int, sizes: list[int], folder: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from supcon_ext.losses import SupConLoss
+from supcon_ext.losses import SupConLoss, Views, WeightPlan
 from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import Objective, StepBatch
@@ -18,7 +18,9 @@ from supcon_ext.objectives.cross_entropy import CrossEntropy
 from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
 from supcon_ext.selectors.base import SampleBank, Selection
 from supcon_ext.selectors.label import Label
+from supcon_ext.weighting.uniform import Uniform
 
+OUT = torch.tensor([1])  # a row that is a negative of most others
 FACTS = TrainingFacts(samples=6, classes=3, counts=torch.tensor([3, 2, 0]), dim=4)
 
 
@@ -151,6 +153,23 @@ def test_an_epochs_first_batch_is_diagnosed() -> None:
     made.step = 1
     assert "kl" not in Contrastive(views="contrast")(made).stats
     assert "kl" not in Contrastive(views="contrast", diagnostics=False)(batch()).stats
+    for other in ({"denominator": "only_negatives"}, {"positives_cap": 1}):
+        assert "kl" not in Contrastive(views="contrast", **other)(batch()).stats
+
+
+def test_a_weighted_loss_is_diagnosed_with_its_weights() -> None:
+    class Without(Uniform):
+        """Leaves one contrast out of every denominator."""
+
+        def plan(self, anchors: Views, contrasts: Views, counts: None) -> WeightPlan:
+            return WeightPlan(
+                log_column=torch.zeros(len(contrasts)).index_fill_(0, OUT, -torch.inf)
+            )
+
+    plain = Contrastive(views="contrast")(batch()).stats
+    found = Contrastive(views="contrast", weighting=Without())(batch()).stats
+    assert found["negative_similarity"].item() != plain["negative_similarity"].item()
+    assert found["negative_gradient"].item() != plain["negative_gradient"].item()
 
 
 def test_mixed_anchors_take_the_positives_of_both_images() -> None:
