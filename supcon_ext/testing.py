@@ -93,6 +93,8 @@ def _check_refresh(selector: PositiveSelector, columns: Mapping[str, Tensor]) ->
         z=views.z,
         logits=logits,
         loss=functional.cross_entropy(logits, label, reduction="none"),
+        peer_logits=logits.flip(1) / 2 + logits,
+        truth=torch.where(torch.arange(SAMPLES) % 5 == 0, (label + 1) % CLASSES, label),
         columns=columns,
     )
     made = selector.refresh(bank, 0)

@@ -130,6 +130,8 @@ def build_stage(section: StageSection, context: ViewContext, seed: int) -> Stage
         factor=section.schedule.bind()(),
         clip_norm=section.clip_norm,
         drop_last=section.drop_last,
+        sampler=section.sampler.build(),
+        reset=section.reset,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,7 @@ from supcon_ext.tracking.results import read_metrics, read_results, write_result
 from supcon_ext.tracking.run_info import run_info
 from supcon_ext.training.checkpoint import load_checkpoint
 from supcon_ext.training.interrupt import Interrupted
-from supcon_ext.training.loop import LoopSettings, Trainer, TrainingData
+from supcon_ext.training.loop import LoopSettings, Stage, Trainer, TrainingData
 from supcon_ext.training.silence import Silence
 from supcon_ext.views.base import ViewContext
 
@@ -134,6 +134,22 @@ def dry_run(recipe: Recipe) -> dict[str, float]:
         _determinism(recipe.compute.deterministic, recipe.seed, fabric.global_rank),
     ):
         return trial.prepare(NullTracker(), progress).trainer.probe()
+
+
+def oracle_truth(stages: Sequence[Stage], data: MadeData) -> torch.Tensor | None:
+    """True labels, where a selector of the recipe is an oracle and says so; None for all others.
+
+    Raises:
+        ValueError: An oracle is named, but the true labels are not known.
+    """
+    if not any("truth" in stage.objective.requires for stage in stages):
+        return None
+    if data.truth is None:
+        raise ValueError(
+            "Expected true labels for the oracle, but the data set has none. Try: noise that is "
+            "added to known labels, or another selector"
+        )
+    return torch.from_numpy(data.truth.train)
 
 
 def _launch(recipe: Recipe) -> Fabric:
@@ -257,7 +273,13 @@ class _Run:
             keep_best=recipe.checkpoint.keep_best,
             validate_every=recipe.validate_every if data.validation is not None else 0,
         )
-        training = TrainingData(data.train, data.validation, plain_view(context), data.fingerprint)
+        training = TrainingData(
+            data.train,
+            data.validation,
+            plain_view(context),
+            data.fingerprint,
+            oracle_truth(stages, data),
+        )
         trainer = Trainer(self.fabric, network, twin, stages, training, settings, tracker, progress)
         classifies = any(stage.objective.trains_classifier for stage in stages)
         measurer = Measurer(trainer, data, groups, classifies, augmented_view(context), recipe.seed)

@@ -27,11 +27,14 @@ class Cap:
         sampling: ``random``, by a hash of (seed, anchor, contrast); ``first``, samples of small
             index, all views of the last one alike (the TensorFlow code of Khosla et al.).
         seed: Of the hash.
+        surplus: What positives over the cap are: ``dropped`` from the denominator too, or
+            ``negative``.
     """
 
     size: int
     sampling: Literal["random", "first"] = "random"
     seed: int = 0
+    surplus: Literal["dropped", "negative"] = "dropped"
 
     def priority(self, pairs: PairTile) -> Tensor:
         """``(A, K)`` int64 >= 0: pairs of small priority stay first."""

@@ -30,6 +30,7 @@ def anchor_losses(
     cap: Cap | None = None,
     bound: float | None = None,
     tile: int | None = None,
+    neutral: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The loss of each anchor, by the fastest way that can compute it.
 
@@ -44,12 +45,14 @@ def anchor_losses(
         cap: On the positives of an anchor.
         bound: Largest product of two norms; None measures it.
         tile: Rows and columns of a tile; None takes what is fast.
+        neutral: Leave pairs with the same label that the rule rejects out of the denominator.
 
     Returns:
         ``(A,)`` losses and ``(A,)`` sums of targets; see
         :func:`~supcon_ext.losses.tiled.tiled_anchor_losses`.
     """
-    plain = denominator == "all" and cap is None
+    vectors = plan.target_own is None and plan.target_column is None and plan.table is None
+    plain = denominator == "all" and cap is None and not neutral and vectors
     factors = rule.factors(contrasts) if plain and isinstance(rule, FactoredRule) else None
     single = contrasts.z.dtype != torch.float64
     if factors is not None and single and contrasts.z.is_cuda:
@@ -67,7 +70,7 @@ def anchor_losses(
                 factors=None if factors is None or factors.threshold is not None else factors,
                 rule=rule,
                 contrasts=contrasts.detached(),
-                label=contrasts.label,
+                label=contrasts.label if plan.group is None else plan.group,
                 column=None if column is None else column.detach().to(contrasts.z.dtype).exp(),
                 same=None if same is None else same.detach().to(contrasts.z.dtype).expm1(),
                 temperature=temperature,
@@ -86,6 +89,7 @@ def anchor_losses(
         tile or GENERAL_TILE,
         denominator,
         cap,
+        neutral,
     )
 
 
@@ -104,6 +108,7 @@ def _fused(
 ) -> tuple[Tensor, Tensor]:
     from supcon_ext.losses.fused import fused_anchor_losses
 
+    group = contrasts.label if plan.group is None else plan.group
     return fused_anchor_losses(
         anchors.z,
         contrasts.z,
@@ -111,8 +116,8 @@ def _fused(
         factors,
         anchors.uid,
         contrasts.uid,
-        label_A=anchors.label,
-        label_K=contrasts.label,
+        label_A=group[: len(anchors)],
+        label_K=group,
         log_column=plan.log_column,
         log_same=plan.log_same,
         temperature=temperature if plan.temperature is None else plan.temperature,

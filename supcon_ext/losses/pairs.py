@@ -170,12 +170,22 @@ class WeightPlan(NamedTuple):
         log_same: ``(A,)`` finite, added to the log weight where anchor and contrast share the
             label. Default 0.
         temperature: ``(A,)`` > 0, a temperature of its own for each anchor. Default: the loss's.
+        group: ``(K,)`` int64, what ``log_same`` compares in place of the label, -1 for none; the
+            first A contrasts are the anchors.
+        target_own: ``(A,)`` >= 0, factor on the targets of an anchor's own other views. Default 1.
+        target_column: ``(K,)`` >= 0, factor on the targets of a contrast. Default 1.
+        table: ``(K, C)`` rows and ``(K, C)`` columns >= 0 whose product is a further factor on w:
+            soft class membership; the first A rows are the anchors'.
     """
 
     anchor: Tensor | None = None
     log_column: Tensor | None = None
     log_same: Tensor | None = None
     temperature: Tensor | None = None
+    group: Tensor | None = None
+    target_own: Tensor | None = None
+    target_column: Tensor | None = None
+    table: tuple[Tensor, Tensor] | None = None
 
 
 class PairRule(Protocol):

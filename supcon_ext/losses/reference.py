@@ -46,12 +46,24 @@ def reference_anchor_losses(
     plan = plan or WeightPlan()
     tile = PairTile(anchors, contrasts, (anchors.z @ contrasts.z.T).detach())
     left_out = tile.itself() if dropped_AK is None else tile.itself() | dropped_AK
-    targets = rule.targets(tile).to(anchors.z.dtype).masked_fill(left_out, 0.0)
+    targets = rule.targets(tile).to(anchors.z.dtype)
+    if plan.target_own is not None:
+        targets = torch.where(tile.same("index"), targets * plan.target_own[:, None], targets)
+    if plan.target_column is not None:
+        targets = targets * plan.target_column[None, :]
+    targets = targets.masked_fill(left_out, 0.0)
     log_weight = torch.zeros_like(targets).masked_fill(left_out, -torch.inf)
     if plan.log_column is not None:
         log_weight = log_weight + plan.log_column[None, :]
     if plan.log_same is not None:
-        log_weight = log_weight + plan.log_same[:, None] * tile.same("label")
+        same = tile.same("label")
+        if plan.group is not None:
+            anchor = plan.group[: len(anchors), None]
+            same = (anchor == plan.group[None, :]) & (anchor >= 0)
+        log_weight = log_weight + plan.log_same[:, None] * same
+    if plan.table is not None:
+        row, column = plan.table
+        log_weight = log_weight + (row[: len(anchors)] @ column.T).to(targets.dtype).log()
     if denominator != "all":
         negative = log_weight.masked_fill(targets > 0, -torch.inf)
     tau = torch.full_like(anchors.z[:, 0], temperature)

@@ -25,7 +25,14 @@ from supcon_ext.losses.engine import anchor_losses
 from supcon_ext.losses.factors import Factors, label_code
 from supcon_ext.losses.gather import gather_views, global_mean, process_rank, world_size
 from supcon_ext.losses.mask import MaskRule
-from supcon_ext.losses.pairs import PairRule, PairTile, PairWeights, Views, WeightPlan
+from supcon_ext.losses.pairs import (
+    PairRule,
+    PairTile,
+    PairWeights,
+    Source,
+    Views,
+    WeightPlan,
+)
 from supcon_ext.losses.tiled import Denominator, Form
 
 
@@ -79,9 +86,13 @@ class SupConLoss(nn.Module):
         denominator: ``all`` contrasts; ``only_negatives`` (decoupled); ``one_positive``: each
             positive against the negatives alone.
         anchors: ``all`` rows, or the ``first`` view of each sample; contrasts are all rows.
-        positives_cap: Largest number of positives of an anchor beside its own sample's other views;
-            surplus ones leave the denominator too. None: no cap.
+        positives_cap: Largest number of positives of an anchor beside its own sample's other views.
+            None: no cap.
         cap_sampling: ``random`` (see ``cap_seed`` of :meth:`forward`) or ``first``.
+        surplus: What positives beyond the cap are: ``dropped`` from the denominator too, or
+            ``negative`` (KCL, Kang et al. 2021).
+        rejected: What a pair with the same label is that the selector does not take as a positive:
+            ``negative`` (Sel-CL), or ``neutral``, out of the denominator.
         normalize: L2-normalise the features first. Without it they must be of unit norm already for
             the similarity to be a cosine; the loss stays finite in any case.
         scale: Factor on the loss: ``none``, ``temperature`` (tau, which takes 1 / tau off the
@@ -111,6 +122,8 @@ class SupConLoss(nn.Module):
         anchors: Literal["all", "first"] = "all",
         positives_cap: int | None = None,
         cap_sampling: Literal["random", "first"] = "random",
+        surplus: Literal["dropped", "negative"] = "dropped",
+        rejected: Literal["negative", "neutral"] = "negative",
         normalize: bool = True,
         scale: float | Literal["none", "temperature"] = "none",
         reduction: Literal["mean", "sum", "none"] = "mean",
@@ -124,6 +137,8 @@ class SupConLoss(nn.Module):
         _one_of("denominator", denominator, ("all", "one_positive", "only_negatives"))
         _one_of("anchors", anchors, ("all", "first"))
         _one_of("cap_sampling", cap_sampling, ("random", "first"))
+        _one_of("surplus", surplus, ("dropped", "negative"))
+        _one_of("rejected", rejected, ("negative", "neutral"))
         _one_of("reduction", reduction, ("mean", "sum", "none"))
         _one_of("empty", empty, ("skip", "zero", "raise"))
         if isinstance(scale, str):
@@ -140,6 +155,8 @@ class SupConLoss(nn.Module):
         self.anchors = anchors
         self.positives_cap = positives_cap
         self.cap_sampling: Literal["random", "first"] = cap_sampling
+        self.surplus: Literal["dropped", "negative"] = surplus
+        self.rejected = rejected
         self.normalize = normalize
         named = {"none": 1.0, "temperature": temperature}
         self.scale = named[scale] if isinstance(scale, str) else float(scale)
@@ -203,8 +220,18 @@ class SupConLoss(nn.Module):
         *,
         mask: Tensor | None = None,
         cap_seed: int = 0,
+        anchor_weight: Tensor | None = None,
     ) -> LossResult:
-        """The loss with each anchor's loss and positives; arguments as :meth:`forward`."""
+        """The loss with each anchor's loss and positives.
+
+        Args:
+            features: As in :meth:`forward`, like the others.
+            labels: See there.
+            extra: See there.
+            mask: See there.
+            cap_seed: See there.
+            anchor_weight: ``(N,)`` >= 0 further factor on the weight of each row as an anchor.
+        """
         if isinstance(features, Views):
             if labels is not None:
                 raise ValueError("Expected no `labels` beside `Views`, which carry their own")
@@ -214,11 +241,12 @@ class SupConLoss(nn.Module):
         rule = self.selector if mask is None else _mask_rule(mask, features, labels)
         cap = None
         if self.positives_cap is not None:
-            cap = Cap(self.positives_cap, self.cap_sampling, cap_seed)
+            cap = Cap(self.positives_cap, self.cap_sampling, cap_seed, self.surplus)
         with torch.autocast(device_type=views.z.device.type, enabled=False):
             if extra is not None:
                 extra = extra.with_z(self._embeddings(extra.z))
-            return self._details(views.with_z(self._embeddings(views.z)), extra, rule, cap)
+            views = views.with_z(self._embeddings(views.z))
+            return self._details(views, extra, rule, cap, anchor_weight)
 
     def _embeddings(self, z: Tensor) -> Tensor:
         z = z if z.dtype == torch.float64 else z.float()
@@ -232,7 +260,12 @@ class SupConLoss(nn.Module):
         return functional.normalize(z, dim=1) if self.normalize else z
 
     def _details(
-        self, batch: Views, extra: Views | None, rule: PairRule, cap: Cap | None
+        self,
+        batch: Views,
+        extra: Views | None,
+        rule: PairRule,
+        cap: Cap | None,
+        anchor_weight: Tensor | None,
     ) -> LossResult:
         start, count = 0, len(batch)
         if world_size() > 1:
@@ -251,7 +284,9 @@ class SupConLoss(nn.Module):
         contrasts = Views.cat([anchors, *others]) if others else anchors
         plan = WeightPlan()
         if self.weighting is not None:
-            plan = self.weighting.plan(anchors, contrasts, None)
+            plan = self.weighting.plan(
+                anchors, contrasts, trusted_counts(contrasts, self.weighting)
+            )
         losses, positives = anchor_losses(
             anchors,
             contrasts,
@@ -263,6 +298,7 @@ class SupConLoss(nn.Module):
             cap=cap,
             bound=1.0 if self.normalize else None,
             tile=self.tile,
+            neutral=self.rejected == "neutral",
         )
         losses = losses if self.scale == 1.0 else self.scale * losses
         valid = positives > 0
@@ -272,6 +308,8 @@ class SupConLoss(nn.Module):
                 "have none. Try: more views, larger batches, or empty='skip'"
             )
         weight = torch.ones_like(losses) if plan.anchor is None else plan.anchor.to(losses.dtype)
+        if anchor_weight is not None:
+            weight = weight * anchor_weight[mine - start].to(losses.dtype)
         counted = weight if self.empty == "zero" else weight * valid
         lonely, _ = global_mean((~valid).to(losses.dtype), torch.ones_like(losses))
         if self.reduction == "none":
@@ -282,6 +320,19 @@ class SupConLoss(nn.Module):
         return LossResult(
             loss, losses.detach(), positives, lonely, anchors.detached(), contrasts.detached(), plan
         )
+
+
+def trusted_counts(contrasts: Views, weighting: PairWeights) -> Tensor | None:
+    """``(C,)`` trusted contrasts of each class, without prototypes; None if no label is known."""
+    sample = contrasts.source != Source.PROTOTYPE
+    counted = sample & (contrasts.label >= 0) & (contrasts.trust > 0.5)
+    classes = getattr(weighting, "classes", None)
+    if classes is None:
+        classes = int(contrasts.label.max()) + 1
+        if classes < 1:
+            return None
+    counts = torch.zeros(classes, dtype=torch.int64, device=contrasts.z.device)
+    return counts.index_add_(0, contrasts.label.clamp(min=0), counted.long())
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -43,6 +43,7 @@ class TiledProblem:
     denominator: Denominator = "all"
     cap: Cap | None = None
     threshold: Tensor | None = None
+    neutral: bool = False
 
     def pairs(self, z_AD: Tensor, z_KD: Tensor) -> Iterator[tuple[slice, slice, PairTile, Tensor]]:
         """Each tile: rows, columns, pairs and targets."""
@@ -54,7 +55,26 @@ class TiledProblem:
                 similarity = z_AD[rows] @ z_KD[columns].T
                 pairs = PairTile(anchors, self.contrasts.rows(columns), similarity)
                 targets = checked_targets(self.rule.targets(pairs), pairs)
+                targets = self._scaled(targets, rows, columns, pairs)
                 yield rows, columns, pairs, targets.masked_fill(pairs.itself(), 0.0)
+
+    def _scaled(self, targets: Tensor, rows: slice, columns: slice, pairs: PairTile) -> Tensor:
+        """Targets times the plan's factors on them."""
+        plan = self.plan
+        if plan.target_own is not None:
+            own = plan.target_own[rows, None].to(targets.dtype)
+            targets = torch.where(pairs.same("index"), targets * own, targets)
+        if plan.target_column is not None:
+            targets = targets * plan.target_column[None, columns].to(targets.dtype)
+        return targets
+
+    def _same(self, rows: slice, columns: slice, pairs: PairTile) -> Tensor:
+        """Whether anchor and contrast are of one class, as the weights have it."""
+        group = self.plan.group
+        if group is None:
+            return pairs.same("label")
+        anchor = group[rows, None]
+        return (anchor == group[None, columns]) & (anchor >= 0)
 
     def tiles(
         self, z_AD: Tensor, z_KD: Tensor
@@ -68,13 +88,19 @@ class TiledProblem:
             if self.cap is not None and self.threshold is not None:
                 dropped = self.cap.dropped(pairs, targets, self.threshold[rows])
                 targets = targets.masked_fill(dropped, 0.0)
-                log_weight.masked_fill_(dropped, -torch.inf)
+                if self.cap.surplus == "dropped":
+                    log_weight.masked_fill_(dropped, -torch.inf)
             if self.denominator == "only_negatives":
                 log_weight.masked_fill_(targets > 0, -torch.inf)
+            if self.neutral:
+                log_weight.masked_fill_(pairs.same("label") & (targets == 0), -torch.inf)
             if plan.log_column is not None:
                 log_weight += plan.log_column[None, columns]
             if plan.log_same is not None:
-                log_weight += plan.log_same[rows, None] * pairs.same("label")
+                log_weight += plan.log_same[rows, None] * self._same(rows, columns, pairs)
+            if plan.table is not None:
+                row, column = plan.table
+                log_weight += (row[rows] @ column[columns].T).to(log_weight.dtype).log()
             if plan.temperature is None:
                 logits = similarity / self.temperature
             else:
@@ -261,6 +287,7 @@ def tiled_anchor_losses(
     tile: int = TILE,
     denominator: Denominator = "all",
     cap: Cap | None = None,
+    neutral: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The loss of each anchor, computed in tiles; gradients flow to both ends' embeddings.
 
@@ -275,6 +302,7 @@ def tiled_anchor_losses(
         tile: Rows and columns of a tile.
         denominator: Which contrasts stand in it.
         cap: On the positives of an anchor.
+        neutral: Leave pairs with the same label that the rule rejects out of the denominator.
 
     Returns:
         ``(A,)`` losses, 0 where an anchor has no positive (or no contrast), and ``(A,)`` sums of
@@ -290,6 +318,7 @@ def tiled_anchor_losses(
         tile,
         denominator,
         cap,
+        neutral=neutral,
     )
     problem = problem.capped(anchors.z.detach(), contrasts.z.detach())
     kind = _OnePositiveLoss if denominator == "one_positive" else _TiledLoss

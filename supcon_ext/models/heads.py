@@ -114,7 +114,13 @@ class CosineClassifier(nn.Module):
                 f"Expected a positive number of argument `scale`, but got {scale}. Try: 30."
             )
         self.scale = scale
-        self.weight = nn.Parameter(unit_rows(torch.randn(classes, in_dim)))
+        self.weight = nn.Parameter(torch.empty(classes, in_dim))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the class vectors anew."""
+        with torch.no_grad():
+            self.weight.copy_(unit_rows(torch.randn_like(self.weight)))
 
     @property
     def weight_CF(self) -> Tensor:

@@ -8,33 +8,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from data_tools.registry import Registry
-from supcon_ext.models.network import Outputs
+from supcon_ext.models.network import Network, Outputs
 from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
-from supcon_ext.selectors.base import SampleBank, Selection
+from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
+from supcon_ext.training_facts import TrainingFacts
 
-
-@dataclass(frozen=True, slots=True)
-class TrainingFacts:
-    """What is known before training starts.
-
-    Attributes:
-        samples: Number of training samples N.
-        classes: Number of classes C.
-        counts: ``(C,)`` int64 training samples of each given label.
-        dim: Length D of a projection.
-    """
-
-    samples: int
-    classes: int
-    counts: Tensor
-    dim: int
+__all__ = ["Objective", "Samples", "StepBatch", "Term", "TermResult", "TrainingFacts", "term"]
 
 
 @dataclass(slots=True)
@@ -46,12 +32,20 @@ class Samples:
         trust: ``(N,)`` float32 in [0, 1].
         role: ``(N,)`` int8.
         columns: Further columns of the data set that are numbers.
+        posterior: ``(N, C)`` float32 P(true class), or None.
     """
 
     label: Tensor
     trust: Tensor
     role: Tensor
     columns: Mapping[str, Tensor] = field(default_factory=dict)
+    posterior: Tensor | None = None
+
+    def trusted_counts(self, classes: int) -> Tensor:
+        """``(C,)`` int64 samples of each working label that are trusted above 0.5."""
+        counted = (self.label >= 0) & (self.trust > 0.5)
+        counts = torch.zeros(classes, dtype=torch.int64, device=self.label.device)
+        return counts.index_add_(0, self.label.clamp(min=0), counted.long())
 
 
 class StepBatch:
@@ -134,6 +128,12 @@ class StepBatch:
             self._mixes[key] = mix, self._pass(self._network, images)
         return self._mixes[key]
 
+    @property
+    def class_vectors(self) -> Tensor | None:
+        """``(C, F)`` the classifier's weights, with gradient; None where the network has none."""
+        classifier = getattr(self._network, "classifier", None)
+        return None if classifier is None else cast(Tensor, classifier.weight_CF)
+
     def view_rows(self, name: str | None) -> list[int]:
         """Positions of the views of one group; of all views for None.
 
@@ -171,6 +171,16 @@ class Term(nn.Module, ABC):
 
     weight: float
     trains_classifier: ClassVar[bool] = False
+
+    @property
+    def selector_in_use(self) -> PositiveSelector | None:
+        """The positive selector that this term refreshes; None for a term without one."""
+        return None
+
+    @property
+    def peer(self) -> Network | None:
+        """The second network that this term trains, for selectors that compare two; else None."""
+        return None
 
     @property
     def requires(self) -> frozenset[str]:
@@ -216,10 +226,30 @@ class Objective(nn.Module):
         """Whether a term trains the network's classifier."""
         return any(part.trains_classifier for _, part in self)
 
+    @property
+    def selector_in_use(self) -> PositiveSelector | None:
+        """The selector of the first term that has one."""
+        return next((p.selector_in_use for _, p in self if p.selector_in_use is not None), None)
+
+    @property
+    def peer(self) -> Network | None:
+        """The second network that a term trains, or None."""
+        return next((p.peer for _, p in self if p.peer is not None), None)
+
     def setup(self, facts: TrainingFacts) -> None:
-        """Tell every term what is known before training starts."""
+        """Tell every term what is known before training starts.
+
+        Raises:
+            ValueError: A selector requires a second network, and no term trains one.
+        """
+        facts = replace(facts, selector=self.selector_in_use)
         for _, part in self:
             part.setup(facts)
+        if "peer_logits" in self.requires and self.peer is None:
+            raise ValueError(
+                "Expected a term that trains a second network beside a selector that compares two, "
+                "but got none. Try: - co_teaching in the stage's objective"
+            )
 
     def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
         """Let every term look at the bank; at most one may select.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -16,11 +16,12 @@ from supcon_ext.losses.mixup import MixupRule, mixed_views
 from supcon_ext.losses.pairs import Views
 from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.losses.supcon import LossResult, SupConLoss
-from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import Samples, StepBatch, Term, TermResult, TrainingFacts, term
 from supcon_ext.objectives.cross_entropy import view_problems
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.base import selector as selectors
-from supcon_ext.weighting.base import Weighting
+from supcon_ext.selectors.guards import guarded
+from supcon_ext.weighting.base import Weighting, WeightingStep
 from supcon_ext.weighting.base import weighting as weightings
 
 DIAGNOSED = (
@@ -48,6 +49,16 @@ class Contrastive(Term):
         anchors: ``all`` views, or the ``first`` of each sample.
         positives_cap: Largest number of positives of an anchor beside its own views, drawn anew in
             each step; null for no cap.
+        surplus: What positives over the cap are: ``dropped``, or ``negative`` (KCL, Kang et al.
+            2021: ``positives_cap: 6``).
+        rejected: What a pair with the same label is that the selector does not take: ``negative``,
+            or ``neutral``, out of the denominator.
+        on: Which samples are anchors: ``all``, the ``confident`` ones, which are trusted above 0.5,
+            or the others.
+        refresh_every: Epochs between two selections.
+        refresh_from: Epochs of the stage before the first selection; until then all are trusted.
+        min_per_class: Samples of each class that stay trusted at least, those of the largest score,
+            with a warning.
         scale: Factor on the loss: ``none``, ``temperature``, or a number. The published learning
             rates of Khosla et al. go with ``temperature``.
         mixup: Alpha of Mixup (Zhang et al. 2018): anchors are mixed images and take the positives
@@ -69,6 +80,12 @@ class Contrastive(Term):
         denominator: Literal["all", "one_positive", "only_negatives"] = "all",
         anchors: Literal["all", "first"] = "all",
         positives_cap: Annotated[int, Field(ge=0)] | None = None,
+        surplus: Literal["dropped", "negative"] = "dropped",
+        rejected: Literal["negative", "neutral"] = "negative",
+        on: Literal["all", "confident", "unconfident"] = "all",
+        refresh_every: Annotated[int, Field(ge=1)] = 1,
+        refresh_from: Annotated[int, Field(ge=0)] = 0,
+        min_per_class: Annotated[int, Field(ge=0)] = 1,
         scale: Literal["none", "temperature"] | Annotated[float, Field(gt=0)] = "none",
         mixup: Annotated[float, Field(ge=0)] = 0.0,
         queue: Annotated[int, Field(ge=0)] = 0,
@@ -79,17 +96,30 @@ class Contrastive(Term):
     ) -> None:
         super().__init__()
         self.selector = selectors.make(selector)
-        self.weighting = weightings.make(weighting)
+        made = weightings.make(weighting)
+        missing = made.requires - self.selector.provides
+        if missing:
+            raise ValueError(
+                f"Expected a selector that gives {', '.join(sorted(missing))} beside weighting "
+                f"{type(made).__name__}, but {type(self.selector).__name__} does not. "
+                "Try: another selector, or the hard form"
+            )
         self.loss = SupConLoss(
             temperature,
             form,
             MixupRule(self.selector) if mixup else self.selector,
-            self.weighting,
+            made,
             denominator=denominator,
             anchors=anchors,
             positives_cap=positives_cap,
+            surplus=surplus,
+            rejected=rejected,
             scale=scale,
         )
+        self.on = on
+        self.refresh_every = refresh_every
+        self.refresh_from = refresh_from
+        self.min_per_class = min_per_class
         self.mixup = mixup
         self.queue_size = queue
         self.queue_warmup = queue_warmup
@@ -120,18 +150,33 @@ class Contrastive(Term):
             yield ("queue",), message
 
     @property
+    def weighting(self) -> Weighting:
+        """The weighting; the loss holds it."""
+        return cast(Weighting, self.loss.weighting)
+
+    @property
     def requires(self) -> frozenset[str]:
         """What the selector needs of the bank."""
         return self.selector.requires
 
+    @property
+    def selector_in_use(self) -> PositiveSelector:
+        """The selector."""
+        return self.selector
+
     def setup(self, facts: TrainingFacts) -> None:
-        """Make the queue."""
+        """Make the queue; tell the weighting what is known."""
+        self.weighting.setup(facts)
         if self.queue_size:
             self.queue = KeyQueue(self.queue_size, facts.dim)
 
     def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
-        """Let the selector look at the training set."""
-        return self.selector.refresh(bank, epoch)
+        """Let the selector look at the training set, and see that enough stays of every class."""
+        since = epoch - self.refresh_from
+        if since < 0 or since % self.refresh_every:
+            return None
+        made = self.selector.refresh(bank, epoch)
+        return None if made is None else guarded(made, bank.classes, self.min_per_class)
 
     def forward(self, batch: StepBatch) -> TermResult:
         """The loss of the batch's views; logs the share of anchors without positives."""
@@ -139,15 +184,28 @@ class Contrastive(Term):
         samples = batch.samples
         queued = None
         if self.queue is not None and batch.epoch >= self.queue_warmup:
-            queued = self.queue.views(samples.label, samples.trust, samples.columns)
+            queued = self.queue.views(samples.label, samples.trust, samples_columns(samples))
         seed = 0
         if self.loss.positives_cap is not None:
             seed = int(torch.randint(2**31, (), generator=batch.generator))
         views = self._mixed(batch, rows) if self.mixup else self._plain(batch, rows)
-        result = self.loss.details(views, extra=queued, cap_seed=seed)
+        classes = self.weighting.classes or int(samples.label.max()) + 1
+        counts = samples.trusted_counts(max(classes, 1))
+        self.weighting.begin(
+            WeightingStep(batch.class_vectors, counts, batch.epoch, batch.progress, batch.generator)
+        )
+        result = self.loss.details(
+            views, extra=queued, cap_seed=seed, anchor_weight=self._on(views)
+        )
         if self.queue is not None:
             self._push(batch, rows, self.queue)
         return TermResult(result.loss, self._stats(result, batch.step == 0))
+
+    def _on(self, views: Views) -> Tensor | None:
+        if self.on == "all":
+            return None
+        confident = views.trust > 0.5
+        return (confident if self.on == "confident" else ~confident).float()
 
     def _plain(self, batch: StepBatch, rows: list[int]) -> Views:
         return self._views(batch, batch.outputs().z[rows].flatten(0, 1))
@@ -197,7 +255,7 @@ class Contrastive(Term):
             batch.label.repeat(views),
             index=index,
             trust=batch.trust.repeat(views),
-            extra={name: column[index] for name, column in batch.samples.columns.items()},
+            extra={name: column[index] for name, column in samples_columns(batch.samples).items()},
         )
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -207,3 +265,11 @@ class Contrastive(Term):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Give the selector its state back."""
         self.selector.load_state_dict(state)
+
+
+def samples_columns(samples: Samples) -> dict[str, Tensor]:
+    """Columns that rows carry: the data set's, and the posterior where there is one."""
+    columns = dict(samples.columns)
+    if samples.posterior is not None:
+        columns["posterior"] = samples.posterior
+    return columns

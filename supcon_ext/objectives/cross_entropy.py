@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from supcon_ext.losses.gather import global_mean
 from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.selectors.base import SampleBank
 
 
 @term("cross_entropy")
@@ -26,12 +27,20 @@ class CrossEntropy(Term):
             is the given labels' share.
         mixup: Alpha of Mixup (Zhang et al. 2018); 0 for none.
         cutmix: Alpha of CutMix (Yun et al. 2019); 0 for none. With both, each batch draws one.
+        prior: Labels that the prior of ``logit_adjustment`` counts: all ``given`` ones, or the
+            working labels of ``trusted`` samples, an estimate of the clean counts. A class without
+            any counts as one sample.
+        bootstrap: Share of the target that the network's own prediction takes (hard bootstrapping,
+            Reed et al. 2015; Sel-CL+ 0.2); 0 for none. The prediction is that of the epoch's start
+            on the image without augmentation.
+        bootstrap_after: Epochs of the stage before bootstrapping starts (Sel-CL+: 30 of 70).
         on: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
         views: Name of the view group to classify; null for all views.
     """
 
     trains_classifier = True
     log_prior: Tensor
+    predicted: Tensor
 
     def __init__(
         self,
@@ -40,6 +49,9 @@ class CrossEntropy(Term):
         logit_adjustment: Annotated[float, Field(ge=0)] = 0.0,
         mixup: Annotated[float, Field(ge=0)] = 0.0,
         cutmix: Annotated[float, Field(ge=0)] = 0.0,
+        prior: Literal["given", "trusted"] = "given",
+        bootstrap: Annotated[float, Field(ge=0, le=1)] = 0.0,
+        bootstrap_after: Annotated[int, Field(ge=0)] = 0,
         on: Literal["all", "confident"] = "all",
         views: str | None = None,
     ) -> None:
@@ -49,6 +61,9 @@ class CrossEntropy(Term):
         self.logit_adjustment = logit_adjustment
         self.mixup = mixup
         self.cutmix = cutmix
+        self.prior = prior
+        self.bootstrap = bootstrap
+        self.bootstrap_after = bootstrap_after
         self.on = on
         self.views = views
 
@@ -63,6 +78,18 @@ class CrossEntropy(Term):
         """Take the prior from the given labels; a class without samples counts as one sample."""
         counts = facts.counts.clamp(min=1).float()
         self.register_buffer("log_prior", (counts / counts.sum()).log())
+        if self.bootstrap:
+            self.register_buffer("predicted", torch.full((facts.samples,), -1))
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Logits, for bootstrapping."""
+        return frozenset({"logits"}) if self.bootstrap else frozenset()
+
+    def refresh(self, bank: SampleBank, epoch: int) -> None:
+        """Remember the network's predictions, once bootstrapping has started."""
+        if self.bootstrap and epoch >= self.bootstrap_after:
+            self.predicted = bank.need("logits").argmax(1).to(self.log_prior.device)
 
     def forward(self, batch: StepBatch) -> TermResult:
         """The mean over views and samples; logs the accuracy on the working labels."""
@@ -76,9 +103,11 @@ class CrossEntropy(Term):
         else:
             outputs, partner, share = batch.outputs(), None, None
         logits = outputs.logits[rows].float()
-        losses = self._losses(logits, label)
+        log_prior = self._log_prior(batch)
+        losses = self._losses(logits, label, batch.index.expand_as(label), log_prior)
         if partner is not None and share is not None:
-            losses = share * losses + (1 - share) * self._losses(logits, partner)
+            other = batch.index[mix.partner.to(label.device)[rows]]
+            losses = share * losses + (1 - share) * self._losses(logits, partner, other, log_prior)
         known = (label >= 0).to(losses.dtype)
         if self.on == "confident":
             known = known * (batch.trust > 0.5)
@@ -87,8 +116,23 @@ class CrossEntropy(Term):
         accuracy, _ = global_mean(right.flatten(), known.flatten())
         return TermResult(loss, {"accuracy": accuracy})
 
-    def _losses(self, logits: Tensor, label: Tensor) -> Tensor:
-        adjusted = logits + self.logit_adjustment * self.log_prior
+    def _log_prior(self, batch: StepBatch) -> Tensor:
+        if self.prior == "given" or not self.logit_adjustment:
+            return self.log_prior
+        counts = batch.samples.trusted_counts(len(self.log_prior)).clamp(min=1).float()
+        return (counts / counts.sum()).log()
+
+    def _losses(self, logits: Tensor, label: Tensor, index: Tensor, log_prior: Tensor) -> Tensor:
+        adjusted = logits + self.logit_adjustment * log_prior
+        losses = self._plain(adjusted, label)
+        if not self.bootstrap:
+            return losses
+        predicted = self.predicted[index]
+        own = self._plain(adjusted, predicted)
+        share = self.bootstrap * (predicted >= 0)
+        return (1 - share) * losses + share * own
+
+    def _plain(self, adjusted: Tensor, label: Tensor) -> Tensor:
         losses = functional.cross_entropy(
             adjusted.flatten(0, 1),
             label.clamp(min=0).flatten(),

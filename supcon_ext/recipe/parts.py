@@ -21,6 +21,7 @@ FAMILIES = {
     "term": "supcon_ext.objectives.base",
     "selector": "supcon_ext.selectors.base",
     "weighting": "supcon_ext.weighting.base",
+    "sampler": "supcon_ext.samplers.base",
     "optimizer": "supcon_ext.optimizers.base",
     "schedule": "supcon_ext.schedules.base",
     "evaluator": "supcon_ext.evaluation.base",

@@ -191,6 +191,10 @@ class Stage(Section):
     """How the learning rate goes over the stage."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient; null for no clipping."""
+    sampler: Annotated[Spec, PartOr("sampler", "shuffled")] = _default("shuffled")
+    """Which samples an epoch visits, and how often."""
+    reset: list[Literal["projector", "classifier"]] = Field(default_factory=list)
+    """Heads that start this stage with new weights."""
     drop_last: bool = True
     """Whether a last batch that is not full is left out."""
 

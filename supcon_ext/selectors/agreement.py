@@ -35,7 +35,14 @@ class Agreement:
     agrees: Tensor
 
 
-def two_round_agreement(graph: NeighbourGraph, label: Tensor, classes: int) -> Agreement:
+def two_round_agreement(
+    graph: NeighbourGraph,
+    label: Tensor,
+    classes: int,
+    *,
+    balanced: bool = False,
+    per_class: float | None = None,
+) -> Agreement:
     """Let the neighbours vote with given labels, then with the labels which that vote gave them.
 
     Sel-CL (Li et al. 2022, eq. 1 and 2); uniform votes. Of classes with equal votes the lowest
@@ -45,12 +52,59 @@ def two_round_agreement(graph: NeighbourGraph, label: Tensor, classes: int) -> A
         graph: Nearest neighbours.
         label: ``(N,)`` int64 given labels.
         classes: Number of classes C.
+        balanced: Weigh each vote by one over the number of samples with the label it is for, so
+            that a rare class is not outvoted by its size alone.
+        per_class: At most this many times the size of a sample's class vote on it, the nearest
+            first, in place of all K; None for all.
     """
-    first = graph.vote(label, classes).argmax(1)
-    vote = graph.vote(first, classes)
+
+    def cast(voters: Tensor) -> Tensor:
+        size = torch.bincount(voters[voters >= 0], minlength=classes)
+        weight = 1 / size.clamp(min=1).float() if balanced else None
+        return graph.vote(voters, classes, weight, reach)
+
+    reach = None
+    if per_class is not None:
+        size = torch.bincount(label[label >= 0], minlength=classes)
+        reach = (per_class * size[label.clamp(min=0)]).ceil().long()
+    first = cast(label).argmax(1)
+    vote = cast(first)
     given = vote.gather(1, label[:, None])[:, 0]
     corrected = vote.argmax(1)
     return Agreement(vote, corrected, -given.clamp(LEAST, MOST).log(), corrected == label)
+
+
+def agreeing_per_class(
+    loss: Tensor, label: Tensor, classes: int, agrees: Tensor, fraction: float | None
+) -> Tensor:
+    """Keep of each class as many as agree, or the same share of each; those of small loss first.
+
+    Where rare classes matter an equal number throws away most of a frequent class and keeps all of
+    a rare one, noise included; this does not.
+
+    Args:
+        loss: ``(N,)`` float.
+        label: ``(N,)`` int64.
+        classes: Number of classes.
+        agrees: ``(N,)`` bool.
+        fraction: Quantile over classes of the share that agrees, which each class then keeps; None
+            keeps the number that agrees in each.
+
+    Returns:
+        ``(N,)`` bool. Ties go to the smaller index.
+    """
+    size = torch.bincount(label, minlength=classes)
+    agreeing = torch.bincount(label[agrees], minlength=classes)
+    number = agreeing
+    if fraction is not None:
+        share = (agreeing / size.clamp(min=1))[size > 0].double()
+        number = (torch.quantile(share, fraction) * size).floor().long()
+    kept = torch.zeros(len(label), dtype=torch.bool, device=label.device)
+    for class_ in range(classes):
+        members = (label == class_).nonzero()[:, 0]
+        order = loss[members].argsort(stable=True)
+        kept[members[order[: int(number[class_])]]] = True
+    return kept
 
 
 def equal_number_per_class(

@@ -15,16 +15,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from data_tools.registry import Registry
-from supcon_ext.losses.factors import Factors
+from supcon_ext.losses.factors import Factors, label_code
 from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.selectors.neighbours import NeighbourGraph, nearest_neighbours
 
 
 class Role(IntEnum):
@@ -49,7 +50,10 @@ class SampleBank:
         z: ``(N, D)`` float32 projections of unit norm.
         logits: ``(N, C)`` float32 of the classifier.
         loss: ``(N,)`` float32 cross-entropy of the logits against the given labels.
+        peer_logits: ``(N, C)`` float32 of the second network, which a ``co_teaching`` term trains.
+        truth: ``(N,)`` int64 true labels, -1 for open-set images: for the oracle alone.
         columns: Further columns of the data set.
+        graphs: Neighbour graphs found so far.
     """
 
     index: Tensor
@@ -59,10 +63,60 @@ class SampleBank:
     z: Tensor | None = None
     logits: Tensor | None = None
     loss: Tensor | None = None
+    peer_logits: Tensor | None = None
+    truth: Tensor | None = None
     columns: Mapping[str, Tensor] = field(default_factory=dict)
+    graphs: dict[str, NeighbourGraph] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def need(self, name: str) -> Tensor:
+        """What a selector requires, by its name.
+
+        Raises:
+            ValueError: The bank has none.
+        """
+        value: Tensor | None = getattr(self, name)
+        if value is None:
+            raise ValueError(
+                f"Expected `{name}` in the bank, but got none. Try: name it in `requires`"
+            )
+        return value
+
+    def neighbours(self, neighbours: int, space: str = "z") -> NeighbourGraph:
+        """The nearest neighbours of each sample, itself excluded; searched once and shared.
+
+        Args:
+            neighbours: K; at most N - 1 are found.
+            space: ``z`` or ``features``.
+
+        Returns:
+            The graph, K nearest first.
+        """
+        known = self.graphs.get(space)
+        reachable = min(neighbours, len(self) - 1)
+        if known is None or known.index.shape[1] < reachable:
+            known = self.graphs[space] = nearest_neighbours(self.need(space), neighbours)
+        return NeighbourGraph(known.index[:, :neighbours], known.similarity[:, :neighbours])
+
+    def take(self, rows: Tensor) -> SampleBank:
+        """The bank of some samples only, numbered anew.
+
+        Args:
+            rows: ``(n,)`` int64 positions.
+        """
+        parts: dict[str, Any] = {
+            name: None if getattr(self, name) is None else getattr(self, name)[rows]
+            for name in ("features", "z", "logits", "loss", "peer_logits", "truth")
+        }
+        return SampleBank(
+            index=torch.arange(len(rows)),
+            label=self.label[rows],
+            classes=self.classes,
+            columns={name: column[rows] for name, column in self.columns.items()},
+            **parts,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +128,35 @@ class Selection:
         label: ``(N,)`` int64 working label, given or corrected.
         role: ``(N,)`` int8, a :class:`Role`.
         stats: Thresholds, counts, mixture parameters: logged with the epoch.
+        score: ``(N,)`` float32, finite; the larger, the more a sample is believed. What is ranked,
+            balanced over classes and drawn as a histogram; None where trust itself is the score.
+        posterior: ``(N, C)`` float32 P(true class), rows summing to 1 (0 for unknown), or None.
     """
 
     trust: Tensor
     label: Tensor
     role: Tensor
     stats: Mapping[str, float] = field(default_factory=dict)
+    score: Tensor | None = None
+    posterior: Tensor | None = None
 
     @staticmethod
-    def of(label: Tensor, trust: Tensor, stats: Mapping[str, float] | None = None) -> Selection:
+    def of(
+        label: Tensor,
+        trust: Tensor,
+        stats: Mapping[str, float] | None = None,
+        score: Tensor | None = None,
+        posterior: Tensor | None = None,
+    ) -> Selection:
         """A selection in which every sample stays labelled."""
         role = torch.zeros(len(label), dtype=torch.int8)
-        return Selection(trust.float(), label.long(), role, dict(stats or {}))
+        score = None if score is None else score.float()
+        return Selection(trust.float(), label.long(), role, dict(stats or {}), score, posterior)
+
+    @property
+    def ranking(self) -> Tensor:
+        """``(N,)`` the score, or trust where there is none."""
+        return self.trust if self.score is None else self.score
 
 
 class PositiveSelector(ABC):
@@ -93,10 +164,13 @@ class PositiveSelector(ABC):
 
     Attributes:
         requires: What :meth:`refresh` needs of the bank: any of ``features``, ``z``, ``logits``,
-            ``loss``. Only what some part requires is computed.
+            ``loss``, ``peer_logits``, ``truth``. Only what some part requires is computed. Truth is
+            for the oracle, which says so in its name.
+        provides: What its selections hold beyond trust and label: ``posterior``.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset()
+    requires: frozenset[str] = frozenset()
+    provides: frozenset[str] = frozenset()
 
     def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
         """Look at the whole training set, once at the start of an epoch.
@@ -153,6 +227,37 @@ class PositiveSelector(ABC):
                 f"Expected an empty state for selector {type(self).__name__}, which keeps none, "
                 f"but got keys {sorted(state)}"
             )
+
+
+class SampleSelector(PositiveSelector):
+    """Decides whom to believe; positives then share the label and are both believed.
+
+    The views of one sample are always positives, so that a sample which nobody believes still
+    teaches by instance discrimination. A subclass has :meth:`select` to write, and ``requires``.
+    """
+
+    def refresh(self, bank: SampleBank, epoch: int) -> Selection:
+        """:meth:`select`."""
+        return self.select(bank, epoch)
+
+    @abstractmethod
+    def select(self, bank: SampleBank, epoch: int) -> Selection:
+        """Whom to believe, once an epoch over the whole training set.
+
+        Args:
+            bank: What is known of every sample.
+            epoch: Epochs of the stage that are done, from 0.
+        """
+
+    def targets(self, pairs: PairTile) -> Tensor:
+        """``(A, K)`` bool: the same label and both trusted above 0.5, or the same sample."""
+        trusted = (pairs.anchors.trust > 0.5)[:, None] & (pairs.contrasts.trust > 0.5)[None, :]
+        return (pairs.same("label") & trusted) | pairs.same("index")
+
+    def factors(self, views: Views) -> Factors:
+        """The label where it is trusted, else the sample."""
+        label = torch.where(views.trust > 0.5, views.label, -1)
+        return Factors(label_code(replace(views, label=label)))
 
 
 selector: Registry[PositiveSelector] = Registry("selector", "supcon_ext.selectors")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -11,11 +12,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcon_ext.losses.pairs import PairTile
-from supcon_ext.selectors.agreement import equal_number_per_class, two_round_agreement
+from supcon_ext.selectors.agreement import (
+    agreeing_per_class,
+    equal_number_per_class,
+    two_round_agreement,
+)
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
-from supcon_ext.selectors.neighbours import nearest_neighbours
+
+logger = logging.getLogger(__name__)
 
 SAMPLED_PAIRS = 1_000_000
+SHRINKAGE = 100  # pairs at which a class's own threshold weighs as much as the global one
 
 
 @selector("confident_pairs")
@@ -28,68 +35,121 @@ class ConfidentPairs(PositiveSelector):
     views of one sample are always positives. Until the first refresh every pair with the same label
     is one.
 
+    With rare classes, ``per_class: threshold``, ``balanced_votes``, ``neighbours_per_class`` and
+    ``pair_threshold: per_class`` take the place of Sel-CL's one number for all classes.
+
     Args:
         neighbours: K of the votes.
         fraction: Quantile over classes of the number that agree: how many each class keeps.
+        per_class: How many each class keeps: an ``equal`` number (Sel-CL); ``proportional``, the
+            ``fraction``-quantile over classes of the share that agrees; or ``threshold``, those
+            that agree.
+        balanced_votes: Weigh votes by one over the size of the class that they are for.
+        neighbours_per_class: At most this many times the size of its class vote on a sample.
+        pair_threshold: ``global``, or ``per_class``: a quantile of each class, drawn to the global
+            one where a class has few pairs.
         pair_fraction: Quantile over similarities of confident pairs: the threshold for the others.
             0 is the smallest of them, so that nearly every pair with the same label passes.
         seed: Of the sample of pairs, where there are more than a million.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"z"})
+    requires = frozenset({"z"})
+    provides = frozenset({"posterior"})
 
     def __init__(
         self,
         neighbours: Annotated[int, Field(ge=1)] = 250,
         fraction: Annotated[float, Field(ge=0, le=1)] = 0.5,
         pair_fraction: Annotated[float, Field(ge=0, le=1)] = 0.25,
+        per_class: Literal["equal", "proportional", "threshold"] = "equal",
+        balanced_votes: bool = False,
+        neighbours_per_class: Annotated[float, Field(gt=0)] | None = None,
+        pair_threshold: Literal["global", "per_class"] = "global",
         seed: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         self.neighbours = neighbours
         self.fraction = fraction
         self.pair_fraction = pair_fraction
+        self.per_class = per_class
+        self.balanced_votes = balanced_votes
+        self.neighbours_per_class = neighbours_per_class
+        self.pair_threshold = pair_threshold
         self.seed = seed
         self.z: Tensor | None = None
-        self.threshold = 1.0
+        self.threshold = torch.ones(1)
 
     def refresh(self, bank: SampleBank, epoch: int) -> Selection:
         """Vote, choose the confident samples and the threshold."""
-        if bank.z is None:
-            raise ValueError("Expected `z` in the bank, but got none")
-        z = functional.normalize(bank.z.float(), dim=1)
+        z = functional.normalize(bank.need("z").float(), dim=1)
+        self._warn_of_small_classes(bank)
         agreement = two_round_agreement(
-            nearest_neighbours(z, self.neighbours), bank.label, bank.classes
+            bank.neighbours(self.neighbours),
+            bank.label,
+            bank.classes,
+            balanced=self.balanced_votes,
+            per_class=self.neighbours_per_class,
         )
-        kept = equal_number_per_class(
-            agreement.loss, bank.label, bank.classes, agreement.agrees, self.fraction
-        )
-        similarity = self._confident_similarities(z, bank.label, kept, epoch)
-        self.threshold = float(quantile(similarity, self.pair_fraction)) if len(similarity) else 1.0
+        voted = agreement.loss, bank.label, bank.classes, agreement.agrees
+        if self.per_class == "equal":
+            kept = equal_number_per_class(*voted, self.fraction)
+        else:
+            share = self.fraction if self.per_class == "proportional" else None
+            kept = agreeing_per_class(*voted, share)
+        found = self._confident_similarities(z, bank.label, kept, bank.classes, epoch)
+        every = torch.cat(found)
+        overall = quantile(every, self.pair_fraction) if len(every) else torch.tensor(1.0)
+        self.threshold = overall[None]
+        if self.pair_threshold == "per_class":
+            self.threshold = torch.stack(
+                [
+                    torch.lerp(
+                        overall,
+                        quantile(part, self.pair_fraction) if len(part) else overall,
+                        len(part) / (len(part) + SHRINKAGE),
+                    )
+                    for part in found
+                ]
+            )
         self.z = z
         stats = {
             "confident": float(kept.sum()),
-            "threshold": self.threshold,
+            "threshold": float(overall),
             "agreement": float(agreement.agrees.float().mean()),
         }
-        return Selection.of(bank.label, kept.float(), stats)
+        return Selection.of(bank.label, kept.float(), stats, -agreement.loss, agreement.vote)
 
-    def _confident_similarities(self, z: Tensor, label: Tensor, kept: Tensor, epoch: int) -> Tensor:
-        """Similarities of unordered pairs of confident samples with one label; a sample if many."""
-        members = [(kept & (label == c)).nonzero()[:, 0] for c in torch.unique(label).tolist()]
+    def _warn_of_small_classes(self, bank: SampleBank) -> None:
+        size = torch.bincount(bank.label, minlength=bank.classes)
+        smallest = int(size[size > 0].min())
+        capped = self.neighbours_per_class is not None or self.balanced_votes
+        if self.neighbours > smallest and not capped:
+            logger.warning(
+                "%d neighbours vote, but the smallest class has %d samples and may be outvoted. "
+                "Try: fewer neighbours, or neighbours_per_class=0.5",
+                self.neighbours,
+                smallest,
+            )
+
+    def _confident_similarities(
+        self, z: Tensor, label: Tensor, kept: Tensor, classes: int, epoch: int
+    ) -> list[Tensor]:
+        """By class, similarities of unordered pairs of confident samples; a sample if many."""
+        members = [(kept & (label == c)).nonzero()[:, 0] for c in range(classes)]
         sizes = torch.tensor([len(m) for m in members])
         pairs = sizes * (sizes - 1) // 2
         if int(pairs.sum()) <= SAMPLED_PAIRS:
-            return torch.cat([_all_pairs(z[m]) for m in members])
+            return [_all_pairs(z[m]) for m in members]
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         share = pairs.double() / pairs.sum()
         found = []
         for who, part in zip(members, (share * SAMPLED_PAIRS).long().tolist(), strict=True):
+            found.append(z.new_zeros(0))
             if len(who) > 1 and part:
                 first = torch.randint(len(who), (part,), generator=generator)
                 step = torch.randint(1, len(who), (part,), generator=generator)
                 second = (first + step) % len(who)
-                found.append((z[who[first]] * z[who[second]]).sum(1))
-        return torch.cat(found)
+                found[-1] = (z[who[first]] * z[who[second]]).sum(1)
+        return found
 
     def targets(self, pairs: PairTile) -> Tensor:
         """``(A, K)`` bool."""
@@ -100,7 +160,14 @@ class ConfidentPairs(PositiveSelector):
         anchor, contrast = pairs.anchors, pairs.contrasts
         both = (anchor.trust > 0.5)[:, None] & (contrast.trust > 0.5)[None, :]
         alike = self._features(anchor.index) @ self._features(contrast.index).T
-        return (same & (both | (alike >= self.threshold))) | own
+        return (same & (both | (alike >= self._thresholds(anchor.label)[:, None]))) | own
+
+    def _thresholds(self, label: Tensor) -> Tensor:
+        """``(A,)`` similarity from which pairs of an anchor's class are positives."""
+        threshold = self.threshold.to(label.device)
+        if len(threshold) == 1:
+            return threshold.expand(len(label))
+        return threshold[label.clamp(min=0)]
 
     def _features(self, index: Tensor) -> Tensor:
         """Features of the refresh; zero for rows that are no sample (prototypes)."""
@@ -117,7 +184,7 @@ class ConfidentPairs(PositiveSelector):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a saved state."""
-        self.z, self.threshold = state["z"], float(state["threshold"])
+        self.z, self.threshold = state["z"], state["threshold"]
 
 
 def _all_pairs(z: Tensor) -> Tensor:

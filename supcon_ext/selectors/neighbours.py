@@ -31,18 +31,36 @@ class NeighbourGraph:
     index: Tensor
     similarity: Tensor
 
-    def vote(self, label: Tensor, classes: int) -> Tensor:
+    def vote(
+        self,
+        label: Tensor,
+        classes: int,
+        weight_C: Tensor | None = None,
+        neighbours_N: Tensor | None = None,
+    ) -> Tensor:
         """``(N, C)`` float32 share of each class among the neighbours (Li et al. 2022, eq. 1).
 
         Args:
             label: ``(N,)`` int64 in ``[0, C)``; -1 does not vote.
             classes: Number of classes C.
+            weight_C: ``(C,)`` >= 0, how much a vote for a class counts; None is 1. The shares of a
+                row then sum to 1.
+            neighbours_N: ``(N,)`` int64, how many of the K nearest vote on each sample; None: all.
         """
         count, neighbours = self.index.shape
         cast = label[self.index]
+        ballots = torch.ones(cast.shape, device=cast.device)
+        voting = torch.full((count, 1), float(neighbours), device=cast.device)
+        if neighbours_N is not None:
+            voting = neighbours_N.clamp(1, neighbours)[:, None].float()
+            ballots *= torch.arange(neighbours, device=cast.device)[None, :] < voting
         votes = torch.zeros(count, classes + 1, device=cast.device)
-        votes.scatter_add_(1, torch.where(cast < 0, classes, cast), votes.new_ones(cast.shape))
-        return votes[:, :classes] / neighbours
+        votes.scatter_add_(1, torch.where(cast < 0, classes, cast), ballots)
+        votes = votes[:, :classes]
+        if weight_C is None:
+            return votes / voting
+        votes = votes * weight_C.to(votes)
+        return votes / votes.sum(1, keepdim=True).clamp(min=1e-12)
 
 
 def nearest_neighbours(z: Tensor, neighbours: int) -> NeighbourGraph:

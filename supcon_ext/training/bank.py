@@ -53,29 +53,37 @@ def make_bank(
     classes: int,
     samples: Samples,
     outputs: Callable[[], Outputs],
+    peer_logits: Callable[[], Tensor] | None = None,
+    truth: Tensor | None = None,
 ) -> SampleBank:
     """The bank with what is required, and nothing more.
 
     Args:
-        requires: Any of ``features``, ``z``, ``logits``, ``loss``.
+        requires: Any of ``features``, ``z``, ``logits``, ``loss``, ``peer_logits``, ``truth``.
         given: ``(N,)`` int64 given labels.
         classes: Number of classes.
         samples: Whose further columns the bank hands on.
         outputs: Makes a pass over the training set; called only if something is required.
+        peer_logits: The same of the second network, where there is one.
+        truth: ``(N,)`` int64 true labels, where the oracle was granted them.
 
     Raises:
         ValueError: Something is required that the bank does not know.
     """
     known = {"features", "z", "logits", "loss"}
+    known |= set() if peer_logits is None else {"peer_logits"}
+    known |= set() if truth is None else {"truth"}
     if not requires <= known:
         raise ValueError(
             f"Expected `requires` to be among {sorted(known)}, but got {sorted(requires - known)}"
         )
     columns = {name: column.cpu() for name, column in samples.columns.items()}
     index = torch.arange(len(given))
-    if not requires:
-        return SampleBank(index, given, classes, columns=columns)
+    shown = truth if "truth" in requires else None
+    if not requires - {"truth"}:
+        return SampleBank(index, given, classes, truth=shown, columns=columns)
     made = outputs()
+    peer = peer_logits() if peer_logits is not None and "peer_logits" in requires else None
     loss = functional.cross_entropy(made.logits, given, reduction="none")
     return SampleBank(
         index=index,
@@ -85,5 +93,7 @@ def make_bank(
         z=made.z if "z" in requires else None,
         logits=made.logits if "logits" in requires else None,
         loss=loss if "loss" in requires else None,
+        peer_logits=peer,
+        truth=shown,
         columns=columns,
     )

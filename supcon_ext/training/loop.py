@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 import math
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, SupportsFloat, cast
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
@@ -18,11 +20,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from data_tools.images import ImageSet
+from data_tools.images import ImageSet, IntArray
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network, Outputs
+from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.objectives.base import Objective, Samples, TrainingFacts
-from supcon_ext.selectors.base import Selection
+from supcon_ext.samplers.base import Sampler, SamplerInput
+from supcon_ext.samplers.shuffled import Shuffled
+from supcon_ext.selectors.base import PositiveSelector, Role, SampleBank, Selection
 from supcon_ext.training.averages import Averages
 from supcon_ext.training.bank import embed, make_bank
 from supcon_ext.training.checkpoint import load_checkpoint, save_checkpoint
@@ -54,6 +59,8 @@ class Stage:
         factor: Learning-rate factor at an epoch position, of so many epochs.
         clip_norm: Largest gradient norm, or None.
         drop_last: Leave out the last, smaller batch of an epoch.
+        sampler: Which samples an epoch visits.
+        reset: Heads (``projector``, ``classifier``) that start the stage with new weights.
     """
 
     name: str
@@ -66,23 +73,27 @@ class Stage:
     factor: Callable[[float, float], float]
     clip_norm: float | None
     drop_last: bool
+    sampler: Sampler = field(default_factory=Shuffled)
+    reset: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What training may see: given labels, never true ones.
+    """What training may see: given labels, and true ones only where the oracle asks for them.
 
     Attributes:
         train: With given labels.
         validation: With given labels, or None.
         plain: The view that evaluation uses.
         labels_hash: Hash of the given labels; a checkpoint of other labels is refused.
+        truth: ``(N,)`` int64 true labels; None unless a selector of the recipe requires ``truth``.
     """
 
     train: ImageSet
     validation: ImageSet | None
     plain: View
     labels_hash: str
+    truth: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +153,28 @@ class Progress(Protocol):
 Validate = Callable[["Trainer"], dict[str, float]]
 
 
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """One selection, as an observer sees it.
+
+    Attributes:
+        selection: What was selected.
+        bank: What it was made from.
+        selector: Who made it; its pair rule is that of the coming epoch. None if no term says.
+        stage: Name of the stage.
+        epoch: Epochs of the run that are done.
+    """
+
+    selection: Selection
+    bank: SampleBank
+    selector: PositiveSelector | None
+    stage: str
+    epoch: int
+
+
+Observe = Callable[[Refreshed], Mapping[str, float]]
+
+
 @dataclass(slots=True)
 class Position:
     """How far a run is."""
@@ -181,6 +214,8 @@ class Trainer:
         recorder: Where numbers go.
         progress: Who watches.
         validate: Makes the validation numbers; ``score`` among them decides which network is best.
+        observe: Sees each selection, and gives numbers to record; none of them comes back into
+            training.
     """
 
     def __init__(
@@ -194,7 +229,9 @@ class Trainer:
         recorder: Recorder,
         progress: Progress,
         validate: Validate | None = None,
+        observe: Observe | None = None,
     ) -> None:
+        self.observe = observe
         self.fabric = fabric
         self.device = fabric.device
         self.network = network.to(self.device)
@@ -265,7 +302,7 @@ class Trainer:
         self._start_stage(None)
         running = cast(_Running, self._running)
         self._refresh(running)
-        running.batches.set_epoch(0)
+        running.batches.set_epoch(0, order=self._order(self.stages[0]))
         images, index = next(iter(running.loader))
         _, stats = self._step(self.stages[0], running, images, index, len(running.batches))
         return {name: float(value) for name, value in stats.items()}
@@ -275,7 +312,20 @@ class Trainer:
         objective = stage.objective
         counts = torch.bincount(self.given, minlength=len(self.data.train.classes))
         projected = self.network.projector.dim
-        objective.setup(TrainingFacts(len(self.given), len(counts), counts, projected))
+        objective.setup(
+            TrainingFacts(
+                samples=len(self.given),
+                classes=len(counts),
+                counts=counts,
+                dim=projected,
+                features=self.network.backbone.dim,
+                epochs=stage.epochs,
+                new_network=self._new_network,
+            )
+        )
+        if saved is None:
+            for head in stage.reset:
+                self._renew(getattr(self.network, head), f"{stage.name}/{head}")
         module = TrainingStep(self.network, objective, stage.view_names).to(self.device)
         optimizer = stage.optimizer(module)
         for group in optimizer.param_groups:
@@ -300,6 +350,44 @@ class Trainer:
         self.progress.start_stage(
             stage.name, stage.epochs, len(batches), self.at.epoch, self.at.step
         )
+
+    def _new_network(self, name: str) -> Network:
+        """A network like the run's own with weights of its own, on the CPU."""
+        network = copy.deepcopy(self.network).cpu()
+        self._renew(network, f"{self.stages[self.at.stage].name}/{name}")
+        return network
+
+    def _renew(self, module: nn.Module, name: str) -> None:
+        """Draw a module's first weights anew, from the seed and a name."""
+        device = next(module.parameters()).device
+        module.cpu()
+        with seeded_weights(self.settings.seed, name):
+            for part in module.modules():
+                start = getattr(part, "reset_parameters", None)
+                if callable(start):
+                    start()
+        module.to(device)
+
+    def _order(self, stage: Stage) -> IntArray | None:
+        """The samples of the coming epoch in order; None visits each once, as the batches draw."""
+        dropped = self.samples.role == int(Role.DROPPED)
+        plain = isinstance(stage.sampler, Shuffled) and stage.sampler.only == "all"
+        if plain and not bool(dropped.any()):
+            return None
+        seed = [self._key("sampler", self.at.stage), self.at.epoch]
+        order = stage.sampler.order(
+            SamplerInput(
+                label=self.samples.label.cpu().numpy(),
+                trusted=(self.samples.trust > 0.5).cpu().numpy(),
+                classes=len(self.data.train.classes),
+                batch_size=stage.batch_size,
+                epoch=self.at.epoch,
+                epochs=stage.epochs,
+                generator=np.random.default_rng(np.random.SeedSequence(seed)),
+            )
+        )
+        kept: IntArray = order[~dropped.cpu().numpy()[order]]
+        return kept
 
     def _key(self, purpose: str, stage: int) -> int:
         """A seed of its own for each purpose and stage, the same in every process."""
@@ -329,7 +417,7 @@ class Trainer:
         if self.at.step == 0:
             self.averages.reset()
             self._refresh(running)
-        running.batches.set_epoch(self.at.epoch, start_step=self.at.step)
+        running.batches.set_epoch(self.at.epoch, start_step=self.at.step, order=self._order(stage))
         running.module.train()
         steps = len(running.batches)
         for images, index in running.loader:
@@ -388,12 +476,15 @@ class Trainer:
 
     def _refresh(self, running: _Running) -> None:
         """Let the objective look at the training set at the start of an epoch."""
+        peer = running.objective.peer
         bank = make_bank(
             running.objective.requires,
             self.given,
             len(self.data.train.classes),
             self.samples,
             lambda: self.embed(self.data.train),
+            None if peer is None else lambda: self.embed(self.data.train, peer).logits,
+            self.data.truth,
         )
         selection = running.objective.refresh(bank, self.at.epoch)
         if selection is None:
@@ -401,12 +492,19 @@ class Trainer:
         self._believe(selection)
         stats = {f"selection/{name}": value for name, value in selection.stats.items()}
         stats["selection/trusted"] = float((selection.trust > 0.5).float().mean())
+        if self.observe is not None:
+            selector = running.objective.selector_in_use
+            stage = self.stages[self.at.stage].name
+            seen = Refreshed(selection, bank, selector, stage, self.at.epochs_done)
+            stats |= {f"selection/{k}": v for k, v in self.observe(seen).items()}
         self.recorder.metrics(stats, self.at.global_step)
 
     def _believe(self, selection: Selection) -> None:
         self.samples.label = selection.label.to(self.device)
         self.samples.trust = selection.trust.to(self.device)
         self.samples.role = selection.role.to(self.device)
+        posterior = selection.posterior
+        self.samples.posterior = None if posterior is None else posterior.to(self.device)
 
     def _check_finite(self, loss: Tensor) -> None:
         if not math.isfinite(float(loss)):
@@ -489,6 +587,9 @@ class Trainer:
                 "label": self.samples.label.cpu(),
                 "trust": self.samples.trust.cpu(),
                 "role": self.samples.role.cpu(),
+                "posterior": None
+                if self.samples.posterior is None
+                else self.samples.posterior.cpu(),
             },
             "randomness": randomness,
             "labels_hash": self.data.labels_hash,
@@ -519,7 +620,14 @@ class Trainer:
             scaler.load_state_dict(state["scaler"])
         self.averages.load_state_dict(state["averages"])
         samples = state["samples"]
-        self._believe(Selection(samples["trust"], samples["label"], samples["role"]))
+        self._believe(
+            Selection(
+                samples["trust"],
+                samples["label"],
+                samples["role"],
+                posterior=samples["posterior"],
+            )
+        )
         mine = randomness[self.fabric.global_rank]
         restore_random_state(mine["global"])
         self.generator.set_state(mine["generator"])

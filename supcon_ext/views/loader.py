@@ -64,17 +64,6 @@ class EpochBatches(Sampler[list[Key]]):
             )
         if seed < 0:
             raise ValueError(f"Expected a non-negative argument `seed`, but got {seed}")
-        least = batch_size if drop_last else 1
-        if count < least:
-            raise ValueError(
-                f"Expected at least {least} samples for one batch, but got {count}. "
-                "Try: a smaller batch_size, or drop_last=False"
-            )
-        if not drop_last and 0 < count % batch_size < world:
-            raise ValueError(
-                f"Expected rows for all {world} processes in the last batch, but got "
-                f"{count % batch_size}. Try: drop_last=True, or another batch_size"
-            )
         self.count = count
         self.batch_size = batch_size
         self.seed = seed
@@ -84,6 +73,21 @@ class EpochBatches(Sampler[list[Key]]):
         self.order = order
         self.epoch: int | None = None
         self.start_step = 0
+        self._check_rows(count)
+
+    def _check_rows(self, count: int) -> None:
+        batch_size, world = self.batch_size, self.world
+        least = batch_size if self.drop_last else 1
+        if count < least:
+            raise ValueError(
+                f"Expected at least {least} samples for one batch, but got {count}. "
+                "Try: a smaller batch_size, or drop_last=False"
+            )
+        if not self.drop_last and 0 < count % batch_size < world:
+            raise ValueError(
+                f"Expected rows for all {world} processes in the last batch, but got "
+                f"{count % batch_size}. Try: drop_last=True, or another batch_size"
+            )
 
     def __len__(self) -> int:
         """Steps of a whole epoch, wherever this one starts."""
@@ -91,16 +95,22 @@ class EpochBatches(Sampler[list[Key]]):
             self.count // self.batch_size if self.drop_last else -(-self.count // self.batch_size)
         )
 
-    def set_epoch(self, epoch: int, start_step: int = 0) -> None:
+    def set_epoch(self, epoch: int, start_step: int = 0, order: IntArray | None = None) -> None:
         """Choose the epoch that the next iteration gives.
 
         Args:
             epoch: 0, 1, ...
             start_step: Steps to leave out at its beginning, to go on in the middle of an epoch.
+            order: ``(n,)`` int64 the epoch's samples, which may be more or fewer than before and
+                may come several times; None visits each once.
 
         Raises:
             ValueError: A negative epoch, or a step outside the epoch.
         """
+        if order is not None:
+            self._check_rows(len(order))
+            self.count = len(order)
+            self.order = lambda _: order
         if epoch < 0:
             raise ValueError(f"Expected a non-negative argument `epoch`, but got {epoch}")
         if not 0 <= start_step <= len(self):

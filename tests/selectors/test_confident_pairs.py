@@ -7,7 +7,11 @@ import torch
 from torch.nn import functional
 
 from supcon_ext.losses import PairTile, SupConLoss, Views
-from supcon_ext.selectors.agreement import equal_number_per_class, two_round_agreement
+from supcon_ext.selectors.agreement import (
+    agreeing_per_class,
+    equal_number_per_class,
+    two_round_agreement,
+)
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.confident_pairs import ConfidentPairs, quantile
 from supcon_ext.selectors.neighbours import nearest_neighbours
@@ -92,10 +96,9 @@ def test_the_pair_rule_by_hand() -> None:
     rule = ConfidentPairs(pair_fraction=0.5)
     label = torch.zeros(4, dtype=torch.int64)
     kept = torch.tensor([True, True, True, False])
-    similarity = rule._confident_similarities(z, label, kept, 0)
-    rule.threshold = float(quantile(similarity, 0.5))
-    assert rule.threshold == pytest.approx(0.8, abs=0.06)
-    rule.threshold, rule.z = 0.8 - 1e-6, z
+    similarity = rule._confident_similarities(z, label, kept, 1, 0)[0]
+    assert float(quantile(similarity, 0.5)) == pytest.approx(0.8, abs=0.06)
+    rule.threshold, rule.z = torch.tensor([0.8 - 1e-6]), z
     rows = torch.cat([z, z[:1]])
     rule.z = rows
     views = Views.of(rows, torch.tensor([0, 0, 0, 0, 1]), trust=torch.tensor([1.0, 1, 1, 0, 1]))
@@ -130,7 +133,7 @@ def test_sampled_pairs_give_nearly_the_exact_threshold(monkeypatch: pytest.Monke
     exact.refresh(bank(z, given, 3), 0)
     monkeypatch.setattr("supcon_ext.selectors.confident_pairs.SAMPLED_PAIRS", 3000)
     sampled.refresh(bank(z, given, 3), 0)
-    assert sampled.threshold == pytest.approx(exact.threshold, abs=0.02)
+    torch.testing.assert_close(sampled.threshold, exact.threshold, atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -163,5 +166,72 @@ def test_state_round_trip() -> None:
     rule, other = ConfidentPairs(30), ConfidentPairs(30)
     rule.refresh(bank(z, given, 3), 0)
     other.load_state_dict(rule.state_dict())
-    assert other.threshold == rule.threshold
+    assert torch.equal(other.threshold, rule.threshold)
     assert other.z is not None and rule.z is not None and torch.equal(other.z, rule.z)
+
+
+def rare() -> tuple[torch.Tensor, torch.Tensor]:
+    """100 samples of class 0, 6 of class 1, 6 of class 2; three of class 0 are called class 1."""
+    generator = torch.Generator().manual_seed(3)
+    true = torch.tensor([0] * 100 + [1] * 6 + [2] * 6)
+    z = functional.one_hot(true, 6).float() + 0.1 * torch.randn(112, 6, generator=generator)
+    given = true.clone()
+    given[:3] = 1
+    return functional.normalize(z, dim=1), given
+
+
+def test_a_rare_class_is_outvoted_unless_votes_are_balanced_or_fewer() -> None:
+    z, given = rare()
+    graph = nearest_neighbours(z, 60)
+    plain = two_round_agreement(graph, given, 3)
+    assert not plain.agrees[100:].any()
+    assert two_round_agreement(graph, given, 3, balanced=True).agrees[100:].sum() >= 11
+    fewer = two_round_agreement(graph, given, 3, per_class=0.5)
+    assert fewer.agrees[100:].all()
+    assert not fewer.agrees[:3].any()
+
+
+def test_balanced_votes_by_hand() -> None:
+    z, label = clusters()
+    graph = nearest_neighbours(z, 3)
+    vote = graph.vote(label, 2, weight_C=torch.tensor([1.0, 3.0]))
+    torch.testing.assert_close(vote[0], torch.tensor([2 / 5, 3 / 5]))  # two for 0, one for 1
+    near = graph.vote(label, 2, neighbours_N=torch.tensor([1, 2, 3, 1, 1, 1, 1, 1]))
+    expected = functional.one_hot(label[graph.index[0, 0]], 2).float()
+    torch.testing.assert_close(near[0], expected)
+
+
+def test_numbers_by_class() -> None:
+    label = torch.tensor([0] * 10 + [1] * 4)
+    agrees = torch.zeros(14, dtype=torch.bool)
+    agrees[[0, 1, 2, 3, 4, 5, 6, 7, 10]] = True
+    loss = torch.where(agrees, 0.0, 1.0)
+    kept = agreeing_per_class(loss, label, 2, agrees, None)
+    assert torch.equal(kept, agrees)
+    # shares .8 and .25: their median .525 of 10 and of 4, rounded down
+    kept = agreeing_per_class(loss, label, 2, agrees, 0.5)
+    assert torch.bincount(label[kept]).tolist() == [5, 2]
+
+
+def test_thresholds_by_class_are_drawn_to_the_global_one() -> None:
+    z, given = rare()
+    rule = ConfidentPairs(
+        60, per_class="threshold", neighbours_per_class=0.5, pair_threshold="per_class"
+    )
+    selection = rule.refresh(bank(z, given, 3), 0)
+    assert rule.threshold.shape == (3,)
+    kept = selection.trust > 0.5
+    assert kept[3:100].all() and kept[100:].all() and not kept[:3].any()
+    same = given[:, None] == given[None, :]
+    both = kept[:, None] & kept[None, :]
+    cosine = z @ z.T
+    pairs = torch.triu(same & both, 1)
+    overall = quantile(cosine[pairs], 0.25)
+    own = quantile(cosine[pairs & (given == 2)[:, None]], 0.25)
+    torch.testing.assert_close(rule.threshold[2], torch.lerp(overall, own, 15 / 115))
+
+
+def test_many_neighbours_of_small_classes_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    z, given = rare()
+    ConfidentPairs(60).refresh(bank(z, given, 3), 0)
+    assert "smallest class has 6 samples" in caplog.text

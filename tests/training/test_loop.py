@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,13 @@ def short(**changes: Any) -> dict[str, Any]:
     return recipe(stages=[stage], evaluation=["knn"], validate_every=0)
 
 
-def test_training_is_given_no_true_labels() -> None:
-    assert {field.name for field in fields(TrainingData)} == {
-        "train",
-        "validation",
-        "plain",
-        "labels_hash",
+def test_training_is_given_true_labels_only_where_an_oracle_asks() -> None:
+    assert {field.name: field.default for field in fields(TrainingData)} == {
+        "train": MISSING,
+        "validation": MISSING,
+        "plain": MISSING,
+        "labels_hash": MISSING,
+        "truth": None,
     }
 
 

@@ -1,0 +1,46 @@
+"""What a sampler is: it says which samples an epoch visits, in which order, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.random import Generator
+
+from data_tools.images import IntArray
+from data_tools.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerInput:
+    """What a sampler may look at.
+
+    Attributes:
+        label: ``(N,)`` int64 working labels, -1 unknown.
+        trusted: ``(N,)`` bool.
+        classes: Number of classes C.
+        batch_size: Samples in a batch, over all processes.
+        epoch: Epochs of the stage that are done.
+        epochs: Epochs of the stage.
+        generator: Of this epoch: the same in every process.
+    """
+
+    label: IntArray
+    trusted: np.ndarray
+    classes: int
+    batch_size: int
+    epoch: int
+    epochs: int
+    generator: Generator
+
+
+class Sampler(Protocol):
+    """Which samples an epoch visits."""
+
+    def order(self, data: SamplerInput) -> IntArray:
+        """``(n,)`` int64 samples in the order of their visits; a sample may come several times."""
+        ...
+
+
+sampler: Registry[Sampler] = Registry("sampler", "supcon_ext.samplers")

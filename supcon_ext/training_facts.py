@@ -1,0 +1,38 @@
+"""What is known before training starts, for parts that size themselves by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from supcon_ext.models.network import Network
+    from supcon_ext.selectors.base import PositiveSelector
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFacts:
+    """What is known before training starts.
+
+    Attributes:
+        samples: Number of training samples N.
+        classes: Number of classes C.
+        counts: ``(C,)`` int64 training samples of each given label.
+        dim: Length D of a projection.
+        features: Length F of a feature vector.
+        epochs: Epochs of the stage.
+        selector: The stage's positive selector, for terms that need its pairs; None without one.
+        new_network: Makes a second network like the first, with weights of its own for a name.
+    """
+
+    samples: int
+    classes: int
+    counts: Tensor
+    dim: int
+    features: int = 0
+    epochs: int = 1
+    selector: PositiveSelector | None = None
+    new_network: Callable[[str], Network] | None = None
