@@ -272,6 +272,7 @@ class _Run:
             checkpoint_every=recipe.checkpoint.every,
             keep_best=recipe.checkpoint.keep_best,
             validate_every=recipe.validate_every if data.validation is not None else 0,
+            neighbours=recipe.compute.neighbours,
         )
         training = TrainingData(
             data.train,

@@ -227,6 +227,8 @@ class Compute(Section):
     """Numbers of the forward pass; the loss is computed in 32 bits or more."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that load images; results do not depend on it."""
+    neighbours: Literal["exact", "faiss"] = "exact"
+    """How selectors' nearest neighbours are searched; `faiss` is approximate, for many millions."""
     deterministic: bool = True
     """Whether only deterministic algorithms are used."""
 

@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -53,6 +53,8 @@ class SampleBank:
         peer_logits: ``(N, C)`` float32 of the second network, which a ``co_teaching`` term trains.
         truth: ``(N,)`` int64 true labels, -1 for open-set images: for the oracle alone.
         columns: Further columns of the data set.
+        device: Where neighbours are searched.
+        search: ``exact``, or ``faiss`` for the approximate search.
         graphs: Neighbour graphs found so far.
     """
 
@@ -66,6 +68,8 @@ class SampleBank:
     peer_logits: Tensor | None = None
     truth: Tensor | None = None
     columns: Mapping[str, Tensor] = field(default_factory=dict)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    search: Literal["exact", "faiss"] = "exact"
     graphs: dict[str, NeighbourGraph] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -97,8 +101,16 @@ class SampleBank:
         known = self.graphs.get(space)
         reachable = min(neighbours, len(self) - 1)
         if known is None or known.index.shape[1] < reachable:
-            known = self.graphs[space] = nearest_neighbours(self.need(space), neighbours)
+            known = self.graphs[space] = self._search(self.need(space), neighbours)
         return NeighbourGraph(known.index[:, :neighbours], known.similarity[:, :neighbours])
+
+    def _search(self, z: Tensor, neighbours: int) -> NeighbourGraph:
+        if self.search == "faiss":
+            from supcon_ext.selectors.approximate import approximate_neighbours
+
+            return approximate_neighbours(z, min(neighbours, len(z) - 1))
+        found = nearest_neighbours(z.to(self.device), neighbours)
+        return NeighbourGraph(found.index.to(z.device), found.similarity.to(z.device))
 
     def take(self, rows: Tensor) -> SampleBank:
         """The bank of some samples only, numbered anew.
@@ -115,6 +127,8 @@ class SampleBank:
             label=self.label[rows],
             classes=self.classes,
             columns={name: column[rows] for name, column in self.columns.items()},
+            device=self.device,
+            search=self.search,
             **parts,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -55,6 +55,8 @@ def make_bank(
     outputs: Callable[[], Outputs],
     peer_logits: Callable[[], Tensor] | None = None,
     truth: Tensor | None = None,
+    device: torch.device | None = None,
+    search: Literal["exact", "faiss"] = "exact",
 ) -> SampleBank:
     """The bank with what is required, and nothing more.
 
@@ -66,6 +68,8 @@ def make_bank(
         outputs: Makes a pass over the training set; called only if something is required.
         peer_logits: The same of the second network, where there is one.
         truth: ``(N,)`` int64 true labels, where the oracle was granted them.
+        device: Where neighbours are searched; None is the CPU.
+        search: How they are.
 
     Raises:
         ValueError: Something is required that the bank does not know.
@@ -96,4 +100,6 @@ def make_bank(
         peer_logits=peer,
         truth=shown,
         columns=columns,
+        device=device or torch.device("cpu"),
+        search=search,
     )

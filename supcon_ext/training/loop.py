@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, SupportsFloat, cast
+from typing import Any, Literal, Protocol, SupportsFloat, cast
 
 import numpy as np
 import torch
@@ -107,6 +107,7 @@ class LoopSettings:
         checkpoint_every: Epochs between checkpoints.
         keep_best: Keep the network that was best on validation.
         validate_every: Epochs between validations; 0 for none.
+        neighbours: How the nearest neighbours of the bank are searched.
     """
 
     seed: int
@@ -115,6 +116,7 @@ class LoopSettings:
     checkpoint_every: int = 1
     keep_best: bool = True
     validate_every: int = 1
+    neighbours: Literal["exact", "faiss"] = "exact"
 
 
 class Recorder(Protocol):
@@ -258,6 +260,7 @@ class Trainer:
         )
         self.generator = seeded_generator(settings.seed, fabric.global_rank, 0x5EED)
         self._running: _Running | None = None
+        self._peer: dict[str, Any] | None = None
 
     # -- what a pass over a split gives ---------------------------------------------------------
 
@@ -293,6 +296,7 @@ class Trainer:
                 self._start_stage(saved)
                 saved = None
                 self._run_stage(stop)
+                self._peer = self._peer_state()
                 self.at.stage += 1
                 self.at.epoch = self.at.step = 0
         self._running = None
@@ -324,6 +328,8 @@ class Trainer:
             )
         )
         if saved is None:
+            if self._peer is not None and objective.peer is not None:
+                objective.peer.load_state_dict(self._peer)  # goes on from the stage before
             for head in stage.reset:
                 self._renew(getattr(self.network, head), f"{stage.name}/{head}")
         module = TrainingStep(self.network, objective, stage.view_names).to(self.device)
@@ -350,6 +356,10 @@ class Trainer:
         self.progress.start_stage(
             stage.name, stage.epochs, len(batches), self.at.epoch, self.at.step
         )
+
+    def _peer_state(self) -> dict[str, Any] | None:
+        peer = cast(_Running, self._running).objective.peer
+        return None if peer is None else {k: v.clone() for k, v in peer.state_dict().items()}
 
     def _new_network(self, name: str) -> Network:
         """A network like the run's own with weights of its own, on the CPU."""
@@ -485,6 +495,8 @@ class Trainer:
             lambda: self.embed(self.data.train),
             None if peer is None else lambda: self.embed(self.data.train, peer).logits,
             self.data.truth,
+            self.device,
+            self.settings.neighbours,
         )
         selection = running.objective.refresh(bank, self.at.epoch)
         if selection is None:
@@ -580,6 +592,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "twin": None if self.twin is None else self.twin.state_dict(),
             "objective": running.objective.state_dict(),
+            "peer": self._peer_state(),
             "optimizer": running.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "averages": self.averages.state_dict(),
@@ -634,5 +647,6 @@ class Trainer:
         if self.at.epoch == self.stages[self.at.stage].epochs:
             self.at.stage += 1
             self.at.epoch = self.at.step = 0
+            self._peer = state["peer"]
             return None
         return state

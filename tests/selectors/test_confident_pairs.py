@@ -235,3 +235,39 @@ def test_many_neighbours_of_small_classes_are_warned_of(caplog: pytest.LogCaptur
     z, given = rare()
     ConfidentPairs(60).refresh(bank(z, given, 3), 0)
     assert "smallest class has 6 samples" in caplog.text
+
+
+def test_approximate_neighbours_are_nearly_the_exact_ones() -> None:
+    pytest.importorskip("faiss")
+    z = torch.randn(3000, 16, generator=torch.Generator().manual_seed(0))
+    exact = SampleBank(torch.arange(3000), torch.zeros(3000).long(), 1, z=z).neighbours(20)
+    searched = SampleBank(torch.arange(3000), torch.zeros(3000).long(), 1, z=z, search="faiss")
+    found = searched.neighbours(20)
+    assert found.index.shape == (3000, 20)
+    assert not (found.index == torch.arange(3000)[:, None]).any() and (found.index >= 0).all()
+    common = (found.index[:, :, None] == exact.index[:, None, :]).any(2).float().mean()
+    assert common > 0.9
+
+
+def test_approximate_neighbours_of_few_samples() -> None:
+    pytest.importorskip("faiss")
+    z = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    label = torch.zeros(5).long()
+    found = SampleBank(torch.arange(5), label, 1, z=z, search="faiss").neighbours(250)
+    exact = SampleBank(torch.arange(5), label, 1, z=z).neighbours(250)
+    assert torch.equal(found.index, exact.index)
+
+
+def test_one_search_serves_every_selector_of_a_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[int] = []
+
+    def counted(z: torch.Tensor, neighbours: int) -> object:
+        searches.append(neighbours)
+        return nearest_neighbours(z, neighbours)
+
+    monkeypatch.setattr("supcon_ext.selectors.base.nearest_neighbours", counted)
+    z, _, given = planted(0.2)
+    shared = bank(z, given, 3)
+    wide, narrow = shared.neighbours(30), shared.neighbours(10)
+    assert searches == [30]
+    assert torch.equal(narrow.index, wide.index[:, :10])
