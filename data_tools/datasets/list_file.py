@@ -11,7 +11,7 @@ from data_tools.datasets.base import Source, dataset
 from data_tools.image_files import ImageFiles, Mode, require_files
 from data_tools.images import ImageSet, IntArray
 
-Benchmark = Literal["imagenet_lt", "places_lt", "inaturalist18"]
+Benchmark = Literal["imagenet_lt", "places_lt", "inaturalist2018"]
 
 
 class _Facts(NamedTuple):
@@ -24,7 +24,7 @@ class _Facts(NamedTuple):
 FACTS: dict[str, _Facts] = {
     "imagenet_lt": _Facts(1000, 1280, 5, {"train": 115_846, "validation": 20_000, "test": 50_000}),
     "places_lt": _Facts(365, 4980, 5, {"train": 62_500, "validation": 7_300, "test": 36_500}),
-    "inaturalist18": _Facts(8142, 1000, 2, {"train": 437_513, "test": 24_426}),
+    "inaturalist2018": _Facts(8142, 1000, 2, {"train": 437_513, "test": 24_426}),
 }
 
 
@@ -110,7 +110,7 @@ def verify_lists(benchmark: Benchmark, labels: dict[str, IntArray]) -> None:
     """Compare lists with what was published of a benchmark.
 
     Args:
-        benchmark: ``imagenet_lt`` or ``places_lt`` (Liu et al. 2019), or ``inaturalist18`` (Van
+        benchmark: ``imagenet_lt`` or ``places_lt`` (Liu et al. 2019), or ``inaturalist2018`` (Van
             Horn et al. 2018; its test list is the official validation set).
         labels: Labels of ``train`` and, where there are lists of them, ``validation`` and ``test``.
 

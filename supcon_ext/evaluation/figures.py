@@ -104,6 +104,63 @@ def class_bars(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     _save(figure, path)
 
 
+def class_sizes(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Draw each class's accuracy over its number of training samples, on a log scale.
+
+    A point is a class, coloured by shot group; the line is the mean over classes of like size
+    (within a factor of 2), which shows the trend where many classes have few samples each to be
+    scored on.
+
+    Args:
+        path: File to write.
+        rows: As :func:`~supcon_ext.evaluation.per_class.per_class_table` gives them. A class
+            without samples to score has no point.
+    """
+    scored = [row for row in rows if row["accuracy"] is not None]
+    size = np.array([row["train_count"] for row in scored], dtype=np.float64)
+    height = np.array([row["accuracy"] for row in scored], dtype=np.float64)
+    figure = _figure(6.4, 4.4)
+    axes = figure.add_subplot()
+    for group, colour in GROUP_COLOURS.items():
+        member = np.array([row["group"] == group for row in scored], dtype=bool)
+        if member.any():
+            label = f"{group or 'no group'}: mean {height[member].mean():.3f}"
+            axes.scatter(
+                size[member], height[member], s=14, color=colour, alpha=0.7, lw=0, label=label
+            )
+    of_size, mean = trend(size, height)
+    axes.plot(of_size, mean, color=INK, linewidth=1.2, marker=".", label="mean by size")
+    if size.min() > 0:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=1)
+    axes.set_ylim(-0.02, 1.02)
+    axes.grid(alpha=0.25)
+    axes.set_xlabel("training samples of the class")
+    axes.set_ylabel("accuracy")
+    axes.set_title(f"Accuracy by class size, {len(scored)} classes")
+    figure.legend(loc="outside right upper", frameon=False)
+    _save(figure, path)
+
+
+def trend(size: FloatArray, height: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Means over the classes of like size: 0, 1, 2 to 3, 4 to 7, 8 to 15, ... samples.
+
+    Args:
+        size: ``(C,)`` whole numbers of at least 0.
+        height: ``(C,)``.
+
+    Returns:
+        Mean size and mean height of each bin that has classes, sizes ascending.
+    """
+    octave = np.where(size < 1, -1, np.floor(np.log2(np.maximum(size, 1))))
+    _, bin_of, count = np.unique(octave, return_inverse=True, return_counts=True)
+    return (
+        np.bincount(bin_of, weights=size) / count,
+        np.bincount(bin_of, weights=height) / count,
+    )
+
+
 def reliability_diagram(path: Path, found: Reliability, ece: float) -> None:
     """Draw accuracy against confidence by bin, over a histogram of the confidences.
 

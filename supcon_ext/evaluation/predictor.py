@@ -44,7 +44,7 @@ class Predictor(ABC):
         """
 
     def evaluate(self, data: EvaluationInput, split: Split) -> Report:
-        """Scores, predictions, a per-class table, confusion matrix and per-class bars of ``split``.
+        """Scores, predictions, a per-class table, and figures of the classes on ``split``.
 
         Raises:
             ValueError: The split is absent.
@@ -69,9 +69,16 @@ class Predictor(ABC):
         def draw_bars(path: Path) -> None:
             figures.class_bars(path, table)
 
+        def draw_sizes(path: Path) -> None:
+            figures.class_sizes(path, table)
+
         return Report(
             metrics=metrics,
             predictions={split: prediction},
-            figures={"confusion_matrix": draw_confusion, "per_class_accuracy": draw_bars},
+            figures={
+                "confusion_matrix": draw_confusion,
+                "per_class_accuracy": draw_bars,
+                "accuracy_by_class_size": draw_sizes,
+            },
             tables={"per_class": table},
         )

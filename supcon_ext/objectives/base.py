@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -158,6 +158,16 @@ class TermResult:
     stats: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+OverStage = Literal["constant", "falling", "rising"]
+
+
+def share_of(over_stage: OverStage, progress: float) -> float:
+    """Factor on a term's weight at a share of the stage in [0, 1)."""
+    if over_stage == "constant":
+        return 1.0
+    return 1 - progress**2 if over_stage == "falling" else progress**2
+
+
 class Term(nn.Module, ABC):
     """One weighted term of a stage's objective.
 
@@ -165,11 +175,15 @@ class Term(nn.Module, ABC):
 
     Attributes:
         weight: Factor of this term in the sum.
+        over_stage: How the factor goes over the stage: ``constant``; ``falling``, times 1 - x^2 at
+            the share x of the stage; ``rising``, times x^2 (the curriculum of Hybrid-SC, Wang et
+            al. 2021: the contrastive term falls, cross-entropy rises).
         requires: What :meth:`refresh` needs of the bank.
         trains_classifier: Whether this term trains the network's classifier.
     """
 
     weight: float
+    over_stage: OverStage = "constant"
     trains_classifier: ClassVar[bool] = False
 
     @property
@@ -273,7 +287,7 @@ class Objective(nn.Module):
             result: Any = part(batch)
             stats[f"{name}/loss"] = result.loss.detach()
             stats.update({f"{name}/{key}": value for key, value in result.stats.items()})
-            weighted = part.weight * result.loss
+            weighted = part.weight * share_of(part.over_stage, batch.progress) * result.loss
             total = weighted if total is None else total + weighted
         if total is None:
             raise ValueError("Expected an objective of at least one term, but got none")

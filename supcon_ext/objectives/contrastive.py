@@ -16,7 +16,7 @@ from supcon_ext.losses.mixup import MixupRule, mixed_views
 from supcon_ext.losses.pairs import Views
 from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.losses.supcon import LossResult, SupConLoss
-from supcon_ext.objectives.base import Samples, StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import OverStage, Samples, StepBatch, Term, TermResult, TrainingFacts, term
 from supcon_ext.objectives.cross_entropy import view_problems
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.base import selector as selectors
@@ -68,6 +68,8 @@ class Contrastive(Term):
         diagnostics: Log alignment, uniformity and gradient norms of an epoch's first batch (of the
             first process's anchors), and warn about collapse; with denominator ``all`` and no cap.
         weight: Factor of this term.
+        over_stage: How that factor goes over the stage: ``constant``, ``falling`` by 1 - x^2, or
+            ``rising`` by x^2 (Hybrid-SC, Wang et al. 2021).
         views: Name of the view group to contrast; null for all views.
     """
 
@@ -92,6 +94,7 @@ class Contrastive(Term):
         queue_warmup: Annotated[int, Field(ge=0)] = 0,
         diagnostics: bool = True,
         weight: Annotated[float, Field(ge=0)] = 1.0,
+        over_stage: OverStage = "constant",
         views: str | None = None,
     ) -> None:
         super().__init__()
@@ -126,6 +129,7 @@ class Contrastive(Term):
         self.queue: KeyQueue | None = None
         self.diagnostics = diagnostics
         self.weight = weight
+        self.over_stage = over_stage
         self.views = views
 
     @staticmethod

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcon_ext.losses.gather import global_mean
-from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
 from supcon_ext.selectors.base import SampleBank
 
 
@@ -35,6 +35,8 @@ class CrossEntropy(Term):
             on the image without augmentation.
         bootstrap_after: Epochs of the stage before bootstrapping starts (Sel-CL+: 30 of 70).
         on: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
+        over_stage: How that factor goes over the stage: ``constant``, ``falling`` by 1 - x^2, or
+            ``rising`` by x^2 (Hybrid-SC, Wang et al. 2021).
         views: Name of the view group to classify; null for all views.
     """
 
@@ -53,6 +55,7 @@ class CrossEntropy(Term):
         bootstrap: Annotated[float, Field(ge=0, le=1)] = 0.0,
         bootstrap_after: Annotated[int, Field(ge=0)] = 0,
         on: Literal["all", "confident"] = "all",
+        over_stage: OverStage = "constant",
         views: str | None = None,
     ) -> None:
         super().__init__()
@@ -65,6 +68,7 @@ class CrossEntropy(Term):
         self.bootstrap = bootstrap
         self.bootstrap_after = bootstrap_after
         self.on = on
+        self.over_stage = over_stage
         self.views = views
 
     @staticmethod

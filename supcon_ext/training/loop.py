@@ -388,7 +388,7 @@ class Trainer:
         order = stage.sampler.order(
             SamplerInput(
                 label=self.samples.label.cpu().numpy(),
-                trusted=(self.samples.trust > 0.5).cpu().numpy(),
+                trusted=((self.samples.trust > 0.5) & ~dropped).cpu().numpy(),
                 classes=len(self.data.train.classes),
                 batch_size=stage.batch_size,
                 epoch=self.at.epoch,

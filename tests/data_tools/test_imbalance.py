@@ -72,6 +72,22 @@ def test_images_are_those_of_the_field() -> None:
     assert set(exponential(label, 5, factor=10)) == chosen
 
 
+@pytest.mark.parametrize(("classes", "factor"), [(10, 100), (100, 10), (100, 50), (100, 100)])
+def test_cifar_lt_has_the_images_of_the_field(classes: int, factor: int) -> None:
+    """50,000 labels in mixed order, chosen by numpy's global generator with seed 0 (LDAM-DRW)."""
+    label = np.random.default_rng(7).permutation(np.repeat(np.arange(classes), 50_000 // classes))
+    np.random.seed(0)
+    chosen = []
+    for class_ in range(classes):
+        places = np.where(label == class_)[0]
+        np.random.shuffle(places)
+        count = int(50_000 / classes * (1 / factor) ** (class_ / (classes - 1.0)))
+        chosen.extend(places[:count])
+    kept = exponential(label, classes, factor=factor)
+    assert kept.tolist() == sorted(chosen)
+    assert (exponential(label, classes, factor=factor, seed=1) != kept).any()
+
+
 def test_whole_counts_survive_rounding() -> None:
     """(1 / factor) ** 1 * largest is whole here, but not in floating point."""
     for factor in range(1, 200):

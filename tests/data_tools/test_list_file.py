@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_tools.datasets.list_file import FACTS, list_file, read_list, verify_lists
 from tests.data_tools.toy import write_png
@@ -110,6 +113,71 @@ def test_benchmarks_are_verified(benchmark) -> None:
         with pytest.raises(ValueError, match=match) as error:
             verify_lists(benchmark, {"train": label})
         assert f"train images {len(label)} instead" in str(error.value)
+
+
+# What each benchmark's lists call an image, given a number.
+DIALECTS = {
+    "imagenet_lt": ["train/n01440764/n01440764_{}.JPEG"],
+    "places_lt": ["data_256/a/airfield/{:08}.jpg", "train/airfield/{:08}.jpg"],
+    "inaturalist2018": ["train_val2018/Plantae/7291/{:032x}.jpg"],
+}
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "line"), [(name, line) for name, lines in DIALECTS.items() for line in lines]
+)
+def test_whole_lists_are_read_and_verified(tmp_path, benchmark: str, line: str) -> None:
+    """Of full size, without the final newline that some copies lack."""
+    labels = published(benchmark)
+    read = {}
+    for split, label in labels.items():
+        lines = [f"{line.format(place)} {class_}" for place, class_ in enumerate(label.tolist())]
+        (tmp_path / f"{split}.txt").write_text("\n".join(lines))
+        names, read[split] = read_list(tmp_path / f"{split}.txt")
+        assert names[-1] == line.format(len(label) - 1)
+    verify_lists(benchmark, read)
+    with pytest.raises(ValueError, match=f"train images {len(labels['train']) - 1} instead of"):
+        verify_lists(benchmark, {"train": read["train"][:-1]})
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "prefix"),
+    [
+        ("train/n014/n014_762.JPEG", "val/n014/ILSVRC2012_val_00029930.JPEG", None),
+        ("data_256/a/airfield/04851.jpg", "val_256/Places365_val_03597.jpg", {"data_256": "here"}),
+        ("train/airfield/04851.jpg", "val/airfield/Places365_val_03597.jpg", {"train": "x/y"}),
+        ("train_val2018/Plantae/7291/9f8e.jpg", "train_val2018/Aves/2/1a.jpg", None),
+    ],
+)
+def test_every_dialect_finds_its_images(tmp_path, monkeypatch, train, test, prefix) -> None:
+    """With a benchmark of two training images of one class and one test image."""
+    facts = {
+        "places_lt": FACTS["places_lt"]._replace(
+            classes=1, largest=2, smallest=2, counts={"train": 2, "test": 1}
+        )
+    }
+    monkeypatch.setattr("data_tools.datasets.list_file.FACTS", facts)
+    for place, name in enumerate((train, f"{train}.png", test)):
+        for old, new in (prefix or {}).items():
+            name = name.replace(f"{old}/", f"{new}/", 1)
+        Image.new("RGB", (2, 2), (place, 0, 0)).save(made(tmp_path / "images" / name), "PNG")
+    (tmp_path / "train.txt").write_text(f"{train} 0\n{train}.png 0")
+    (tmp_path / "test.txt").write_text(f"{test} 0\n")
+    source = list_file(
+        root=str(tmp_path / "images"),
+        train_file=str(tmp_path / "train.txt"),
+        test_file=str(tmp_path / "test.txt"),
+        prefix=prefix,
+        verify="places_lt",
+    )
+    assert [source.train.images[i][0, 0, 0] for i in (0, 1)] == [0, 1]
+    assert source.test.images[0][0, 0, 0] == 2
+
+
+def made(path: Path) -> Path:
+    """The path, with its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def test_verification_is_part_of_reading(top) -> None:

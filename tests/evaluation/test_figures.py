@@ -37,6 +37,25 @@ def test_bars_are_coloured_by_group(tmp_path):
     assert colours(tmp_path / "few.png") & set(palette.values()) == {palette["few"]}
 
 
+def test_points_over_class_size_are_coloured_by_group(tmp_path):
+    """Six classes, one without samples to score; a class without training samples has a place."""
+    some = [{**row, "train_count": 0 if row["class"] == 5 else 9} for row in rows(6)]
+    for name, given in (("all", rows(6)), ("few", rows(6, groups=("few",))), ("none", some)):
+        figures.class_sizes(tmp_path / f"{name}.svg", given)
+        drawn = (tmp_path / f"{name}.svg").read_text()
+        for group in ("many", "medium", "few"):
+            points = drawn.count(f"fill: {figures.GROUP_COLOURS[group]}")
+            assert (points > 0) == (name != "few" or group == "few")
+
+
+def test_trend_is_the_mean_over_classes_of_like_size():
+    size = np.array([7.0, 0, 1, 2, 3, 4, 1000, 1023])
+    height = np.array([0.5, 0.1, 0.2, 0.4, 0.6, 0.7, 0.8, 1.0])
+    of_size, mean = figures.trend(size, height)
+    np.testing.assert_allclose(of_size, [0, 1, 2.5, 5.5, 1011.5])
+    np.testing.assert_allclose(mean, [0.1, 0.2, 0.5, 0.6, 0.9])
+
+
 @pytest.mark.parametrize("classes", [2, 12, 30, 120])
 def test_any_number_of_classes_can_be_drawn(classes, tmp_path):
     names = [f"a class with a long name {c}" for c in range(classes)]
@@ -44,6 +63,7 @@ def test_any_number_of_classes_can_be_drawn(classes, tmp_path):
     matrix[0, 0] = 0  # a class without samples
     figures.confusion(tmp_path / "confusion.png", matrix, names)
     figures.class_bars(tmp_path / "bars.png", rows(classes))
+    figures.class_sizes(tmp_path / "sizes.png", rows(classes))
     label = np.arange(classes).repeat(2)
     point = np.random.default_rng(0).normal(size=(len(label), 2))
     figures.scatter(tmp_path / "scatter.png", point, label, names, "points")

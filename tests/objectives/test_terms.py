@@ -331,3 +331,17 @@ def test_cutmix_share_is_the_area_that_stays() -> None:
     assert kinds == {True, False}
     with pytest.raises(ValueError, match="mixup"):
         draw_mix((1, 2, 1, 8, 8), 0.0, 0.0, generator)
+
+
+def test_terms_that_fall_and_rise_over_the_stage() -> None:
+    made = batch()
+    made.progress = 0.5
+    falling = CrossEntropy(weight=2.0, over_stage="falling")
+    rising = CrossEntropy(weight=2.0, over_stage="rising")
+    for part in (falling, rising):
+        part.setup(FACTS)
+    plain = falling(made).loss
+    total, _ = Objective({"contrastive": falling, "cross_entropy": rising})(made)
+    torch.testing.assert_close(total, 2 * (0.75 + 0.25) * plain)
+    alone, _ = Objective({"cross_entropy": rising})(made)
+    torch.testing.assert_close(alone, 2 * 0.25 * plain)
