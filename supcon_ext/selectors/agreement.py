@@ -97,8 +97,8 @@ def agreeing_per_class(
     agreeing = torch.bincount(label[agrees], minlength=classes)
     number = agreeing
     if fraction is not None:
-        share = (agreeing / size.clamp(min=1))[size > 0].double()
-        number = (torch.quantile(share, fraction) * size).floor().long()
+        share = (agreeing.double() / size.clamp(min=1))[size > 0]
+        number = (torch.quantile(share, fraction) * size + 1e-9).floor().long()  # 0.7 * 10 is 7
     kept = torch.zeros(len(label), dtype=torch.bool, device=label.device)
     for class_ in range(classes):
         members = (label == class_).nonzero()[:, 0]

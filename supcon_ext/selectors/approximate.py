@@ -44,7 +44,9 @@ def approximate_neighbours(z: Tensor, neighbours: int, seed: int = 0) -> Neighbo
     index.train(rows.numpy())
     index.add(rows.numpy())
     index.nprobe = min(PROBED, cells)
-    similarity, found = (torch.from_numpy(part) for part in index.search(rows.numpy(), neighbours + 1))
+    similarity, found = (
+        torch.from_numpy(part) for part in index.search(rows.numpy(), neighbours + 1)
+    )
     own = torch.arange(count)[:, None]
     # the sample itself goes to the end, where it is cut off, wherever it was found
     rank = torch.arange(neighbours + 1).expand(count, -1) + (neighbours + 2) * (

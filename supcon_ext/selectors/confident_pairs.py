@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -18,8 +17,7 @@ from supcon_ext.selectors.agreement import (
     two_round_agreement,
 )
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
-
-logger = logging.getLogger(__name__)
+from supcon_ext.selectors.per_class import warn_of_small_classes
 
 SAMPLED_PAIRS = 1_000_000
 SHRINKAGE = 100  # pairs at which a class's own threshold weighs as much as the global one
@@ -81,7 +79,8 @@ class ConfidentPairs(PositiveSelector):
     def refresh(self, bank: SampleBank, epoch: int) -> Selection:
         """Vote, choose the confident samples and the threshold."""
         z = functional.normalize(bank.need("z").float(), dim=1)
-        self._warn_of_small_classes(bank)
+        if self.neighbours_per_class is None and not self.balanced_votes:
+            warn_of_small_classes(bank.label, bank.classes, self.neighbours)
         agreement = two_round_agreement(
             bank.neighbours(self.neighbours),
             bank.label,
@@ -117,18 +116,6 @@ class ConfidentPairs(PositiveSelector):
             "agreement": float(agreement.agrees.float().mean()),
         }
         return Selection.of(bank.label, kept.float(), stats, -agreement.loss, agreement.vote)
-
-    def _warn_of_small_classes(self, bank: SampleBank) -> None:
-        size = torch.bincount(bank.label, minlength=bank.classes)
-        smallest = int(size[size > 0].min())
-        capped = self.neighbours_per_class is not None or self.balanced_votes
-        if self.neighbours > smallest and not capped:
-            logger.warning(
-                "%d neighbours vote, but the smallest class has %d samples and may be outvoted. "
-                "Try: fewer neighbours, or neighbours_per_class=0.5",
-                self.neighbours,
-                smallest,
-            )
 
     def _confident_similarities(
         self, z: Tensor, label: Tensor, kept: Tensor, classes: int, epoch: int

@@ -1,0 +1,202 @@
+"""Two components in one dimension: the samples of small loss, and the others.
+
+What cannot be told apart (constant or non-finite values, fewer than two of them) is kept whole, and
+warned of. No random draw is made, and the order of the samples does not matter.
+
+Letters: N samples, n samples of a class, C classes.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+Mixture = Callable[[Tensor], Tensor | None]
+"""Fits ``(n,)`` values; gives each one's posterior of the low component, None if it cannot."""
+
+RESOLUTION = 1e-6  # values closer than this share of the largest are the same in float32
+EDGE = 1e-4  # Beta densities are only defined between 0 and 1
+BETA_ITERATIONS = 10
+
+
+def alike(values: Tensor) -> bool:
+    """Whether a score says nothing: fewer than two values, all the same, or one not finite.
+
+    Args:
+        values: ``(n,)`` float.
+    """
+    if len(values) < 2 or not bool(values.isfinite().all()):
+        return True
+    spread = float(values.max() - values.min())
+    return spread <= RESOLUTION * float(values.abs().max())
+
+
+def unit_range(values: Tensor) -> Tensor:
+    """The values moved and stretched to [0, 1]; zeros where they are :func:`alike`.
+
+    Args:
+        values: ``(n,)`` float.
+
+    Returns:
+        ``(n,)`` float64.
+    """
+    values = values.double()
+    if alike(values):
+        return torch.zeros_like(values)
+    low = values.min()
+    return (values - low) / (values.max() - low)
+
+
+def gaussian_mixture(values: Tensor, *, monotone: bool = False) -> Tensor | None:
+    """Posterior of the component of lower mean among two Gaussians (Li et al. 2020, DivideMix).
+
+    At most 10 iterations of EM on the values brought to [0, 1], tolerance 0.01, 5e-4 added to the
+    variances. EM starts from the split in two of least squares, which k-means looks for and which
+    in one dimension is found exactly.
+
+    Args:
+        values: ``(n,)`` float, such as losses.
+        monotone: Give values outside the two means the posterior of the nearer mean. Left alone,
+            the wider component claims both tails, and so the far side of the other one.
+
+    Returns:
+        ``(n,)`` float32 in [0, 1]; None if the values are :func:`alike`.
+    """
+    if alike(values):
+        return None
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    unit = unit_range(values).cpu().numpy()
+    low, high = _best_split(unit)
+    variances = np.array([low.var(), high.var()]) + 5e-4
+    mixture = GaussianMixture(
+        n_components=2,
+        max_iter=10,
+        tol=1e-2,
+        reg_covar=5e-4,
+        weights_init=np.array([len(low), len(high)]) / len(unit),
+        means_init=np.array([[low.mean()], [high.mean()]]),
+        precisions_init=(1 / variances)[:, None, None],
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # ten iterations are the definition
+        mixture.fit(np.sort(unit)[:, None])
+    means = mixture.means_[:, 0]
+    if monotone:
+        unit = unit.clip(means.min(), means.max())
+    posterior = mixture.predict_proba(unit[:, None])[:, means.argmin()]
+    return torch.from_numpy(posterior).float().to(values.device)
+
+
+def _best_split(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Cut sorted values in two where the squares about the two means sum to least."""
+    ordered = np.sort(values)
+    count = np.arange(1, len(ordered))
+    below = np.cumsum(ordered)[:-1]
+    above = ordered.sum() - below
+    cut = int(np.argmax(below**2 / count + above**2 / count[::-1])) + 1
+    return ordered[:cut], ordered[cut:]
+
+
+def beta_mixture(values: Tensor) -> Tensor | None:
+    """Posterior of the component of lower mean among two Betas (Arazo et al. 2019).
+
+    The values are brought to [0, 1] and clipped to [1e-4, 1 - 1e-4]. Ten iterations of EM from
+    Beta(1, 2) and Beta(2, 1), whose M-step matches weighted moments. The posterior of the high
+    component stays at its largest value for all values beyond it, which Beta tails would not do.
+
+    Args:
+        values: ``(n,)`` float, such as losses.
+
+    Returns:
+        ``(n,)`` float32 in [0, 1]; None if the values are :func:`alike`.
+    """
+    if alike(values):
+        return None
+    unit = unit_range(values).clamp(EDGE, 1 - EDGE)
+    a, b, weight = (unit.new_tensor(v) for v in ([1.0, 2.0], [2.0, 1.0], [0.5, 0.5]))
+    for _ in range(BETA_ITERATIONS):
+        share = _responsibility(unit, a, b, weight)
+        mass = share.sum(1).clamp(min=1e-12)
+        mean = (share @ unit / mass).clamp(EDGE, 1 - EDGE)
+        variance = (share * (unit - mean[:, None]).square()).sum(1) / mass
+        a = mean * (mean * (1 - mean) / variance.clamp(min=1e-8) - 1)
+        b = a * (1 - mean) / mean
+        weight = mass / mass.sum()
+    high = _responsibility(unit, a, b, weight)[int((a / (a + b)).argmax())]
+    order = unit.argsort(stable=True)
+    rising = high[order]
+    top = int(rising.argmax())
+    rising[top:] = rising[top]
+    posterior = torch.empty_like(unit)
+    posterior[order] = 1 - rising
+    return posterior.float()
+
+
+def _responsibility(unit: Tensor, a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """``(2, n)`` posterior of each component."""
+    norm = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
+    x = unit[None, :]
+    density = (a - 1)[:, None] * x.log() + (b - 1)[:, None] * (1 - x).log() - norm[:, None]
+    return (density + weight.log()[:, None]).softmax(0)
+
+
+def low_component(
+    values: Tensor, mixture: Mixture, label: Tensor, classes: int, per_class: bool
+) -> tuple[Tensor, dict[str, float]]:
+    """The posterior of the low component, with one mixture for all samples or one for each class.
+
+    Args:
+        values: ``(N,)`` float; the smaller, the more a sample is believed.
+        mixture: :func:`gaussian_mixture` or :func:`beta_mixture`.
+        label: ``(N,)`` int64 in ``[0, C)``.
+        classes: Number of classes C.
+        per_class: Fit each class by itself.
+
+    Returns:
+        ``(N,)`` float32 in [0, 1], 1 where no mixture could be fitted; and what to log: with one
+        mixture the means and the share of the low component, with one for each class the number
+        of classes that were kept whole.
+    """
+    if not per_class:
+        found = mixture(values)
+        if found is None:
+            logger.warning("the values of all samples are alike: trusting every sample")
+            return torch.ones(len(values), device=values.device), {}
+        return found, _parameters(values, found)
+    posterior = torch.ones(len(values), device=values.device)
+    whole = []
+    for class_ in range(classes):
+        members = (label == class_).nonzero()[:, 0]
+        found = mixture(values[members])
+        if found is not None:
+            posterior[members] = found
+        elif len(members):
+            whole.append(class_)
+    if whole:
+        logger.warning(
+            "%d classes have fewer than two samples or values that are alike, and are trusted "
+            "whole: the first is class %d",
+            len(whole),
+            whole[0],
+        )
+    return posterior, {"classes_kept_whole": float(len(whole))}
+
+
+def _parameters(values: Tensor, posterior: Tensor) -> dict[str, float]:
+    low, high = posterior.double(), 1 - posterior.double()
+    values = values.double()
+    return {
+        "low_mean": float(low @ values / low.sum().clamp(min=1e-12)),
+        "high_mean": float(high @ values / high.sum().clamp(min=1e-12)),
+        "low_share": float(low.mean()),
+    }

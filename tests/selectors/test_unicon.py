@@ -1,0 +1,78 @@
+"""UNICON's uniform rule by hand."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+
+from supcon_ext.selectors.base import Role, SampleBank
+from supcon_ext.selectors.jsd import jsd_bits
+from supcon_ext.selectors.unicon import JUST_TRUSTED, Unicon, cut_off
+
+
+def bank(given_probability: list[float], label: list[int], classes: int) -> SampleBank:
+    """Both networks give the label this probability, and the next class the rest."""
+    own, given = torch.tensor(given_probability, dtype=torch.float64), torch.tensor(label)
+    p = torch.zeros(len(label), classes, dtype=torch.float64)
+    rows = torch.arange(len(label))
+    p[rows, given] = own
+    p[rows, (given + 1) % classes] = 1 - own
+    return SampleBank(rows, given, classes, logits=p.log(), peer_logits=p.log())
+
+
+def test_each_class_keeps_the_same_number_wherever_the_smallest_are() -> None:
+    # class 0 holds the four smallest: R = .5 of 8 gives two of each
+    data = bank([0.99, 0.98, 0.97, 0.96, 0.2, 0.1, 0.3, 0.05], [0] * 4 + [1] * 4, 2)
+    found = Unicon().refresh(data, 0)
+    assert found.stats["share_below"] == 0.5
+    assert (found.trust > 0.5).nonzero()[:, 0].tolist() == [0, 1, 4, 6]
+    unlabelled = [int(r) == Role.UNLABELLED for r in found.role]
+    assert unlabelled == [False, False, True, True, False, True, False, True]
+    assert found.trust[[2, 3]].tolist() == [0, 0]
+
+
+def test_trust_is_one_where_d_is_small_and_just_enough_where_it_is_not() -> None:
+    data = bank([0.99, 0.98, 0.97, 0.96, 0.2, 0.1, 0.3, 0.05], [0] * 4 + [1] * 4, 2)
+    d = jsd_bits(data.need("logits").exp(), data.label)
+    found = Unicon().refresh(data, 0)
+    assert found.trust[[0, 1]].tolist() == [1, 1]
+    assert float(d[4]) > 0.5 > float(d[6])
+    assert found.trust[[4, 6]].tolist() == pytest.approx([JUST_TRUSTED, 1])
+    torch.testing.assert_close(found.ranking, (1 - d).float())
+
+
+def test_a_class_of_one_gives_one_and_no_other_is_taken_in_its_place() -> None:
+    data = bank([0.1, 0.9, 0.95, 0.92, 0.3, 0.94, 0.9, 0.15, 0.1], [0] * 4 + [1] * 4 + [2], 4)
+    found = Unicon().refresh(data, 0)
+    kept = found.trust > 0.5
+    assert found.stats["per_class"] == 1
+    assert torch.bincount(data.label[kept], minlength=4).tolist() == [1, 1, 1, 0]
+    assert not kept[0]
+
+
+def test_the_cut_off_is_lowered_where_the_mean_is_high() -> None:
+    assert cut_off(torch.tensor([0.2, 0.4])) == pytest.approx(0.3)
+    assert cut_off(torch.tensor([0.5, 0.9, 1.0, 1.0])) == pytest.approx(0.85 - 0.35 / 5)
+    assert cut_off(torch.tensor([0.5, 0.9, 1.0, 1.0]), 0.9) == pytest.approx(0.85)
+
+
+def test_equal_scores_go_by_index() -> None:
+    data = bank([0.9] * 6 + [0.01] * 2, [0, 1, 0, 1, 0, 1, 0, 1], 2)
+    found = Unicon().refresh(data, 0)
+    assert found.stats["per_class"] == 3
+    data = bank([0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.01, 0.01], [0, 0, 0, 0, 0, 0, 1, 1], 2)
+    found = Unicon().refresh(data, 0)
+    assert (found.trust > 0.5).nonzero()[:, 0].tolist() == [0, 1, 2, 6, 7]
+
+
+def test_constant_divergence_and_too_few_below(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = Unicon().refresh(bank([0.3] * 4, [0, 0, 1, 1], 2), 0)
+    assert found.trust.tolist() == [1] * 4
+    assert found.role.tolist() == [Role.LABELLED] * 4
+    with caplog.at_level(logging.WARNING):
+        found = Unicon().refresh(bank([0.9, 0.1, 0.1, 0.1], [0, 1, 2, 2], 3), 0)
+    assert (found.trust > 0.5).tolist() == [True, True, True, False]
+    assert "one of each" in caplog.text
