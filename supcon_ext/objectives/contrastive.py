@@ -16,7 +16,15 @@ from supcon_ext.losses.mixup import MixupRule, mixed_views
 from supcon_ext.losses.pairs import Views
 from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.losses.supcon import LossResult, SupConLoss
-from supcon_ext.objectives.base import OverStage, Samples, StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import (
+    OverStage,
+    Samples,
+    StepBatch,
+    Term,
+    TermResult,
+    TrainingFacts,
+    term,
+)
 from supcon_ext.objectives.cross_entropy import view_problems
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.base import selector as selectors

@@ -52,7 +52,9 @@ def sel_cl_plus() -> dict[str, Any]:
             "epochs": 2,
             "batch_size": 32,
             "views": {"policy": "weak", "count": 1},
-            "objective": [{"cross_entropy": {"mixup": 1.0, "bootstrap": 0.2, "bootstrap_after": 1}}],
+            "objective": [
+                {"cross_entropy": {"mixup": 1.0, "bootstrap": 0.2, "bootstrap_after": 1}}
+            ],
             "sampler": {"kind": "shuffled", "only": "trusted"},
             "reset": ["classifier"],
             "optimizer": OPTIMIZER,
@@ -67,13 +69,13 @@ def test_sel_cl_plus_fine_tunes_on_confident_samples(tmp_path: Path) -> None:
     trusted: set[int] = set()
     step = Trainer._step
 
-    def watched(self: Trainer, stage: Any, running: Any, images: Any, index: Any, steps: int) -> Any:
+    def watched(self: Trainer, stage: Any, running: Any, images: Any, index: Any, n: int) -> Any:
         if stage.name == "finetune":
             if not seen:
                 before.append(self.network.classifier.weight_CF.detach().clone())
                 trusted.update((self.samples.trust > 0.5).nonzero()[:, 0].tolist())
             seen.update(index.tolist())
-        return step(self, stage, running, images, index, steps)
+        return step(self, stage, running, images, index, n)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "_step", watched)

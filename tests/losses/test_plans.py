@@ -116,7 +116,8 @@ def test_rejected_pairs_are_negative_or_out_of_the_denominator() -> None:
         def targets(self, pairs):  # type: ignore[no-untyped-def]
             return pairs.same("index")
 
-    z = functional.normalize(torch.randn(4, 2, 6, generator=torch.Generator().manual_seed(0)), dim=2)
+    generator = torch.Generator().manual_seed(0)
+    z = functional.normalize(torch.randn(4, 2, 6, generator=generator), dim=2)
     label = torch.tensor([0, 0, 1, 1])
     negative = SupConLoss(0.5, selector=Own())
     neutral = SupConLoss(0.5, selector=Own(), rejected="neutral")

@@ -80,7 +80,9 @@ def bank(net: Net, x: Tensor, label: Tensor, columns: dict[str, Tensor]) -> Samp
     )
 
 
-def step(net: Net, x: Tensor, term: Contrastive, label: Tensor, columns: dict[str, Tensor]) -> Tensor:
+def step(
+    net: Net, x: Tensor, term: Contrastive, label: Tensor, columns: dict[str, Tensor]
+) -> Tensor:
     selection = term.refresh(bank(net, x, label, columns), 0)
     samples = Samples(label, torch.ones(SAMPLES), torch.zeros(SAMPLES, dtype=torch.int8), columns)
     if selection is not None:
@@ -128,7 +130,7 @@ def test_any_selector_with_any_weighting(selector: str, weighting: str) -> None:
 @pytest.mark.parametrize("weighting", weightings.names())
 def test_weightings_of_batches_that_lack_something(weighting: str) -> None:
     """One view, one class, no trusted sample, no known label: finite, and never NaN."""
-    x, label, columns = data()
+    x, label, _ = data()
     net = Net()
     for trust, known in ((0.0, True), (1.0, False), (1.0, True)):
         term = Contrastive("instance", weighting, diagnostics=False)
