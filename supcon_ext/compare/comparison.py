@@ -96,7 +96,7 @@ class Comparison:
         """Cells by heading, a mapping for each row; ``n/a`` where a metric does not apply."""
         return [
             {
-                **{axis: _shown(row.variant.get(axis)) for axis in self.axes},
+                **{axis: shown(row.variant.get(axis)) for axis in self.axes},
                 "network": row.network,
                 "evaluator": row.evaluator,
                 "n": str(len(row.seeds)),
@@ -130,8 +130,12 @@ class Comparison:
         }
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``comparison.json``, ``.csv``, ``.md`` and ``.png`` into a folder."""
+        """Write ``comparison.json``, ``.csv``, ``.md`` and ``.png`` into a folder.
+
+        And ``selection.png``, where runs selected samples and the true labels are known.
+        """
         from supcon_ext.compare.figure import draw
+        from supcon_ext.compare.selection_curves import draw_selections
 
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"comparison.{ending}" for ending in ("json", "csv", "md", "png")]
@@ -142,6 +146,9 @@ class Comparison:
             writer.writerows(self.table())
         paths[2].write_text(self.markdown())
         draw(self, paths[3])
+        selection = folder / "selection.png"
+        if draw_selections(self, selection):
+            paths.append(selection)
         return paths
 
     def markdown(self) -> str:
@@ -245,5 +252,6 @@ def _row(
     )
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of an axis, as text."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -30,7 +30,9 @@ from supcon_ext.experiment.build import (
     view_context,
 )
 from supcon_ext.experiment.folder import RECIPE, find_run, new_folder, write_traceback
+from supcon_ext.experiment.last_validations import last_validations
 from supcon_ext.experiment.measure import Measurer
+from supcon_ext.experiment.selection_watch import SelectionWatch
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network
 from supcon_ext.recipe.load import load_recipe
@@ -292,6 +294,9 @@ class _Run:
         made = self.prepare(tracker, progress)
         if checkpoint is None:
             self._record_start(tracker, made.data)
+        watch = self._watch(made)
+        if self.first:
+            made.trainer.observe = watch
         made.trainer.fit(checkpoint)
         started = time.perf_counter()
         results, reports = self._measure(made)
@@ -300,9 +305,24 @@ class _Run:
             "evaluation": round(time.perf_counter() - started, 2),
         }
         if self.first:
-            self._record_end(tracker, results, reports, made.trainer, made.context)
+            selected = watch.results()
+            if selected is not None:
+                results["selection"] = selected
+            self._record_end(tracker, results, reports, watch, made)
         self.fabric.barrier()
         return results
+
+    def _watch(self, made: _Prepared) -> SelectionWatch:
+        truth = made.data.truth
+        return SelectionWatch(
+            self.folder,
+            made.data.train.label,
+            None if truth is None else truth.train,
+            made.data.train.classes,
+            made.measurer.groups,
+            self.recipe.seed,
+            self.recipe.checkpoint.every,
+        )
 
     def _announce(
         self,
@@ -386,18 +406,19 @@ class _Run:
         tracker: AnyTracker,
         results: dict[str, Any],
         reports: Mapping[str, Report],
-        trainer: Trainer,
-        context: ViewContext,
+        watch: SelectionWatch,
+        made: _Prepared,
     ) -> None:
+        trainer, context = made.trainer, made.context
         step = trainer.at.global_step
         for chosen in ("last", "best"):
             for split, by_evaluator in results.get(chosen, {}).items():
                 place = "test" if (chosen, split) == ("last", "test") else f"{chosen}/{split}"
                 for name, metrics in by_evaluator.items():
                     tracker.metrics({f"{place}/{name}/{k}": v for k, v in metrics.items()}, step)
-        for path in self._draw(reports):
+        for path in [*self._draw(reports), *watch.draw()]:
             tracker.artifact(path, "figures")
-        for path in self._tables(reports):
+        for path in [*self._tables(reports), *watch.write_tables()]:
             tracker.artifact(path, "tables")
         network = trainer.network
         weights = {
@@ -408,6 +429,7 @@ class _Run:
         shape = (context.channels, context.size, context.size)
         exported = export_encoder(network.backbone, shape, self.folder / "encoder.pt2")
         tracker.model(exported, step=step)
+        results["validation_last10"] = last_validations(read_metrics(self.folder))
         tracker.artifact(write_results(self.folder, results))
 
     def _draw(self, reports: Mapping[str, Report]) -> list[Path]:
@@ -449,8 +471,13 @@ def _metrics(reports: Mapping[str, Report]) -> dict[str, dict[str, float]]:
 
 
 def result_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of a run's table: each evaluator that predicts classes, last and best epoch."""
-    rows = []
+    """Rows of a run's table: each evaluator that predicts classes, last and best epoch.
+
+    Where the run selected samples and the true labels are known, the last epoch's rows have the
+    precision of the last selection too.
+    """
+    rows: list[dict[str, Any]] = []
+    precision = results.get("selection", {}).get("precision")
     for chosen in ("last", "best"):
         for name, metrics in results.get(chosen, {}).get("test", {}).items():
             if "accuracy" not in metrics:
@@ -460,4 +487,6 @@ def result_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             rows.append(
                 {"evaluator": name, "network": label, **{k: metrics.get(k) for k in HEADLINE}}
             )
+            if precision is not None and chosen == "last":
+                rows[-1]["selection_precision"] = precision
     return rows

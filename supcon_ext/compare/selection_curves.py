@@ -1,0 +1,121 @@
+"""Precision and recall of the selections over epochs: a line for each method, over its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from supcon_ext.compare.comparison import Comparison, Row, Spread, shown
+from supcon_ext.tracking.selection_history import read_selections
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MEASURES = ("precision", "recall")
+
+Curve = list[tuple[int, Spread]]
+
+
+def selection_curves(runs: Sequence[Path]) -> dict[str, Curve]:
+    """Precision and recall at each epoch at which every run selected, over the runs.
+
+    Args:
+        runs: Folders of runs that differ in their seeds alone.
+
+    Returns:
+        Epochs done and values, by measure; a measure that a run has at no epoch is left out.
+    """
+    tables = [read_selections(run) for run in runs]
+    curves: dict[str, Curve] = {}
+    for measure in MEASURES:
+        found = [{row["epoch"]: row[measure] for row in t if measure in row} for t in tables]
+        shared = sorted(set.intersection(*map(set, found))) if found else []
+        if shared:
+            curves[measure] = [(e, Spread.of([values[e] for values in found])) for e in shared]
+    return curves
+
+
+def draw_selections(comparison: Comparison, path: Path) -> bool:
+    """Draw the curves, with a band of one standard deviation over seeds.
+
+    The lines of one pair of axes differ in ``method`` (or, where no axis is called so, in the axis
+    that has most values); each combination of the other axes has a row of its own.
+
+    Args:
+        comparison: Whose runs to draw.
+        path: PNG file to write; not written where no run's selections have numbers.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    drawn = [(row, selection_curves(row.runs)) for row in comparison.rows if row.network == "last"]
+    drawn = [(row, curves) for row, curves in drawn if curves]
+    if not drawn:
+        return False
+    from matplotlib.figure import Figure
+
+    line_axis = _line_axis(comparison.axes, [row for row, _ in drawn])
+    panels: dict[str, list[tuple[str, Row, dict[str, Curve]]]] = {}
+    for row, curves in drawn:
+        others = {axis: v for axis, v in row.variant.items() if axis != line_axis}
+        name = shown(row.variant.get(line_axis)) if line_axis else "run"
+        title = ", ".join(shown(value) for value in others.values())
+        panels.setdefault(title, []).append((name, row, curves))
+    names = list(dict.fromkeys(name for lines in panels.values() for name, _, _ in lines))
+    figure = Figure(figsize=(9.5, 0.8 + 2.9 * len(panels)), layout="constrained")
+    grid = figure.subplots(len(panels), len(MEASURES), sharex=True, sharey="col", squeeze=False)
+    for (title, lines), places in zip(panels.items(), grid, strict=True):
+        for measure, axes in zip(MEASURES, places, strict=True):
+            for name, _, curves in lines:
+                if measure in curves:
+                    _line(axes, curves[measure], name, names.index(name))
+            axes.set_ylabel(measure)
+            axes.set_title(title, fontsize=9, loc="left")
+            axes.grid(alpha=0.25)
+            axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[-1]:
+        axes.set_xlabel("epochs done")
+    found: dict[str, Any] = {}
+    for axes in grid.flat:
+        handles, labels = axes.get_legend_handles_labels()
+        found |= {label: h for h, label in zip(handles, labels, strict=True) if label not in found}
+    order = [name for name in names if name in found]
+    figure.legend(
+        [found[name] for name in order],
+        order,
+        loc="outside lower center",
+        ncols=min(5, len(order)),
+        frameon=False,
+    )
+    figure.savefig(path, dpi=150)
+    return True
+
+
+def _line_axis(axes: Sequence[str], rows: Sequence[Row]) -> str | None:
+    """The axis whose values are lines."""
+    if "method" in axes:
+        return "method"
+    return max(axes, key=lambda axis: len({shown(r.variant.get(axis)) for r in rows}), default=None)
+
+
+def _line(axes: Axes, curve: Curve, name: str, number: int) -> None:
+    from matplotlib import colormaps
+
+    colour = colormaps["tab10"](number % 10)
+    epoch = [e for e, _ in curve]
+    mean = [spread.mean for _, spread in curve]
+    std = [spread.std or 0.0 for _, spread in curve]
+    marker = "o" if len(epoch) <= 30 else ""
+    style = "-" if number < 10 else "--"
+    axes.plot(
+        epoch, mean, style, color=colour, label=name, linewidth=1.5, marker=marker, markersize=3
+    )
+    axes.fill_between(
+        epoch,
+        [m - s for m, s in zip(mean, std, strict=True)],
+        [m + s for m, s in zip(mean, std, strict=True)],
+        color=colour,
+        alpha=0.18,
+        linewidth=0,
+    )
