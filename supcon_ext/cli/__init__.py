@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from supcon_ext.cli.audit import audit
 from supcon_ext.cli.compare import compare
 from supcon_ext.cli.components import components, schema
 from supcon_ext.cli.doctor import doctor
@@ -33,6 +34,7 @@ for _command in (
     resume,
     sweep,
     compare,
+    audit,
     recipes,
     show,
     validate,

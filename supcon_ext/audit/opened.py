@@ -1,0 +1,112 @@
+"""A finished run taken up again: its data, its network, what it believed in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from data_tools.images import ImageSet
+from data_tools.labels_file import LabelTable
+from data_tools.registry import family
+from supcon_ext.audit.samples import Samples
+from supcon_ext.experiment.build import build_data, build_model, plain_view, view_context
+from supcon_ext.experiment.folder import RECIPE, find_run
+from supcon_ext.models.network import Network
+from supcon_ext.recipe.load import load_recipe
+from supcon_ext.recipe.schema import Recipe
+from supcon_ext.tracking.results import read_results
+from supcon_ext.training.checkpoint import load_checkpoint
+from supcon_ext.views.base import View
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """What an audit needs of a run. True labels, where the data set knows them, are left behind.
+
+    Attributes:
+        folder: The run's.
+        recipe: What it ran.
+        samples: Training and validation images with given labels.
+        test: Test images as they are, which an audit only passes on; or None.
+        labels: Given labels of all images taken from the training set, by their place there.
+        network: Weights of the last epoch, without any average, in evaluation mode.
+        view: The view that evaluation uses.
+        device: Where the network is.
+        classifies: Whether a classifier was trained.
+        trust: ``(N_train,)`` float32 that the last selection gave the training images; None if no
+            selector ever doubted one.
+    """
+
+    folder: Path
+    recipe: Recipe
+    samples: Samples
+    test: ImageSet | None
+    labels: LabelTable
+    network: Network
+    view: View
+    device: torch.device
+    classifies: bool
+    trust: Tensor | None
+
+    @property
+    def search(self) -> Literal["exact", "faiss"]:
+        """How the run searched neighbours."""
+        return self.recipe.compute.neighbours
+
+
+def open_run(run: str | Path) -> OpenedRun:
+    """Make a finished run's data and network again.
+
+    Args:
+        run: The run's folder or name.
+
+    Raises:
+        ValueError: There is no such run, it is not finished, or its data or labels have changed.
+    """
+    folder = find_run(run)
+    read_results(folder)
+    recipe = load_recipe(folder / RECIPE)
+    checkpoint = load_checkpoint(folder / "checkpoints" / "last.pt")
+    data = build_data(recipe.data)
+    if data.fingerprint != checkpoint["labels_hash"]:
+        raise ValueError(
+            f"Expected the data that {folder} was trained on, but its images or labels have "
+            f"changed since. Try: supcon run {folder / RECIPE}, then the audit of that run"
+        )
+    samples, test, table = Samples.of(data), data.test, data.labels
+    labels = LabelTable.of(table.index, table.given, table.held_out, None, table.settings)
+    context = view_context(recipe.data, samples.train)
+    network = build_model(recipe, len(samples.classes), context.channels)
+    network.load_state_dict(checkpoint["network"])
+    device = Fabric(accelerator=recipe.compute.accelerator, devices=1).device
+    return OpenedRun(
+        folder=folder,
+        recipe=recipe,
+        samples=samples,
+        test=test,
+        labels=labels,
+        network=network.to(device).eval(),
+        view=plain_view(context),
+        device=device,
+        classifies=_classifies(recipe),
+        trust=_trust(checkpoint["samples"]),
+    )
+
+
+def _classifies(recipe: Recipe) -> bool:
+    """Whether a term of any stage trains the classifier."""
+    terms = family("term")
+    targets: list[Any] = [
+        terms.get(spec.kind).target for stage in recipe.stages for spec in stage.objective
+    ]
+    return any(target.trains_classifier for target in targets)
+
+
+def _trust(samples: dict[str, Any]) -> Tensor | None:
+    trust: Tensor = samples["trust"]
+    return None if bool((trust == 1).all()) else trust

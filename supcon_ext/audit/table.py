@@ -1,0 +1,94 @@
+"""The audit as a table: one row for each sample, the most suspicious first."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from supcon_ext.audit.samples import Samples
+from supcon_ext.audit.suspicion import Verdict
+
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class AuditTable:
+    """What is known of every sample under audit; rows of tensors are in the order of the samples.
+
+    Attributes:
+        samples: The N samples.
+        verdict: What their neighbours say.
+        probability: ``(N,)`` float32 that the classifier gives the given label; None without one.
+        trust: ``(N_train,)`` float32 of the run's last selection, or None.
+    """
+
+    samples: Samples
+    verdict: Verdict
+    probability: Tensor | None = None
+    trust: Tensor | None = None
+
+    def order(self) -> list[int]:
+        """Samples, the most suspicious first."""
+        found: list[int] = self.verdict.order().tolist()
+        return found
+
+    def flagged(self) -> list[int]:
+        """Samples whose label looks wrong, the most suspicious first."""
+        flags = self.verdict.flagged.tolist()
+        return [number for number in self.order() if flags[number]]
+
+    def neighbours(self, number: int) -> list[int]:
+        """Up to five nearest neighbours of another label, the nearest first."""
+        found: list[int] = self.verdict.disagreeing[number].tolist()
+        return [neighbour for neighbour in found if neighbour >= 0]
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Column to value, in the order of suspicion.
+
+        ``path`` is there where the images are files. ``neighbours`` is a JSON list of paths or
+        indices.
+        """
+        samples, verdict, classes = self.samples, self.verdict, self.samples.classes
+        label, split, names = samples.label.tolist(), samples.split, samples.names()
+        paths = samples.paths
+        for i in self.order():
+            suggested = int(verdict.suggested[i])
+            row: dict[str, Any] = {} if paths is None else {"path": paths[i]}
+            row |= {
+                "index": int(samples.index[i]),
+                "split": split[i],
+                "given": label[i],
+                "given_name": classes[label[i]],
+                "suggested": suggested,
+                "suggested_name": classes[suggested],
+                "flagged": int(verdict.flagged[i]),
+                "confidence": _rounded(verdict.confidence[i]),
+                "suspicion": _rounded(verdict.suspicion[i]),
+            }
+            if self.probability is not None:
+                row["probability"] = _rounded(self.probability[i])
+            if self.trust is not None:
+                row["trust"] = _rounded(self.trust[i]) if i < len(self.trust) else ""
+            near = [names[j] for j in self.neighbours(i)]
+            row["neighbours"] = json.dumps(near, ensure_ascii=False)
+            yield row
+
+    def write_csv(self, path: Path) -> None:
+        """Write the rows; an existing file is replaced."""
+        rows = self.rows()
+        first = next(rows)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(first), lineterminator="\n")
+            writer.writeheader()
+            writer.writerow(first)
+            writer.writerows(rows)
+
+
+def _rounded(value: Tensor) -> float:
+    return round(float(value), DIGITS)

@@ -1,0 +1,222 @@
+"""``supcon audit``: which labels look wrong."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from supcon_ext.cli.group import WrongInputError, user_input
+
+if TYPE_CHECKING:
+    from supcon_ext.audit import AuditResult
+    from supcon_ext.recipe.schema import Recipe
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(
+    epilog="""\b
+$ supcon audit selcl/folder data.dataset.root=my_images
+$ supcon audit runs/selcl-folder-4f1c9a-s0 --apply corrected.csv --min-confidence 0.9"""
+)
+@click.argument("subject", metavar="RECIPE|RUN")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for labels.csv and index.html; default: audit/ in the run's folder.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="Most suspicious labels that the page shows.",
+)
+@click.option(
+    "--neighbours",
+    type=click.IntRange(min=1),
+    default=250,
+    show_default=True,
+    help="Nearest neighbours that vote, at most; never more than half the size of a class.",
+)
+@click.option(
+    "--scores",
+    type=_FILE,
+    help="CSV or NPZ with index and score in [0, 1], the larger the more believed (cleanlab's "
+    "label quality): orders the labels in place of the votes.",
+)
+@click.option("--apply", type=_FILE, help="File to write corrected labels to: a manifest, .csv.")
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    default=0.8,
+    show_default=True,
+    help="Least confidence of a suggestion that --apply takes.",
+)
+@click.option("--force", is_flag=True, help="Let --apply overwrite a file that exists.")
+def audit(
+    subject: str,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    top: int,
+    neighbours: int,
+    scores: Path | None,
+    apply: Path | None,
+    min_confidence: float,
+    force: bool,
+) -> None:
+    """List the labels that look wrong, with what they might be, and a page to look at them.
+
+    RUN is a finished run, whose network is used as it is. RECIPE is run first, unless it has been
+    run already; KEY=VALUE sets any of its keys. A label is doubted if the nearest neighbours of its
+    image vote for another class. Only images and given labels are looked at, those of validation
+    too; never the test labels.
+    """
+    from supcon_ext.audit.correct import check_target
+    from supcon_ext.recipe.load import load_recipe
+
+    with user_input():
+        folder = _find_finished(subject, overrides)
+        if folder is None:
+            recipe = _load(subject, overrides)
+            folder = _run_before(recipe)
+        else:
+            recipe = load_recipe(_recipe_of(folder))
+        if apply is not None:
+            check_target(apply, recipe, force)
+        if scores is not None:
+            from supcon_ext.selectors.offline_scores import read_scores
+
+            read_scores(scores)
+    if folder is None:
+        from supcon_ext import experiment
+
+        folder = experiment.run(recipe).folder
+    from supcon_ext.audit import audit as audit_run
+    from supcon_ext.audit import open_run
+    from supcon_ext.audit.outside_scores import outside_scores
+    from supcon_ext.tracking.console import ConsoleProgress
+
+    with ConsoleProgress() as progress:
+        with user_input():
+            opened = open_run(folder)
+            outside = None if scores is None else outside_scores(scores, opened.samples)
+        result = audit_run(
+            opened,
+            progress,
+            out=out,
+            top=top,
+            neighbours=neighbours,
+            scores=outside,
+            apply=apply,
+            min_confidence=min_confidence,
+        )
+    _tell(result, folder, min_confidence)
+
+
+def _find_finished(subject: str, overrides: tuple[str, ...]) -> Path | None:
+    """The folder of a finished run; None where the subject is a recipe.
+
+    Raises:
+        ValueError: It is neither, or a run that is not finished or is given keys to change.
+    """
+    from supcon_ext.experiment.folder import find_run, is_run
+    from supcon_ext.recipe.library import find_recipe
+    from supcon_ext.tracking.results import read_results
+
+    if not any(is_run(place) for place in (Path(subject), Path("runs") / subject)):
+        try:
+            find_recipe(subject)
+        except ValueError as no_recipe:
+            try:
+                find_run(subject)
+            except ValueError as no_run:
+                raise ValueError(_neither(subject, no_recipe, no_run)) from None
+        else:
+            return None
+    folder = find_run(subject)
+    if overrides:
+        raise ValueError(
+            f"Expected no KEY=VALUE beside a run, whose recipe is settled, but got "
+            f"{overrides[0]}. Try: supcon audit {_recipe_of(folder)} {overrides[0]}"
+        )
+    read_results(folder)
+    return folder
+
+
+def _run_before(recipe: Recipe) -> Path | None:
+    """The newest finished run of the same recipe and seed, which would give the same network."""
+    from supcon_ext.recipe.resolved import recipe_hash
+    from supcon_ext.tracking.results import RESULTS_NAME, read_results
+
+    root, digest = Path(recipe.tracking.folder), recipe_hash(recipe)
+    found = sorted(
+        root.glob(f"*-{digest[:6]}-s{recipe.seed}*/{RESULTS_NAME}"), key=os.path.getmtime
+    )
+    same = [file for file in found if read_results(file.parent).get("recipe_hash") == digest]
+    if not same:
+        return None
+    click.echo(f"This recipe has been run already: auditing {same[-1].parent}.", err=True)
+    return same[-1].parent
+
+
+def _recipe_of(folder: Path) -> Path:
+    return folder / "recipe.yaml"
+
+
+def _neither(subject: str, no_recipe: ValueError, no_run: ValueError) -> str:
+    if Path(subject).is_dir():
+        return (
+            f"Expected a recipe or a run, but {subject} is a folder of neither. "
+            f"Try: supcon audit selcl/folder data.dataset.root={subject}"
+        )
+    return f"{no_run}\nNor is it a recipe: {no_recipe}"
+
+
+def _load(subject: str, overrides: tuple[str, ...]) -> Recipe:
+    from supcon_ext.recipe.library import find_recipe, is_sweep
+    from supcon_ext.recipe.load import load_recipe
+
+    path = find_recipe(subject)
+    if is_sweep(path):
+        raise ValueError(
+            f"Expected a recipe or a run, but {subject} is a sweep. "
+            f"Try: supcon sweep {subject}, then supcon audit RUN"
+        )
+    recipe = load_recipe(path, overrides)
+    compute = recipe.compute
+    if compute.devices != 1 or compute.nodes > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise WrongInputError(
+            "Expected a recipe for one device, since the audit after the run works on one, but got "
+            f"more. Try: supcon run {subject}, then supcon audit RUN"
+        )
+    return recipe
+
+
+def _tell(result: AuditResult, folder: Path, min_confidence: float) -> None:
+    share = result.flagged / result.count
+    if share > 0.5:
+        click.echo(
+            f"warning: neighbours contradict {share:.0%} of the labels. Either most are wrong, or "
+            "the network has not learnt what tells the classes apart.",
+            err=True,
+        )
+    told = f"{result.flagged:,} of {result.count:,} labels look wrong ({share:.1%})"
+    click.echo(f"{told}; see {result.page} and {result.csv}")
+    made = result.corrections
+    if made is None:
+        if result.flagged:
+            again = shlex.join(["supcon", "audit", str(folder), "--apply", "corrected.csv"])
+            click.echo(f"next: look at the page, then {again}")
+        return
+    click.echo(
+        f"{made.changed:,} labels with a suggestion of confidence {min_confidence:g} or more are "
+        f"corrected in {made.path}"
+    )
+    command = shlex.join(["supcon", "run", str(_recipe_of(folder)), *made.overrides])
+    click.echo(f"next: {command}")

@@ -1,0 +1,125 @@
+"""BCL: every class weighs the same in the denominator, and is present through a prototype."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from supcon_ext.losses.pairs import Source, Views, WeightPlan
+from supcon_ext.training_facts import TrainingFacts
+from supcon_ext.weighting.base import Weighting, WeightingStep, weighting
+from supcon_ext.weighting.prototypes import ClassPrototypes, prototype_views
+
+
+@weighting("balanced")
+class Balanced(Weighting):
+    """Class averaging and class complement (Zhu et al. 2022, BCL), as the authors' code has it.
+
+        D_i = sum_j m_ij^(gamma - 1) sum_{k in B_j and c_j, k != i} exp(s_ik)
+        m_ij = n_j + 1 - [j = y_i]
+
+    n_j counts the trusted contrasts of class j, views and queue of the global batch; the prototype
+    c_j counts one, and the anchor leaves its own class's count. Counts go by which samples are
+    trusted, never by which pairs are positives. Untrusted contrasts are in no class's mean.
+
+    The formula printed in the paper counts the anchor in its own class and lets it stand in the
+    sum; the code does neither, and this follows the code.
+
+    Args:
+        gamma: 0 is BCL, 1 is SupCon with prototypes; values between interpolate.
+        prototypes: Whether each class has a prototype among the contrasts.
+        hidden: Width of the prototypes' MLP.
+        unknown: Weight rho of all untrusted contrasts together, beside 1 of each class; 0 leaves
+            them out.
+        untrusted_anchors: ``skip`` untrusted anchors (give them a term of their own with
+            ``on: unconfident``), or ``keep`` them.
+        soft: Let each contrast count for every class by the selector's posterior:
+            ``D_i = sum_k exp(s_ik) sum_c r_kc / (n_c - r_ic)`` with ``n_c = 1 + sum_k r_kc``.
+    """
+
+    def __init__(
+        self,
+        gamma: Annotated[float, Field(ge=0, le=1)] = 0.0,
+        prototypes: bool = True,
+        hidden: Annotated[int, Field(ge=1)] = 512,
+        unknown: Annotated[float, Field(ge=0)] = 0.0,
+        untrusted_anchors: Literal["skip", "keep"] = "skip",
+        soft: bool = False,
+    ) -> None:
+        super().__init__()
+        self.gamma = gamma
+        self.prototypes = prototypes
+        self.hidden = hidden
+        self.unknown = unknown
+        self.untrusted_anchors = untrusted_anchors
+        self.soft = soft
+        self.requires = frozenset({"posterior"}) if soft else frozenset()
+        self.made: ClassPrototypes | None = None
+        self._vectors: Tensor | None = None
+
+    def setup(self, facts: TrainingFacts) -> None:
+        """Make the prototypes' MLP."""
+        super().setup(facts)
+        if self.prototypes:
+            self.made = ClassPrototypes(facts.features, self.hidden, facts.dim)
+
+    def begin(self, step: WeightingStep) -> None:
+        """Take the classifier's weights of this step.
+
+        Raises:
+            ValueError: There is no classifier to make prototypes of.
+        """
+        if self.prototypes and step.class_vectors is None:
+            raise ValueError(
+                "Expected a classifier to make prototypes of, but the network has none. "
+                "Try: prototypes: false"
+            )
+        self._vectors = step.class_vectors
+
+    def columns(self, batch: Views) -> Views | None:
+        """The prototypes, with gradient to the classifier; None before the first step."""
+        if self.made is None or self._vectors is None:
+            return None
+        return prototype_views(self.made(self._vectors).to(batch.z.dtype), batch)
+
+    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+        """Log weights of contrasts, corrections of anchors, and which anchors count."""
+        z = contrasts.z
+        trusted = (contrasts.trust > 0.5) & (contrasts.label >= 0)
+        anchor = None
+        if self.untrusted_anchors == "skip":
+            anchor = trusted[: len(anchors)].to(z.dtype)
+        if counts is None:
+            return WeightPlan(anchor=anchor)
+        if self.soft and "posterior" in contrasts.extra:
+            return WeightPlan(anchor=anchor, table=self._table(anchors, contrasts))
+        prototype = contrasts.source == Source.PROTOTYPE
+        present = torch.zeros_like(counts)
+        present.index_add_(
+            0, contrasts.label[prototype], torch.ones_like(counts[:1]).expand(int(prototype.sum()))
+        )
+        size = (counts + present).clamp(min=1).to(z.dtype)
+        group = torch.where(trusted, contrasts.label, -1)
+        own = size[group.clamp(min=0)]
+        log_column = (self.gamma - 1) * own.log()
+        untrusted = ~trusted
+        rest = untrusted.sum().clamp(min=1).to(z.dtype).log()
+        pooled = math.log(self.unknown) - rest if self.unknown else z.new_tensor(-torch.inf)
+        log_column = torch.where(untrusted, pooled, log_column)
+        # the anchor leaves its class's count; alone in its class it has nobody to correct
+        mine = own[: len(anchors)]
+        log_same = (self.gamma - 1) * ((mine - 1).clamp(min=1).log() - mine.log())
+        log_same = torch.where(trusted[: len(anchors)] & (mine > 1), log_same, 0.0)
+        return WeightPlan(anchor=anchor, log_column=log_column, log_same=log_same, group=group)
+
+    def _table(self, anchors: Views, contrasts: Views) -> tuple[Tensor, Tensor]:
+        """Factors of the soft form; untrusted rows belong to no class."""
+        posterior = contrasts.extra["posterior"].to(contrasts.z.dtype)
+        posterior = posterior * ((contrasts.trust > 0.5) & (contrasts.label >= 0))[:, None]
+        mass = posterior.sum(0)
+        row = (mass[None, :] - posterior).clamp(min=1e-6) ** (self.gamma - 1)
+        return row, posterior

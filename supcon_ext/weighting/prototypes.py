@@ -1,0 +1,75 @@
+"""One vector for each class among the contrasts, made from the classifier's weights.
+
+Letters: C classes, F features, D embedding.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from supcon_ext.losses.pairs import Source, Views
+from supcon_ext.models.heads import unit_rows
+
+
+class ClassPrototypes(nn.Module):
+    """``c_j = L2norm(MLP(w_j))`` of the classifier's class vectors w_j (Zhu et al. 2022, BCL).
+
+    The MLP is Linear, BatchNorm over the C class rows, ReLU, Linear; in evaluation mode the
+    BatchNorm uses its running statistics. The gradient goes through to the classifier.
+
+    Args:
+        features: Length F of a class vector.
+        hidden: Width of the hidden layer.
+        dim: Length D of a prototype.
+    """
+
+    def __init__(self, features: int, hidden: int, dim: int) -> None:
+        super().__init__()
+        self.features = features
+        self.layers = nn.Sequential(
+            nn.Linear(features, hidden),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, dim),
+        )
+
+    def forward(self, class_vectors: Tensor) -> Tensor:
+        """``(C, F)`` to ``(C, D)`` of unit norm, float32 even under autocast.
+
+        Raises:
+            ValueError: The class vectors have another length, as a transposed matrix has.
+        """
+        if class_vectors.ndim != 2 or class_vectors.shape[1] != self.features:
+            raise ValueError(
+                f"Expected class vectors of shape (C, {self.features}), "
+                f"but got {tuple(class_vectors.shape)}. Try: the weight matrix transposed"
+            )
+        return unit_rows(self.layers(class_vectors))
+
+
+def prototype_views(z: Tensor, like: Views) -> Views:
+    """Prototypes as contrasts: row j stands for class j, is trusted, and is no sample.
+
+    Args:
+        z: ``(C, D)`` of unit norm.
+        like: The batch; its further columns are filled with nothing (a posterior with certainty),
+            since contrasts only keep columns that all of them have.
+    """
+    classes = torch.arange(len(z), device=z.device)
+    extra = {}
+    for name, column in like.extra.items():
+        if name == "posterior":
+            extra[name] = torch.eye(len(z), column.shape[1], device=z.device, dtype=column.dtype)
+        else:
+            empty = 0.0 if column.dtype.is_floating_point else -1
+            shape = (len(z), *column.shape[1:])
+            extra[name] = torch.full(shape, empty, device=z.device).to(column.dtype)
+    return Views.of(
+        z,
+        classes,
+        index=torch.full_like(classes, -1),
+        uid=-1 - classes,
+        source=Source.PROTOTYPE,
+        extra=extra,
+    )
