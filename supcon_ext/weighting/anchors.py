@@ -1,0 +1,54 @@
+"""Anchor weights that follow from the size of an anchor's class."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from supcon_ext.losses.pairs import Views, WeightPlan
+from supcon_ext.training_facts import TrainingFacts
+from supcon_ext.weighting.base import Weighting, WeightingStep
+
+
+class ClassAnchors(Weighting):
+    """Anchors weigh by their class: ``u_i = w_{y_i}``, with weights whose sum is C.
+
+    Counts are those of the training samples that are trusted at the moment (all of them until
+    something selects); a class without any counts as one. Anchors of unknown label weigh 1.
+    """
+
+    size_C: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size_C = None
+
+    def setup(self, facts: TrainingFacts) -> None:
+        """Take the given counts, until a step brings the trusted ones."""
+        super().setup(facts)
+        self.size_C = facts.counts
+
+    def begin(self, step: WeightingStep) -> None:
+        """Take the counts of the samples that are trusted now."""
+        self.size_C = step.counts
+
+    @abstractmethod
+    def class_weights(self, size_C: Tensor) -> Tensor:
+        """``(C,)`` positive weights of any sum.
+
+        Args:
+            size_C: ``(C,)`` float64 counts of at least 1.
+        """
+
+    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+        """Weights of the anchors alone."""
+        size = counts if self.size_C is None else self.size_C
+        if size is None:
+            return WeightPlan()
+        weight = self.class_weights(size.to(anchors.z.device).clamp(min=1).double())
+        weight = weight * len(weight) / weight.sum()
+        known = anchors.label >= 0
+        mine = weight[anchors.label.clamp(min=0)]
+        return WeightPlan(anchor=torch.where(known, mine, 1.0).to(anchors.z.dtype))

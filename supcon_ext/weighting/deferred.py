@@ -1,0 +1,59 @@
+"""Deferred re-weighting: another weighting takes over late in the stage."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from data_tools.registry import Part
+from supcon_ext.losses.pairs import Views, WeightPlan
+from supcon_ext.training_facts import TrainingFacts
+from supcon_ext.weighting.base import Weighting, WeightingStep, weighting
+
+
+@weighting("deferred")
+class Deferred(Weighting):
+    """All weigh alike until a share of the stage is done, then another weighting says (DRW).
+
+    Cao et al. 2019 (LDAM-DRW) switch to class-balanced weights at epoch 160 of 200.
+
+    Args:
+        weighting: What takes over.
+        start: Share of the stage before it does.
+    """
+
+    def __init__(
+        self,
+        weighting: Annotated[Weighting | str, Part("weighting")] = "effective_number",
+        start: Annotated[float, Field(ge=0, le=1)] = 0.8,
+    ) -> None:
+        super().__init__()
+        self.then: Weighting = _make(weighting)
+        self.requires = self.then.requires
+        self.start = start
+        self.active = False
+
+    def setup(self, facts: TrainingFacts) -> None:
+        """Set up what takes over."""
+        super().setup(facts)
+        self.then.setup(facts)
+
+    def begin(self, step: WeightingStep) -> None:
+        """Take over once it is time."""
+        self.active = step.progress >= self.start
+        if self.active:
+            self.then.begin(step)
+
+    def columns(self, batch: Views) -> Views | None:
+        """Those of what took over."""
+        return self.then.columns(batch) if self.active else None
+
+    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+        """That of what took over; nothing but defaults before."""
+        return self.then.plan(anchors, contrasts, counts) if self.active else WeightPlan()
+
+
+def _make(value: Weighting | str) -> Weighting:
+    return weighting.make(value)

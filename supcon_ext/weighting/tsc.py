@@ -1,0 +1,126 @@
+"""TSC: fixed targets, spread evenly on the sphere, to which classes are assigned."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from supcon_ext.losses.pairs import Source, Views, WeightPlan
+from supcon_ext.training_facts import TrainingFacts
+from supcon_ext.weighting.base import Weighting, WeightingStep, weighting
+from supcon_ext.weighting.prototypes import prototype_views
+
+STEPS, RATE, SHARPNESS = 2000, 0.05, 0.07
+KEPT = 0.9  # of a class's running mean, at each step
+
+
+def spread_targets(classes: int, dim: int, seed: int = 0) -> Tensor:
+    """Unit vectors as far from each other as gradient descent brings them (Li et al. 2022, TSC).
+
+    The mean over vectors of the log-sum-exp of their similarities to all others is minimised.
+
+    Args:
+        classes: C, at least 1.
+        dim: D.
+        seed: Of the start.
+
+    Returns:
+        ``(C, D)`` float32.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.enable_grad():
+        free = torch.randn(classes, dim, generator=generator).requires_grad_()
+        optimizer = torch.optim.Adam([free], RATE)
+        for _ in range(STEPS if classes > 1 else 0):
+            unit = functional.normalize(free, dim=1)
+            similarity = (unit @ unit.T / SHARPNESS).fill_diagonal_(-torch.inf)
+            loss = similarity.logsumexp(1).mean()
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+    return functional.normalize(free.detach(), dim=1)
+
+
+@weighting("tsc")
+class TSC(Weighting):
+    """Fixed targets among the contrasts draw each class to a place of its own (Li et al. 2022).
+
+    In each step, the classes are assigned to targets so that their running mean embeddings are as
+    similar as can be (Hungarian matching); the own target is a positive of weight ``positive``
+    beside 1 of each sample, and every target is a contrast. With ``positives_cap: 6`` and
+    ``surplus: negative`` of the contrastive term it is the published method on top of KCL.
+
+    Args:
+        positive: Weight of the own target.
+        start: Share of the stage before the targets come in.
+        seed: Of the targets' start.
+    """
+
+    targets: Tensor
+    mean: Tensor
+    seen: Tensor
+
+    def __init__(
+        self,
+        positive: Annotated[float, Field(ge=0)] = 0.2,
+        start: Annotated[float, Field(ge=0, le=1)] = 0.5,
+        seed: Annotated[int, Field(ge=0)] = 0,
+    ) -> None:
+        super().__init__()
+        self.positive = positive
+        self.start = start
+        self.seed = seed
+        self.active = False
+
+    def setup(self, facts: TrainingFacts) -> None:
+        """Spread the targets."""
+        super().setup(facts)
+        self.register_buffer("targets", spread_targets(facts.classes, facts.dim, self.seed))
+        self.register_buffer("mean", torch.zeros(facts.classes, facts.dim))
+        self.register_buffer("seen", torch.zeros(facts.classes, dtype=torch.bool))
+
+    def begin(self, step: WeightingStep) -> None:
+        """Let the targets in once it is time."""
+        self.active = step.progress >= self.start
+
+    @torch.no_grad()
+    def columns(self, batch: Views) -> Views | None:
+        """The targets in the order of the classes they are assigned to."""
+        if self.classes is None:
+            return None
+        self._follow(batch)
+        if not self.active:
+            return None
+        return prototype_views(self.targets[self.assignment()].to(batch.z.dtype), batch)
+
+    def _follow(self, batch: Views) -> None:
+        """Move the running means of the classes that the batch has trusted samples of."""
+        trusted = (batch.trust > 0.5) & (batch.label >= 0)
+        label, z = batch.label[trusted], batch.z[trusted].float()
+        total = torch.zeros_like(self.mean).index_add_(0, label, z)
+        count = torch.zeros_like(self.mean[:, 0]).index_add_(0, label, torch.ones_like(z[:, 0]))
+        there = count > 0
+        new = functional.normalize(total, dim=1)
+        moved = torch.where(self.seen[:, None], KEPT * self.mean + (1 - KEPT) * new, new)
+        self.mean = torch.where(there[:, None], moved, self.mean)
+        self.seen = self.seen | there
+
+    def assignment(self) -> Tensor:
+        """``(C,)`` int64 target of each class."""
+        from scipy.optimize import linear_sum_assignment
+
+        likeness = (functional.normalize(self.mean, dim=1) @ self.targets.T).cpu().numpy()
+        _, column = linear_sum_assignment(likeness, maximize=True)
+        return torch.from_numpy(column).to(self.targets.device)
+
+    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+        """Weight of the targets as positives."""
+        stands = contrasts.source == int(Source.PROTOTYPE)
+        if not bool(stands.any()):
+            return WeightPlan()
+        ones = torch.ones_like(contrasts.z[:, 0])
+        return WeightPlan(target_column=torch.where(stands, self.positive * ones, ones))
