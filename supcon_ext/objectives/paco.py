@@ -1,0 +1,170 @@
+"""PaCo: the classifier's logits stand among the contrasts, as one learnable centre for each class.
+
+Letters: R rows, K contrasts, C classes, D embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from supcon_ext.losses.gather import gather_views, global_mean, world_size
+from supcon_ext.losses.pairs import Views
+from supcon_ext.losses.queue import KeyQueue
+from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.cross_entropy import view_problems
+
+CHUNK = 1 << 22  # pairs held at a time
+
+
+@term("paco")
+class PaCo(Term):
+    """Parametric contrastive loss (Cui et al. 2021, PaCo; 2022, GPaCo).
+
+    Of each row, one softmax over the other rows, the queue's keys and C centres. A centre's logit
+    is the classifier's own, plus the log prior of its class, over ``centre_temperature``; it has
+    neither the embedding nor tau of the others. Positives are the own centre with weight 1 and each
+    contrast of the same class with weight ``alpha``; the loss is divided by the sum of the weights.
+
+    With ``queue`` 0 and no EMA twin this is GPaCo without momentum encoder (``smoothing`` is its
+    label smoothing on the centres). With ``alpha`` 0 it is Balanced Softmax with more negatives.
+    The prior is added to logits of frequent classes: the sign is opposite to BCL's division.
+
+    It is an objective and not a weighting, because its centres are logits of another space. Only
+    trusted samples are anchors and positives; the others remain contrasts.
+
+    Args:
+        alpha: Weight of a contrast of the same class (ImageNet-LT 0.05, CIFAR-LT 0.01).
+        temperature: tau of embeddings.
+        centre_temperature: That of the centres' logits.
+        queue: Keys of the EMA twin kept as further contrasts; 0 for none.
+        smoothing: Share of the own centre's weight spread over all centres.
+        prior: Labels that the prior counts: all ``given`` ones, or working labels of ``trusted``
+            samples. A class without any counts as one sample.
+        weight: Factor of this term.
+        views: Name of the view group; null for all views.
+    """
+
+    trains_classifier = True
+    given: Tensor
+
+    def __init__(
+        self,
+        alpha: Annotated[float, Field(ge=0)] = 0.05,
+        temperature: Annotated[float, Field(gt=0)] = 0.2,
+        centre_temperature: Annotated[float, Field(gt=0)] = 1.0,
+        queue: Annotated[int, Field(ge=0)] = 0,
+        smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        prior: Literal["given", "trusted"] = "given",
+        weight: Annotated[float, Field(ge=0)] = 1.0,
+        views: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.temperature = temperature
+        self.centre_temperature = centre_temperature
+        self.queue_size = queue
+        self.smoothing = smoothing
+        self.prior = prior
+        self.weight = weight
+        self.views = views
+        self.queue: KeyQueue | None = None
+
+    @staticmethod
+    def problems(
+        params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
+    ) -> list[tuple[tuple[str, ...], str]]:
+        """What is wrong between this term and its stage."""
+        found = view_problems(params, stage)
+        if params.get("queue", 0) and recipe.get("model", {}).get("ema") is None:
+            message = "Expected `model.ema` to be set: a queue keeps the EMA twin's keys"
+            found.append((("queue",), message))
+        return found
+
+    def setup(self, facts: TrainingFacts) -> None:
+        """Take the prior's counts, and make the queue."""
+        self.register_buffer("given", facts.counts.clone())
+        if self.queue_size:
+            self.queue = KeyQueue(self.queue_size, facts.dim)
+
+    def forward(self, batch: StepBatch) -> TermResult:
+        """The mean over trusted rows; logs the share that the own centre has of the softmax."""
+        rows = batch.view_rows(self.views)
+        outputs = batch.outputs()
+        mine = self._rows(batch, outputs.z[rows].flatten(0, 1).float())
+        logits = outputs.logits[rows].flatten(0, 1).float()
+        everyone, start = (mine, 0) if world_size() == 1 else gather_views(mine)
+        contrasts = everyone
+        if self.queue is not None:
+            samples = batch.samples
+            kept = self.queue.views(samples.label, samples.trust)
+            contrasts = everyone if kept is None else Views.cat([everyone, kept])
+        counts = self.given
+        if self.prior == "trusted":
+            counts = batch.samples.trusted_counts(len(self.given))
+        prior = counts.clamp(min=1).float()
+        centres = (logits + (prior / prior.sum()).log()) / self.centre_temperature
+        # rows that are this process's own, so that a row is not its own contrast
+        own = Views(
+            mine.z, mine.label, mine.index, everyone.uid[start : start + len(mine)],
+            mine.source, mine.trust,
+        )  # fmt: skip
+        losses, share = self._losses(own, contrasts, centres)
+        counted = ((mine.label >= 0) & (mine.trust > 0.5)).to(losses.dtype)
+        loss, _ = global_mean(losses, counted)
+        share, _ = global_mean(share.detach(), counted)
+        if self.queue is not None:
+            self._push(batch, rows, self.queue)
+        return TermResult(loss, {"own_centre": share})
+
+    def _losses(self, rows: Views, contrasts: Views, centres: Tensor) -> tuple[Tensor, Tensor]:
+        size = max(1, CHUNK // (len(contrasts) + centres.shape[1]))
+        losses, shares = [], []
+        for start in range(0, len(rows), size):
+            part = slice(start, start + size)
+            loss, share = checkpoint(
+                self._chunk, rows.rows(part), contrasts, centres[part], use_reentrant=False
+            )
+            losses.append(loss)
+            shares.append(share)
+        return torch.cat(losses), torch.cat(shares)
+
+    def _chunk(self, rows: Views, contrasts: Views, centres: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses of some rows, and their own centre's share of the softmax."""
+        itself = rows.uid[:, None] == contrasts.uid[None, :]
+        similarity = (rows.z @ contrasts.z.T / self.temperature).masked_fill(itself, -torch.inf)
+        log_sum = torch.cat([similarity, centres], 1).logsumexp(1)
+        known = rows.label >= 0
+        trusted = (contrasts.trust > 0.5) & known[:, None]
+        same = (rows.label[:, None] == contrasts.label[None, :]) & trusted & ~itself
+        weight = self.alpha * same.to(similarity.dtype)
+        label = rows.label.clamp(min=0)
+        classes = centres.shape[1]
+        target = functional.one_hot(label, classes).to(similarity.dtype)
+        target = (1 - self.smoothing) * target + self.smoothing / classes
+        positive = (weight * similarity.masked_fill(itself, 0.0)).sum(1) + (target * centres).sum(1)
+        total = weight.sum(1) + 1
+        own = (centres.gather(1, label[:, None])[:, 0] - log_sum).exp()
+        return log_sum - positive / total, own
+
+    @torch.no_grad()
+    def _push(self, batch: StepBatch, rows: list[int], queue: KeyQueue) -> None:
+        keys = self._rows(batch, batch.twin_outputs().z[rows].flatten(0, 1).float())
+        keys = gather_views(keys)[0] if world_size() > 1 else keys
+        order = keys.index.argsort(stable=True)  # the same for any number of processes
+        queue.push(keys.z[order], keys.index[order])
+
+    def _rows(self, batch: StepBatch, z: Tensor) -> Views:
+        views = len(z) // len(batch.index)
+        return Views.of(
+            functional.normalize(z, dim=1),
+            batch.label.repeat(views),
+            index=batch.index.repeat(views),
+            trust=batch.trust.repeat(views),
+        )

@@ -1,0 +1,111 @@
+"""PaCo by hand: balanced softmax as a limit, positives, trust, chunks, the queue."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from supcon_ext.models.network import Outputs
+from supcon_ext.objectives import StepBatch
+from supcon_ext.objectives.base import TrainingFacts
+from supcon_ext.objectives.paco import PaCo
+from tests.objectives.test_terms import Net, batch
+
+FACTS = TrainingFacts(samples=6, classes=3, counts=torch.tensor([30, 10, 2]), dim=4)
+
+
+def ready(**changes: object) -> PaCo:
+    term = PaCo(**changes)  # type: ignore[arg-type]
+    term.setup(FACTS)
+    return term
+
+
+def by_hand(made: StepBatch, alpha: float, tau: float, smoothing: float = 0.0) -> torch.Tensor:
+    outputs: Outputs = made.outputs()
+    z, logits = outputs.z.flatten(0, 1), outputs.logits.flatten(0, 1)
+    label = made.label.repeat(3)
+    prior = (FACTS.counts / FACTS.counts.sum()).log()
+    losses = []
+    for i in range(len(z)):
+        if label[i] < 0:
+            continue
+        terms, weights = [], []
+        for k in range(len(z)):
+            if k != i:
+                terms.append(z[i] @ z[k] / tau)
+                weights.append(alpha * float(label[k] == label[i]))
+        for c in range(3):
+            terms.append(logits[i, c] + prior[c])
+            weights.append((1 - smoothing) * float(c == label[i]) + smoothing / 3)
+        stacked, weight = torch.stack(terms), torch.tensor(weights)
+        losses.append(stacked.logsumexp(0) - (weight * stacked).sum() / weight.sum())
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize(("alpha", "smoothing"), [(0.0, 0.0), (0.05, 0.0), (1.0, 0.2)])
+def test_in_loops(alpha: float, smoothing: float) -> None:
+    made = batch()
+    found = ready(alpha=alpha, smoothing=smoothing, temperature=0.3)(made).loss
+    torch.testing.assert_close(found, by_hand(made, alpha, 0.3, smoothing))
+
+
+def test_without_contrasts_it_is_balanced_softmax() -> None:
+    made = batch()
+    one = StepBatch(
+        made.images[:1, :1], ("a",), made.index[:1], made.samples, Net(), None, 0, 0, 0.0,
+        made.generator,
+    )  # fmt: skip
+    found = ready(alpha=0.0)(one).loss
+    logits = one.outputs().logits[0] + (FACTS.counts / FACTS.counts.sum()).log()
+    torch.testing.assert_close(found, functional.cross_entropy(logits, one.label))
+
+
+def test_untrusted_samples_are_no_anchors_and_no_positives() -> None:
+    made = batch()
+    made.trust = torch.tensor([1.0, 0, 1, 1, 0])
+    term = ready(alpha=0.5)
+    loss = term(made).loss
+    relabelled = batch()
+    relabelled.trust = made.trust
+    relabelled.label = torch.where(made.trust > 0.5, made.label, (made.label + 1) % 3)
+    torch.testing.assert_close(term(relabelled).loss, loss)
+    made.trust = torch.zeros(5)
+    assert term(made).loss.item() == 0
+
+
+def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = torch.nn.Linear(4, 4)
+
+    def network(images: torch.Tensor) -> Outputs:
+        out = net(images.flatten(1))
+        return Outputs(out, functional.normalize(out, dim=1), out[:, :3])
+
+    found = []
+    for chunk in (1 << 22, 40):
+        monkeypatch.setattr("supcon_ext.objectives.paco.CHUNK", chunk)
+        made = batch()
+        made._network = network
+        net.zero_grad()
+        loss = ready()(made).loss
+        loss.backward()
+        assert net.weight.grad is not None
+        found.append((loss.detach(), net.weight.grad.clone()))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_keys_of_the_twin_become_contrasts() -> None:
+    term = ready(queue=20)
+    first = term(batch(twin=Net())).loss
+    plain = ready()(batch()).loss
+    torch.testing.assert_close(first, plain)  # an empty queue hands out nothing
+    assert term.queue is not None and len(term.queue) == 15
+    assert term(batch(twin=Net())).loss > plain
+    again = ready(queue=20)
+    again.load_state_dict(term.state_dict())
+    assert again.queue is not None and len(again.queue) == len(term.queue)
+
+
+def test_problems_name_the_queue() -> None:
+    assert PaCo.problems({"queue": 5}, {"views": []}, {"model": {"ema": None}})
+    assert not PaCo.problems({"queue": 5}, {"views": []}, {"model": {"ema": 0.9}})
