@@ -1,0 +1,208 @@
+"""SBCL: large classes are split into sub-classes of about the size of the small ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from supcon_ext.losses.pairs import PairTile, Views, WeightPlan
+from supcon_ext.losses.supcon import SupConLoss
+from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.cross_entropy import view_problems
+from supcon_ext.selectors.base import SampleBank
+
+SMOOTHING = 10  # in the logarithm of a class's size: small classes are not all density
+
+
+class _OtherSubClasses:
+    """Positives: the same class in another sub-class, and the own views."""
+
+    def targets(self, pairs: PairTile) -> Tensor:
+        """``(A, K)`` bool."""
+        other = pairs.same("label") & ~pairs.same("sub_class")
+        return other | pairs.same("index")
+
+
+@dataclass(frozen=True)
+class _RowTemperatures:
+    """A temperature for each class."""
+
+    temperature_C: Tensor
+    default: float
+
+    def columns(self, batch: Views) -> None:
+        """None."""
+        return None
+
+    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+        """Row temperatures alone."""
+        own = self.temperature_C.to(anchors.z)[anchors.label.clamp(min=0)]
+        known = anchors.label >= 0
+        return WeightPlan(temperature=torch.where(known, own, self.default))
+
+
+@term("sub_class_contrastive")
+class SubClassContrastive(Term):
+    """Subclass-balanced contrastive learning (Hou et al. 2023, SBCL).
+
+    Two losses are added: (a) SupCon with sub-classes for classes; (b) ``beta`` times SupCon whose
+    positives are the other sub-classes of the class, with the own sub-class out of the denominator
+    and a temperature for each class, larger the more its embeddings are spread. Own views are
+    positives in both.
+
+    Sub-classes come from k-means of the embeddings within each class, ``n_c // max(n_min, size)``
+    of them, n_min being the smallest class; they are found anew every few epochs. Before the first
+    time it is SupCon. Only trusted samples are clustered; the others have their own views for
+    positives and are contrasts. Two losses with label spaces of their own are no weighting of one,
+    so it is an objective.
+
+    Args:
+        temperature: tau of (a).
+        beta: Weight of (b).
+        size: Least number of samples in a sub-class, as far as the class goes.
+        warmup: Epochs of the stage before the first clustering.
+        recluster_every: Epochs between clusterings.
+        seed: Of k-means.
+        weight: Factor of this term.
+        views: Name of the view group; null for all views.
+    """
+
+    sub_class: Tensor
+    temperature_C: Tensor
+
+    def __init__(
+        self,
+        temperature: Annotated[float, Field(gt=0)] = 0.1,
+        beta: Annotated[float, Field(ge=0)] = 0.25,
+        size: Annotated[int, Field(ge=1)] = 10,
+        warmup: Annotated[int, Field(ge=0)] = 10,
+        recluster_every: Annotated[int, Field(ge=1)] = 10,
+        seed: Annotated[int, Field(ge=0)] = 0,
+        weight: Annotated[float, Field(ge=0)] = 1.0,
+        views: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.beta = beta
+        self.size = size
+        self.warmup = warmup
+        self.recluster_every = recluster_every
+        self.seed = seed
+        self.weight = weight
+        self.views = views
+        self.loss = SupConLoss(temperature)
+
+    @staticmethod
+    def problems(
+        params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
+    ) -> list[tuple[tuple[str, ...], str]]:
+        """What is wrong between this term and its stage."""
+        return view_problems(params, stage)
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Embeddings, for clustering."""
+        return frozenset({"z"})
+
+    def setup(self, facts: TrainingFacts) -> None:
+        """Nobody has a sub-class yet."""
+        self.register_buffer("sub_class", torch.full((facts.samples,), -1))
+        self.register_buffer("temperature_C", torch.full((facts.classes,), self.temperature))
+        self._trusted = torch.ones(facts.samples, dtype=torch.bool)
+
+    def refresh(self, bank: SampleBank, epoch: int) -> None:
+        """Cluster, where it is time."""
+        since = epoch - self.warmup
+        if since < 0 or since % self.recluster_every:
+            return
+        z = bank.need("z").float()
+        found = sub_classes(
+            z, torch.where(self._trusted, bank.label, -1), bank.classes, self.size, self.seed
+        )
+        device = self.sub_class.device
+        self.sub_class = found.to(device)
+        spread = class_spread(z, torch.where(self._trusted, bank.label, -1), bank.classes)
+        self.temperature_C = (self.temperature * spread.exp()).to(device)
+
+    def forward(self, batch: StepBatch) -> TermResult:
+        """Both losses; logs (b) and the share of anchors that have a sub-class."""
+        self._trusted = ((batch.samples.trust > 0.5) & (batch.samples.label >= 0)).cpu()
+        rows = batch.view_rows(self.views)
+        z = batch.outputs().z[rows].flatten(0, 1)
+        index = batch.index.repeat(len(rows))
+        trusted = (batch.trust > 0.5).repeat(len(rows))
+        label = torch.where(trusted, batch.label.repeat(len(rows)), -1)
+        sub = torch.where(trusted, self.sub_class[index], -1)
+        views = Views.of(z, label, index=index, extra={"sub_class": sub})
+        if not bool((self.sub_class >= 0).any()):
+            return TermResult(self.loss(views))
+        first = self.loss(replace(views, label=sub))
+        between = SupConLoss(
+            self.temperature,
+            selector=_OtherSubClasses(),
+            weighting=_RowTemperatures(self.temperature_C, self.temperature),
+            rejected="neutral",
+        )
+        second = between(views)
+        stats = {"between": second.detach(), "clustered": (sub >= 0).float().mean()}
+        return TermResult(first + self.beta * second, stats)
+
+
+def sub_classes(z: Tensor, label: Tensor, classes: int, size: int, seed: int) -> Tensor:
+    """``(N,)`` int64 sub-class of each sample, numbered over all classes; -1 where unknown.
+
+    Args:
+        z: ``(N, D)``.
+        label: ``(N,)`` int64; -1 is not clustered.
+        classes: C.
+        size: Least number of samples in a sub-class, unless its class is smaller.
+        seed: Of k-means.
+    """
+    from sklearn.cluster import KMeans
+
+    counts = torch.bincount(label[label >= 0], minlength=classes)
+    present = counts[counts > 0]
+    unit = max(int(present.min()) if len(present) else 1, size)
+    result = torch.full_like(label, -1)
+    first = 0
+    for class_ in range(classes):
+        members = (label == class_).nonzero()[:, 0]
+        number = max(1, len(members) // unit)
+        if len(members) == 0:
+            continue
+        if number == 1:
+            found = np.zeros(len(members), dtype=np.int64)
+        else:
+            means = KMeans(number, n_init=1, random_state=seed)
+            found = means.fit_predict(z[members].cpu().numpy())
+        result[members] = first + torch.from_numpy(found.astype(np.int64)).to(label.device)
+        first += number
+    return result
+
+
+def class_spread(z: Tensor, label: Tensor, classes: int) -> Tensor:
+    """``(C,)`` how far each class is spread about its mean, relative to the mean of all classes.
+
+    ``phi_c = mean distance to the mean / log(n_c + 10)``, clipped to the classes' 20 and 80 %
+    quantiles and divided by their mean; 1 for a class without samples.
+    """
+    phi = torch.zeros(classes)
+    known = torch.zeros(classes, dtype=torch.bool)
+    for class_ in range(classes):
+        members = z[label == class_].float()
+        if len(members):
+            distance = (members - members.mean(0)).norm(dim=1).mean()
+            phi[class_] = distance / float(np.log(len(members) + SMOOTHING))
+            known[class_] = True
+    if not bool(known.any()):
+        return torch.ones(classes)
+    low, high = torch.quantile(phi[known], torch.tensor([0.2, 0.8]))
+    clipped = phi.clamp(float(low), float(high))
+    mean = clipped[known].mean().clamp(min=1e-12)
+    return torch.where(known, clipped / mean, torch.ones(classes))
