@@ -77,10 +77,11 @@ def test_the_quickstart_runs_and_prints_its_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    overrides = ["stages.train.epochs=2", "tracking.uri=none"]
+    overrides = ["stages.train.epochs=2", "tracking.uri=none", "data.dataset.size=8"]
     result = CliRunner().invoke(main, ["run", "quickstart", *overrides], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    for text in ("cross_entropy", "supcon", "balanced_accuracy", "knn accuracy", "ece", "runs/"):
+    methods = ("cross_entropy", "supcon", "sel_cl", "bcl", "sel_cl_bcl")
+    for text in (*methods, "balanced_accuracy", "knn accuracy", "ece", "runs/"):
         assert text in result.output
 
 

@@ -38,7 +38,8 @@ class Balanced(Weighting):
         untrusted_anchors: ``skip`` untrusted anchors (give them a term of their own with
             ``on: unconfident``), or ``keep`` them.
         soft: Let each contrast count for every class by the selector's posterior:
-            ``D_i = sum_k exp(s_ik) sum_c r_kc / (n_c - r_ic)`` with ``n_c = 1 + sum_k r_kc``.
+            ``D_i = sum_k exp(s_ik) sum_c r_kc / (n_c - r_ic)`` with ``n_c = 1 + sum_k r_kc`` (1 for
+            the prototype). Until there is a posterior, the labels count: the hard form.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Balanced(Weighting):
         """Make the prototypes' MLP."""
         super().setup(facts)
         if self.prototypes:
-            self.made = ClassPrototypes(facts.features, self.hidden, facts.dim)
+            self.made = ClassPrototypes(facts.features, self.hidden, facts.dim, facts.classes)
 
     def begin(self, step: WeightingStep) -> None:
         """Take the classifier's weights of this step.
@@ -117,9 +118,15 @@ class Balanced(Weighting):
         return WeightPlan(anchor=anchor, log_column=log_column, log_same=log_same, group=group)
 
     def _table(self, anchors: Views, contrasts: Views) -> tuple[Tensor, Tensor]:
-        """Factors of the soft form; untrusted rows belong to no class."""
+        """Factors of the soft form; untrusted rows belong to no class, but to the pooled group."""
         posterior = contrasts.extra["posterior"].to(contrasts.z.dtype)
-        posterior = posterior * ((contrasts.trust > 0.5) & (contrasts.label >= 0))[:, None]
+        trusted = (contrasts.trust > 0.5) & (contrasts.label >= 0)
+        posterior = posterior * trusted[:, None]
         mass = posterior.sum(0)
         row = (mass[None, :] - posterior).clamp(min=1e-6) ** (self.gamma - 1)
+        if self.unknown:
+            rest = (~trusted).to(posterior.dtype)
+            pooled = self.unknown * rest / rest.sum().clamp(min=1)
+            row = torch.cat([row, torch.ones_like(row[:, :1])], 1)
+            posterior = torch.cat([posterior, pooled[:, None]], 1)
         return row, posterior

@@ -19,9 +19,9 @@ class PrototypeSoftmax(Weighting):
     """Contrasts are the C prototypes alone, and each weighs its class's prior.
 
     ``w_ic = pi_c^tau`` and the own prototype is the positive: Balanced Softmax (Ren et al. 2020)
-    over cosines plus a constant, close to the prototypical variant of Hybrid-SC (Wang et al. 2021). Other samples
-    are positives or negatives of none. Untrusted anchors weigh 0. Without a known label the anchor
-    has no positive and is left out.
+    over cosines plus a constant, close to the prototypical variant of Hybrid-SC (Wang et al. 2021).
+    Other samples are positives or negatives of none. Untrusted anchors weigh 0. Without a known
+    label the anchor has no positive and is left out.
 
     Args:
         tau: Power of the prior; 0 leaves the prior out.
@@ -44,7 +44,7 @@ class PrototypeSoftmax(Weighting):
         """Make the prototypes' MLP."""
         super().setup(facts)
         self.size_C = facts.counts
-        self.made = ClassPrototypes(facts.features, self.hidden, facts.dim)
+        self.made = ClassPrototypes(facts.features, self.hidden, facts.dim, facts.classes)
 
     def begin(self, step: WeightingStep) -> None:
         """Take the classifier's weights, and the counts of the samples that are trusted now.

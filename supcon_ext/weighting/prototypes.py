@@ -22,11 +22,13 @@ class ClassPrototypes(nn.Module):
         features: Length F of a class vector.
         hidden: Width of the hidden layer.
         dim: Length D of a prototype.
+        classes: Number C of class vectors; None takes any.
     """
 
-    def __init__(self, features: int, hidden: int, dim: int) -> None:
+    def __init__(self, features: int, hidden: int, dim: int, classes: int | None = None) -> None:
         super().__init__()
         self.features = features
+        self.classes = classes
         self.layers = nn.Sequential(
             nn.Linear(features, hidden),
             nn.BatchNorm1d(hidden),
@@ -38,11 +40,14 @@ class ClassPrototypes(nn.Module):
         """``(C, F)`` to ``(C, D)`` of unit norm, float32 even under autocast.
 
         Raises:
-            ValueError: The class vectors have another length, as a transposed matrix has.
+            ValueError: There are other class vectors, or longer or shorter ones, as in a transposed
+                matrix.
         """
-        if class_vectors.ndim != 2 or class_vectors.shape[1] != self.features:
+        shape = (self.classes or len(class_vectors), self.features)
+        if class_vectors.shape != shape:
+            count = "C" if self.classes is None else self.classes
             raise ValueError(
-                f"Expected class vectors of shape (C, {self.features}), "
+                f"Expected class vectors of shape ({count}, {self.features}), "
                 f"but got {tuple(class_vectors.shape)}. Try: the weight matrix transposed"
             )
         return unit_rows(self.layers(class_vectors))

@@ -100,7 +100,7 @@ class TSC(Weighting):
     def _follow(self, batch: Views) -> None:
         """Move the running means of the classes that the batch has trusted samples of."""
         trusted = (batch.trust > 0.5) & (batch.label >= 0)
-        label, z = batch.label[trusted], batch.z[trusted].float()
+        label, z = batch.label[trusted], batch.z[trusted].to(self.mean.dtype)
         total = torch.zeros_like(self.mean).index_add_(0, label, z)
         count = torch.zeros_like(self.mean[:, 0]).index_add_(0, label, torch.ones_like(z[:, 0]))
         there = count > 0

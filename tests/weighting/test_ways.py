@@ -1,0 +1,89 @@
+"""Every weighting: the fast way and the tiles are the plain formula, in value and gradient."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from supcon_ext.losses import SupConLoss, Views
+from supcon_ext.losses.reference import reference_loss
+from supcon_ext.losses.supcon import SameLabel, trusted_counts
+from supcon_ext.training_facts import TrainingFacts
+from supcon_ext.weighting.base import Weighting, WeightingStep
+from supcon_ext.weighting.base import weighting as weightings
+from supcon_ext.weighting.deferred import Deferred
+
+LABEL = torch.tensor([0, 0, 0, 0, 1, 1, 2])  # of four classes
+COUNTS = torch.tensor([40, 12, 3, 0])
+TAU = 0.3
+
+
+def batch() -> Views:
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(14, 6, generator=generator, dtype=torch.float64)
+    return Views.of(
+        functional.normalize(z, dim=1).requires_grad_(),
+        LABEL.repeat(2),
+        index=torch.arange(7).repeat(2),
+        trust=torch.tensor([1.0, 1, 0.2, 1, 1, 1, 1]).repeat(2),
+    )
+
+
+def ready(name: str | Weighting) -> Weighting:
+    torch.manual_seed(0)
+    made = weightings.make(name)
+    made.setup(TrainingFacts(55, 4, COUNTS, dim=6, features=5))
+    return made.double()
+
+
+def begun(weighting: Weighting, weights: Tensor | None = None) -> Weighting:
+    """The same, late in a stage; running means of the original stay as they are."""
+    weighting = copy.deepcopy(weighting)
+    weighting.begin(WeightingStep(weights, COUNTS, 9, 0.9, torch.Generator()))
+    return weighting
+
+
+def class_vectors() -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(4, 5, generator=generator, dtype=torch.float64).requires_grad_()
+
+
+def plain(weighting: Weighting, views: Views) -> Tensor:
+    columns = weighting.columns(views)
+    both = views if columns is None else Views.cat([views, columns])
+    plan = weighting.plan(views, both, trusted_counts(both, weighting))
+    return reference_loss(views, both, SameLabel(), plan, TAU)
+
+
+@pytest.mark.parametrize("name", weightings.names())
+def test_fast_and_tiled_ways_are_the_plain_formula(name: str) -> None:
+    made, weights, views = ready(name), class_vectors(), batch()
+    alone = begun(made, weights)
+    expected = plain(alone, views)
+    leaves = [views.z, weights, *alone.parameters()]
+    wanted = torch.autograd.grad(expected, leaves, allow_unused=True, materialize_grads=True)
+    assert float(wanted[0].abs().sum()) > 0
+    for tile in (1, 3, 64, None):
+        weighting = begun(made, weights)
+        found = SupConLoss(TAU, weighting=weighting, tile=tile, normalize=False)(views)
+        torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+        leaves = [views.z, weights, *weighting.parameters()]
+        ours = torch.autograd.grad(found, leaves, allow_unused=True, materialize_grads=True)
+        for one, other in zip(ours, wanted, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
+
+
+def test_deferred_is_what_it_defers() -> None:
+    """With prototypes too; before its time it is SupCon, with nothing among the contrasts."""
+    weights, views = class_vectors(), batch()
+    later = begun(ready(Deferred("balanced", start=0.8)), weights)
+    balanced = begun(ready("balanced"), weights)
+    found, expected = (SupConLoss(TAU, weighting=made)(views) for made in (later, balanced))
+    assert torch.equal(found, expected)
+    later.begin(WeightingStep(None, COUNTS, 0, 0.79, torch.Generator()))
+    assert later.columns(views) is None
+    assert torch.equal(SupConLoss(TAU, weighting=later)(views), SupConLoss(TAU)(views))
