@@ -204,7 +204,14 @@ class Contrastive(Term):
         classes = self.weighting.classes or int(samples.label.max()) + 1
         counts = samples.trusted_counts(max(classes, 1))
         self.weighting.begin(
-            WeightingStep(batch.class_vectors, counts, batch.epoch, batch.progress, batch.generator)
+            WeightingStep(
+                batch.class_vectors,
+                counts,
+                batch.epoch,
+                batch.progress,
+                batch.generator,
+                self.loss.temperature,
+            )
         )
         result = self.loss.details(
             views, extra=queued, cap_seed=seed, anchor_weight=self._on(views)

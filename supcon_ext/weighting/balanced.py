@@ -12,6 +12,7 @@ from torch import Tensor
 from supcon_ext.losses.pairs import Source, Views, WeightPlan
 from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weighting.base import Weighting, WeightingStep, weighting
+from supcon_ext.weighting.printed import counting_itself, origin_view
 from supcon_ext.weighting.prototypes import ClassPrototypes, prototype_views
 
 
@@ -27,7 +28,7 @@ class Balanced(Weighting):
     trusted, never by which pairs are positives. Untrusted contrasts are in no class's mean.
 
     The formula printed in the paper counts the anchor in its own class and lets it stand in the
-    sum; the code does neither, and this follows the code.
+    sum; the code does neither. This follows the code unless ``count`` says otherwise.
 
     Args:
         gamma: 0 is BCL, 1 is SupCon with prototypes; values between interpolate.
@@ -40,6 +41,11 @@ class Balanced(Weighting):
         soft: Let each contrast count for every class by the selector's posterior:
             ``D_i = sum_k exp(s_ik) sum_c r_kc / (n_c - r_ic)`` with ``n_c = 1 + sum_k r_kc`` (1 for
             the prototype). Until there is a posterior, the labels count: the hard form.
+        count: ``released``, or ``printed``: ``m_ij = n_j + 1``, and the anchor stands in its own
+            class's sum. Not with ``soft``.
+
+    Raises:
+        ValueError: ``soft`` beside ``count: printed``.
     """
 
     def __init__(
@@ -50,17 +56,24 @@ class Balanced(Weighting):
         unknown: Annotated[float, Field(ge=0)] = 0.0,
         untrusted_anchors: Literal["skip", "keep"] = "skip",
         soft: bool = False,
+        count: Literal["released", "printed"] = "released",
     ) -> None:
         super().__init__()
+        if soft and count == "printed":
+            raise ValueError(
+                "Expected `count: released` beside `soft`, but got 'printed'. Try: the hard form"
+            )
         self.gamma = gamma
         self.prototypes = prototypes
         self.hidden = hidden
         self.unknown = unknown
         self.untrusted_anchors = untrusted_anchors
         self.soft = soft
+        self.count = count
         self.requires = frozenset({"posterior"}) if soft else frozenset()
         self.made: ClassPrototypes | None = None
         self._vectors: Tensor | None = None
+        self._temperature: float | None = None
 
     def setup(self, facts: TrainingFacts) -> None:
         """Make the prototypes' MLP."""
@@ -79,16 +92,38 @@ class Balanced(Weighting):
                 "Expected a classifier to make prototypes of, but the network has none. "
                 "Try: prototypes: false"
             )
-        self._vectors = step.class_vectors
+        self._vectors, self._temperature = step.class_vectors, step.temperature
 
     def columns(self, batch: Views) -> Views | None:
         """The prototypes, with gradient to the classifier; None before the first step."""
+        prototypes = self._prototypes(batch)
+        if self.count == "released":
+            return prototypes
+        itself = origin_view(batch, -1 - (0 if prototypes is None else len(prototypes)))
+        return itself if prototypes is None else Views.cat([prototypes, itself])
+
+    def _prototypes(self, batch: Views) -> Views | None:
         if self.made is None or self._vectors is None:
             return None
         return prototype_views(self.made(self._vectors).to(batch.z.dtype), batch)
 
     def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
-        """Log weights of contrasts, corrections of anchors, and which anchors count."""
+        """Log weights of contrasts, corrections of anchors, and which anchors count.
+
+        Raises:
+            ValueError: ``count: printed`` where the loss's temperature is not known.
+        """
+        if self.count == "released":
+            return self._plan(anchors, contrasts, counts)
+        if self._temperature is None:
+            raise ValueError(
+                "Expected the temperature of the step beside `count: printed`, but got none. "
+                "Try: count: released"
+            )
+        plan = self._plan(anchors, contrasts.rows(slice(0, len(contrasts) - 1)), counts)
+        return plan if counts is None else counting_itself(plan, anchors, self._temperature)
+
+    def _plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
         z = contrasts.z
         trusted = (contrasts.trust > 0.5) & (contrasts.label >= 0)
         anchor = None

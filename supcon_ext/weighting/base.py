@@ -24,6 +24,7 @@ class WeightingStep:
         epoch: Epochs of the stage that are done.
         progress: Share of the stage that is done, in [0, 1).
         generator: For random draws; kept in the checkpoint.
+        temperature: tau of the loss, where it is known.
     """
 
     class_vectors: Tensor | None
@@ -31,6 +32,7 @@ class WeightingStep:
     epoch: int
     progress: float
     generator: torch.Generator
+    temperature: float | None = None
 
 
 class Weighting(nn.Module, ABC):
