@@ -21,10 +21,10 @@ class CoTeaching(Term):
     """Each of two networks picks the samples of small loss that the other learns from.
 
     Co-teaching (Han et al. 2018): in each batch, each network keeps ``int((1 - R_t) B)`` samples of
-    smallest cross-entropy, at least one, and the other is trained on them. R_t rises linearly from
-    0 to ``rate`` over the first ``ramp_epochs`` epochs. With rate 0 both learn from every sample:
-    two ordinary networks, which selectors that compare two need. Each process picks from its own
-    share of the batch.
+    smallest cross-entropy, at least one, and the other is trained on them. R_t rises from 0 in the
+    first epoch to ``rate`` in the last of ``ramp_epochs``, and stays. With rate 0 both learn from
+    every sample: two ordinary networks, which selectors that compare two need. Each process picks
+    from its own share of the batch.
 
     The second network is like the run's own, with weights of its own; it is trained and saved with
     this term, and goes on into the next stage if that has such a term too. What is measured and
@@ -32,8 +32,8 @@ class CoTeaching(Term):
 
     Args:
         rate: Share of the samples dropped in the end: the noise rate, as far as it is known.
-        ramp_epochs: Epochs until R_t has risen to it.
-        exponent: R_t rises to ``rate ** exponent``.
+        ramp_epochs: Epochs in which R_t rises to it.
+        exponent: Power of the share of the ramp that is done; 1 rises linearly.
         on: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
         weight: Factor of this term.
         views: Name of the view group to classify; null for all views.
@@ -84,7 +84,7 @@ class CoTeaching(Term):
     def forget_rate(self, epoch: int) -> float:
         """R_t at an epoch, from 0."""
         last = max(self.ramp_epochs - 1, 1)
-        return float(self.rate**self.exponent * min(epoch / last, 1.0))
+        return float(self.rate * min((epoch / last) ** self.exponent, 1.0))
 
     def forward(self, batch: StepBatch) -> TermResult:
         """Half the sum of both networks' losses on what the other picked."""

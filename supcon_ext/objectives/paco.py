@@ -115,7 +115,8 @@ class PaCo(Term):
             mine.z, mine.label, mine.index, everyone.uid[start : start + len(mine)],
             mine.source, mine.trust,
         )  # fmt: skip
-        losses, share = self._losses(own, contrasts, centres)
+        with torch.autocast(mine.z.device.type, enabled=False):
+            losses, share = self._losses(own, contrasts, centres)
         counted = ((mine.label >= 0) & (mine.trust > 0.5)).to(losses.dtype)
         loss, _ = global_mean(losses, counted)
         share, _ = global_mean(share.detach(), counted)

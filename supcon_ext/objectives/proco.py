@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from supcon_ext.losses.gather import gather_views, global_mean, world_size
 from supcon_ext.losses.pairs import Views
@@ -20,6 +21,7 @@ from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFact
 from supcon_ext.objectives.cross_entropy import view_problems
 
 LARGEST = 1e5  # of a concentration
+CHUNK = 1 << 18  # row-class pairs held at a time
 
 
 def log_normalizer(kappa: Tensor, dim: int) -> Tensor:
@@ -27,8 +29,8 @@ def log_normalizer(kappa: Tensor, dim: int) -> Tensor:
 
     ``log C = (D/2 - 1) log kappa - log I_{D/2 - 1}(kappa)``, with the Bessel function by its
     uniform asymptotic expansion for large order, four terms (Abramowitz & Stegun 9.7.7). Against
-    scipy the error of the logarithm is below 2e-4 at D = 8, 1e-7 at D = 32 and 1e-9 from D = 128;
-    derivatives follow by autograd.
+    40 digits, for kappa from 1e-3 to 1e5, the error of the logarithm is below 1e-2 at D = 4, 2e-4
+    at D = 8, 1e-6 at D = 16, 1e-7 at D = 32 and 1e-9 from D = 64; derivatives follow by autograd.
 
     Args:
         kappa: Positive, any shape.
@@ -65,7 +67,8 @@ class ProCo(Term):
 
     with the class prior pi, and the loss is cross-entropy over these logits. The length is computed
     as ``sqrt(kappa_c^2 + 1 / tau^2 + 2 kappa_c mu_c . z / tau)``, so that no (R, C, D) object is
-    ever made; rows go in chunks. ``kappa = D r / (1 - r^2)`` from the length r of the mean.
+    ever made; rows go in chunks, which backward computes again. ``kappa = D r / (1 - r^2)`` from
+    the length r of the mean.
 
     Estimates are those of the epoch before; the running epoch's are gathered beside them (over all
     processes) and take over when it is complete. In the first epoch the running ones serve. Only
@@ -167,9 +170,6 @@ class ProCo(Term):
         return functional.normalize(mean, dim=1), kappa, count > 0
 
 
-CHUNK = 1 << 22  # row-class pairs held at a time
-
-
 def closed_form_losses(
     z: Tensor,
     label: Tensor,
@@ -181,6 +181,8 @@ def closed_form_losses(
 ) -> Tensor:
     """``(R,)`` float32 cross-entropy over the closed-form logits, in chunks of rows.
 
+    Inside it is float64, also under autocast: large logarithms are subtracted from each other.
+
     Args:
         z: ``(R, D)`` of unit norm, with gradient.
         label: ``(R,)`` int64; -1 gives 0.
@@ -190,19 +192,38 @@ def closed_form_losses(
         log_prior: ``(C,)``.
         temperature: tau.
     """
-    dim = z.shape[1]
-    base = log_normalizer(kappa, dim) + log_prior
-    size = max(1, CHUNK // len(kappa))
-    parts = []
-    for start in range(0, len(z), size):
-        rows, wanted = z[start : start + size], label[start : start + size]
-        cosine = (rows @ mean.T).double()
-        squared = kappa.double() ** 2 + 1 / temperature**2 + 2 * kappa * cosine / temperature
-        length = squared.clamp(min=1e-6).sqrt()
-        logits = base - log_normalizer(length, dim)
-        logits = logits.masked_fill(~seen, -torch.inf)
-        own = logits.gather(1, wanted.clamp(min=0)[:, None])[:, 0]
-        loss = logits.logsumexp(1) - own
-        valid = (wanted >= 0) & seen[wanted.clamp(min=0)]
-        parts.append(torch.where(valid, loss, torch.zeros_like(loss)))
-    return torch.cat(parts).float()
+    with torch.autocast(z.device.type, enabled=False):
+        base = log_normalizer(kappa, z.shape[1]) + log_prior
+        size = max(1, CHUNK // len(kappa))
+        if len(z) <= size:
+            return _chunk(z, label, mean, kappa, seen, base, temperature).float()
+        parts = []
+        for start in range(0, len(z), size):
+            part = slice(start, start + size)
+            loss = checkpoint(
+                _chunk, z[part], label[part], mean, kappa, seen, base, temperature,
+                use_reentrant=False,
+            )  # fmt: skip
+            parts.append(loss)
+        return torch.cat(parts).float()
+
+
+def _chunk(
+    z: Tensor,
+    label: Tensor,
+    mean: Tensor,
+    kappa: Tensor,
+    seen: Tensor,
+    base: Tensor,
+    temperature: float,
+) -> Tensor:
+    """Losses of some rows; ``base`` is ``(C,)`` log C(kappa) plus the log prior."""
+    cosine = (z @ mean.T).double()
+    wide = kappa.double()
+    squared = wide**2 + 1 / temperature**2 + 2 * wide * cosine / temperature
+    length = squared.clamp(min=1e-6).sqrt()
+    logits = (base - log_normalizer(length, z.shape[1])).masked_fill(~seen, -torch.inf)
+    wanted = label.clamp(min=0)
+    own = logits.gather(1, wanted[:, None])[:, 0]
+    valid = (label >= 0) & seen[wanted]
+    return torch.where(valid, logits.logsumexp(1) - own, 0.0)

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from supcon_ext.losses.pairs import PairTile, Views, WeightPlan
 from supcon_ext.losses.supcon import SupConLoss
-from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import (
+    Samples,
+    StepBatch,
+    Term,
+    TermResult,
+    TrainingFacts,
+    term,
+)
 from supcon_ext.objectives.cross_entropy import view_problems
 from supcon_ext.selectors.base import SampleBank
 
@@ -58,9 +65,10 @@ class SubClassContrastive(Term):
 
     Sub-classes come from k-means of the embeddings within each class, ``n_c // max(n_min, size)``
     of them, n_min being the smallest class; they are found anew every few epochs. Before the first
-    time it is SupCon. Only trusted samples are clustered; the others have their own views for
-    positives and are contrasts. Two losses with label spaces of their own are no weighting of one,
-    so it is an objective.
+    time it is SupCon. Only trusted samples are clustered, by their working labels; the others have
+    their own views for positives and are contrasts. A sample whose working label has changed since
+    is in no sub-class until the next clustering. Two losses with label spaces of their own are no
+    weighting of one, so it is an objective.
 
     Args:
         temperature: tau of (a).
@@ -74,6 +82,7 @@ class SubClassContrastive(Term):
     """
 
     sub_class: Tensor
+    clustered: Tensor
     temperature_C: Tensor
 
     def __init__(
@@ -97,6 +106,7 @@ class SubClassContrastive(Term):
         self.weight = weight
         self.views = views
         self.loss = SupConLoss(temperature)
+        self._due: Tensor | None = None
 
     @staticmethod
     def problems(
@@ -113,32 +123,36 @@ class SubClassContrastive(Term):
     def setup(self, facts: TrainingFacts) -> None:
         """Nobody has a sub-class yet."""
         self.register_buffer("sub_class", torch.full((facts.samples,), -1))
+        self.register_buffer("clustered", torch.full((facts.samples,), -1))
         self.register_buffer("temperature_C", torch.full((facts.classes,), self.temperature))
-        self._trusted = torch.ones(facts.samples, dtype=torch.bool)
 
     def refresh(self, bank: SampleBank, epoch: int) -> None:
-        """Cluster, where it is time."""
+        """Keep the embeddings, where it is time; the first step knows the epoch's beliefs."""
         since = epoch - self.warmup
-        if since < 0 or since % self.recluster_every:
-            return
-        z = bank.need("z").float()
-        found = sub_classes(
-            z, torch.where(self._trusted, bank.label, -1), bank.classes, self.size, self.seed
-        )
-        device = self.sub_class.device
-        self.sub_class = found.to(device)
-        spread = class_spread(z, torch.where(self._trusted, bank.label, -1), bank.classes)
-        self.temperature_C = (self.temperature * spread.exp()).to(device)
+        self._due = None
+        if since >= 0 and since % self.recluster_every == 0:
+            self._due = bank.need("z").float()
+
+    def _cluster(self, z: Tensor, samples: Samples) -> None:
+        believed = torch.where(samples.trust > 0.5, samples.label, -1)
+        label, classes = believed.to(z.device), len(self.temperature_C)
+        found = sub_classes(z, label, classes, self.size, self.seed)
+        spread = class_spread(z, label, classes)
+        self.clustered = believed.clone()
+        self.sub_class = found.to(believed.device)
+        self.temperature_C = (self.temperature * spread.exp()).to(believed.device)
 
     def forward(self, batch: StepBatch) -> TermResult:
         """Both losses; logs (b) and the share of anchors that have a sub-class."""
-        self._trusted = ((batch.samples.trust > 0.5) & (batch.samples.label >= 0)).cpu()
+        if self._due is not None:
+            self._cluster(self._due, batch.samples)
+            self._due = None
         rows = batch.view_rows(self.views)
         z = batch.outputs().z[rows].flatten(0, 1)
         index = batch.index.repeat(len(rows))
         trusted = (batch.trust > 0.5).repeat(len(rows))
         label = torch.where(trusted, batch.label.repeat(len(rows)), -1)
-        sub = torch.where(trusted, self.sub_class[index], -1)
+        sub = torch.where(label == self.clustered[index], self.sub_class[index], -1)
         views = Views.of(z, label, index=index, extra={"sub_class": sub})
         if not bool((self.sub_class >= 0).any()):
             return TermResult(self.loss(views))

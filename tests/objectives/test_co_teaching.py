@@ -47,6 +47,10 @@ def test_the_schedule() -> None:
     term = CoTeaching(rate=0.2, ramp_epochs=10)
     assert [term.forget_rate(t) for t in (0, 9, 50)] == pytest.approx([0, 0.2, 0.2])
     assert term.forget_rate(3) == pytest.approx(0.2 / 3)  # the fourth of ten points
+    slow = CoTeaching(rate=0.2, ramp_epochs=10, exponent=2.0)
+    assert [slow.forget_rate(t) for t in (0, 3, 9, 50)] == pytest.approx([0, 0.2 / 9, 0.2, 0.2])
+    sudden = CoTeaching(rate=0.2, ramp_epochs=1)
+    assert [sudden.forget_rate(t) for t in (0, 1)] == [0, 0.2]
 
 
 def test_each_network_learns_what_the_other_picked() -> None:
@@ -73,6 +77,21 @@ def test_each_network_learns_what_the_other_picked() -> None:
     result.loss.backward()
     assert first.linear.weight.grad is not None and term.network_2 is not None
     assert all(p.grad is not None for p in term.network_2.parameters())
+
+
+def test_the_second_network_is_saved_with_the_term() -> None:
+    def made(seed: int) -> CoTeaching:
+        term = CoTeaching()
+        term.setup(replace(FACTS, new_network=lambda name: Small(seed)))  # type: ignore[arg-type,return-value]
+        return term
+
+    first, other = made(1), made(2)
+    assert first(batch()).loss.item() != other(batch()).loss.item()
+    other.load_state_dict(first.state_dict())
+    assert first(batch()).loss.item() == other(batch()).loss.item()
+    assert other.peer is other.network_2
+    with pytest.raises(ValueError, match="new_network"):
+        CoTeaching().setup(FACTS)
 
 
 def test_a_selector_that_compares_two_networks_asks_for_a_second() -> None:

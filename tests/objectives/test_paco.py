@@ -94,6 +94,23 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(found[0], found[1])
 
 
+def test_autocast_does_not_round_the_loss() -> None:
+    made = batch()
+    loss = ready()(made).loss
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(ready()(made).loss, loss)
+
+
+def test_the_prior_of_trusted_samples() -> None:
+    made = batch()  # working labels 0 0 1 1 0 -1, of which sample 0 is not believed
+    made.samples.trust = torch.tensor([0.0, 1, 1, 1, 1, 1])
+    made.trust = made.samples.trust[made.index]
+    term, expected = ready(prior="trusted"), ready()
+    expected.given = torch.tensor([2, 2, 1])  # a class without samples counts as one
+    torch.testing.assert_close(term(made).loss, expected(made).loss)
+    assert not torch.equal(term(made).loss, ready()(made).loss)
+
+
 def test_keys_of_the_twin_become_contrasts() -> None:
     term = ready(queue=20)
     first = term(batch(twin=Net())).loss

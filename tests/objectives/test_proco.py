@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -29,6 +30,23 @@ def test_the_normalizer_against_scipy(dim: int, error: float) -> None:
     # d log C / d kappa = -I_{v+1} / I_v
     ratio = -ive(order + 1, x[fit]) / ive(order, x[fit])
     np.testing.assert_allclose(slope.numpy()[fit], ratio, atol=10 * error, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dim", "error"), [(4, 1e-2), (8, 2e-4), (16, 1e-6), (32, 1e-7), (64, 1e-9), (1024, 1e-9)]
+)
+def test_the_normalizer_to_40_digits(dim: int, error: float) -> None:
+    order = mpmath.mpf(dim) / 2 - 1
+    with mpmath.workdps(40):
+        for kappa in (1e-3, 0.1, 1.0, 5.0, 30.0, 1e3, 1e5):
+            x = torch.tensor(kappa, dtype=torch.float64, requires_grad=True)
+            found = log_normalizer(x, dim)
+            (slope,) = torch.autograd.grad(found, x)
+            bessel = mpmath.besseli(order, kappa)
+            exact = order * mpmath.log(kappa) - mpmath.log(bessel)
+            assert abs(float(exact - mpmath.mpf(found.item()))) < error
+            ratio = mpmath.besseli(order + 1, kappa) / bessel
+            assert abs(float(ratio) + slope.item()) < 10 * error
 
 
 def test_the_closed_form_is_the_limit_of_many_samples() -> None:
@@ -75,6 +93,56 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = closed_form_losses(z, *arguments, *rest)
     monkeypatch.setattr("supcon_ext.objectives.proco.CHUNK", 6)
     torch.testing.assert_close(closed_form_losses(z, *arguments, *rest), whole)
+
+
+def test_backward_keeps_no_object_of_rows_and_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, classes = 64, 500
+    generator = torch.Generator().manual_seed(0)
+    z = functional.normalize(torch.randn(rows, 8, generator=generator), dim=1).requires_grad_()
+    mean = functional.normalize(torch.randn(classes, 8, generator=generator), dim=1)
+    seen = torch.ones(classes, dtype=torch.bool)
+    arguments = (torch.arange(rows), mean, torch.full((classes,), 5.0), seen, seen * 0.0, 0.1)
+    found = []
+    for chunk in (1 << 22, 4 * classes):
+        monkeypatch.setattr("supcon_ext.objectives.proco.CHUNK", chunk)
+        largest = 0
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal largest
+            largest = max(largest, tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            losses = closed_form_losses(z, *arguments)
+        (grad,) = torch.autograd.grad(losses.mean(), z)
+        found.append((losses.detach(), grad, largest))
+    torch.testing.assert_close(found[0][:2], found[1][:2])
+    assert found[0][2] == rows * classes and found[1][2] < rows * classes / 4
+
+
+def test_autocast_does_not_round_the_loss() -> None:
+    made = batch()
+    made.outputs()
+    found = []
+    for enabled in (False, True):
+        term = ProCo()
+        term.setup(FACTS)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            found.append(term(made).loss)
+    assert torch.equal(found[0], found[1])
+
+
+def test_a_class_never_seen_gives_no_gradient_that_is_not_a_number() -> None:
+    z = functional.normalize(torch.randn(4, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    for seen in (torch.tensor([True, False]), torch.tensor([False, False])):
+        leaf = z.clone().requires_grad_()
+        label = torch.tensor([0, 1, 0, -1])
+        losses = closed_form_losses(
+            leaf, label, torch.eye(8)[:2], torch.ones(2), seen, torch.zeros(2), 0.1
+        )
+        losses.sum().backward()
+        assert losses.isfinite().all() and losses[[1, 3]].tolist() == [0, 0]
+        assert leaf.grad is not None and leaf.grad.isfinite().all()
 
 
 def test_estimates_come_from_trusted_samples_and_swap_by_epoch() -> None:

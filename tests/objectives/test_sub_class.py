@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional
@@ -55,6 +57,7 @@ def test_both_losses_in_loops() -> None:
     term.setup(FACTS)
     made = batch()
     term.sub_class = torch.tensor([0, 1, 2, 2, 0, -1])  # samples 0 and 4: one sub-class of class 0
+    term.clustered = made.samples.label
     term.temperature_C = torch.tensor([0.4, 0.6, 0.5])
     z = made.outputs().z.flatten(0, 1)
     index, label = made.index.repeat(3), made.label.repeat(3)
@@ -78,21 +81,81 @@ def test_both_losses_in_loops() -> None:
     torch.testing.assert_close(term(made).loss, expected)
 
 
-def test_clusters_are_made_when_it_is_time_and_kept_in_the_state() -> None:
-    term = SubClassContrastive(warmup=2, recluster_every=3, size=1)
+def ready(**changes: Any) -> SubClassContrastive:
+    term = SubClassContrastive(**{"warmup": 2, "recluster_every": 3, "size": 1, **changes})
     term.setup(FACTS)
-    label = torch.tensor([0, 0, 1, 1, 0, 0])
+    return term
+
+
+def bank(label: list[int]) -> SampleBank:
     z = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
-    bank = SampleBank(torch.arange(6), label, 3, z=z)
-    term.refresh(bank, 1)
+    return SampleBank(torch.arange(6), torch.tensor(label), 3, z=z)
+
+
+def test_clusters_are_made_when_it_is_time_and_kept_in_the_state() -> None:
+    label = torch.tensor([0, 0, 1, 1, 0, 0])  # class 0 has two sub-classes
+
+    def epoch(term: SubClassContrastive, number: int, place: list[int]) -> None:
+        z = functional.one_hot(torch.tensor(place), 4).float()
+        term.refresh(SampleBank(torch.arange(6), label, 3, z=z), number)
+        made = batch()
+        made.samples.label = label
+        made.label = label[made.index]
+        term(made)
+
+    before, after = [0, 0, 2, 2, 1, 1], [0, 1, 2, 2, 0, 1]
+    early = ready(warmup=3)
+    epoch(early, 0, before)  # a multiple of the period, and before the first time
+    assert (early.sub_class == -1).all()
+    term = ready()
+    epoch(term, 1, before)
     assert (term.sub_class == -1).all()
-    term.refresh(bank, 2)
+    epoch(term, 2, before)
     first = term.sub_class.clone()
-    assert (first >= 0).all()
-    term.refresh(SampleBank(torch.arange(6), label, 3, z=z.flip(0)), 4)
-    assert torch.equal(term.sub_class, first)
-    other = SubClassContrastive(warmup=2, recluster_every=3, size=1)
-    other.setup(FACTS)
+    assert first[0] == first[1] != first[4] == first[5] and first[2] == first[3] >= 0
+    for number in (3, 4):
+        epoch(term, number, after)
+        assert torch.equal(term.sub_class, first)
+    other = ready()
     other.load_state_dict(term.state_dict())
     assert torch.equal(other.sub_class, first)
     assert other(batch()).loss.item() == pytest.approx(term(batch()).loss.item())
+    epoch(term, 5, after)
+    assert term.sub_class[0] == term.sub_class[4] != term.sub_class[1] == term.sub_class[5]
+
+
+def test_working_labels_are_clustered_and_not_given_ones() -> None:
+    term, made = ready(warmup=0), batch()  # working labels 0 0 1 1 0 -1
+    term.refresh(bank([0, 1, 0, 1, 2, 2]), 0)
+    term(made)
+    for sub in term.sub_class.unique():
+        if sub >= 0:
+            assert len(made.samples.label[term.sub_class == sub].unique()) == 1
+    assert torch.equal(term.clustered, made.samples.label)
+
+
+def test_untrusted_samples_are_not_clustered_also_after_resuming() -> None:
+    def step(term: SubClassContrastive) -> None:
+        made = batch()
+        made.samples.trust = torch.tensor([1.0, 0, 1, 1, 1, 1])
+        made.trust = made.samples.trust[made.index]
+        term(made)
+
+    term = ready(warmup=1)
+    step(term)
+    resumed = ready(warmup=1)
+    resumed.load_state_dict(term.state_dict())
+    for one in (term, resumed):
+        one.refresh(bank([0, 0, 1, 1, 0, 0]), 1)
+        step(one)
+    assert term.sub_class[1] == -1 and (term.sub_class[[0, 2, 3, 4]] >= 0).all()
+    assert torch.equal(term.sub_class, resumed.sub_class)
+
+
+def test_a_sample_with_a_new_label_leaves_its_sub_class() -> None:
+    term, made = ready(warmup=0), batch()
+    term.refresh(bank([0, 0, 1, 1, 0, 0]), 0)
+    assert term(made).stats["clustered"].item() == pytest.approx(4 / 5)  # one has no label
+    changed = batch()
+    changed.label = torch.where(made.index == 4, 1, made.label)
+    assert term(changed).stats["clustered"].item() == pytest.approx(3 / 5)

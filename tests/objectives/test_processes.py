@@ -1,0 +1,86 @@
+"""Terms on two gloo processes against one: the same losses, gradients and estimates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from torch.nn import functional
+
+from supcon_ext.losses.gather import world_size
+from supcon_ext.models.network import Outputs
+from supcon_ext.objectives import StepBatch, Term
+from supcon_ext.objectives.base import Samples, TrainingFacts
+from supcon_ext.objectives.paco import PaCo
+from supcon_ext.objectives.proco import ProCo
+from supcon_ext.objectives.sub_class import SubClassContrastive
+from supcon_ext.selectors.base import SampleBank
+
+STEPS, BATCH = 2, 7
+LABEL = torch.tensor([0, 0, 1, 1, 0, -1, 2, 1, 0, 2, 1, 0, 0, 1])
+TRUST = torch.tensor([1.0, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1])
+FACTS = TrainingFacts(14, 3, torch.tensor([6, 5, 2]), dim=4)
+
+
+class Tiny(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(4, 7)
+
+    def forward(self, images: torch.Tensor) -> Outputs:
+        out = self.linear(images.flatten(1))
+        return Outputs(out, functional.normalize(out[:, :4], dim=1), out[:, 4:])
+
+
+def results(share: slice) -> dict[str, Any]:
+    """Losses and gradients of some steps, of which this process has a share of each batch."""
+    found: dict[str, Any] = {}
+    made: dict[str, Term] = {
+        "paco": PaCo(queue=30, alpha=0.3, prior="trusted"),
+        "proco": ProCo(),
+        "sub_class": SubClassContrastive(warmup=0, size=1),
+    }
+    images = torch.randn(2, 14, 1, 2, 2, generator=torch.Generator().manual_seed(3))
+    for name, term in made.items():
+        term.setup(FACTS)
+        net, twin = Tiny(), Tiny()
+        z = images[0].flatten(1)
+        term.refresh(SampleBank(torch.arange(14), LABEL.clamp(min=0), 3, z=z), 0)
+        for step in range(STEPS):
+            index = torch.arange(step * BATCH, (step + 1) * BATCH)[share]
+            samples = Samples(LABEL, TRUST, torch.zeros(14, dtype=torch.int8))
+            batch = StepBatch(
+                images[:, index], ("a", "a"), index, samples, net, twin, 0, step, 0.0,
+                torch.Generator().manual_seed(0),
+            )  # fmt: skip
+            net.zero_grad()
+            loss = term(batch).loss
+            loss.backward()
+            grad = net.linear.weight.grad
+            assert grad is not None
+            if world_size() > 1:  # as DistributedDataParallel does
+                dist.all_reduce(grad)
+                grad /= world_size()
+            found[f"{name}/{step}"] = loss.detach(), grad.clone()
+        found[name] = dict(term.state_dict())
+    return found
+
+
+def work(rank: int, folder: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    share = slice(0, 4) if rank == 0 else slice(4, BATCH)
+    torch.save(results(share), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    expected = results(slice(0, BATCH))
+    mp.spawn(work, (str(tmp_path),), nprocs=2)
+    for rank in range(2):
+        found = torch.load(tmp_path / f"{rank}.pt")
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
