@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated
 
 import torch
@@ -18,6 +19,7 @@ STEPS, RATE, SHARPNESS = 2000, 0.05, 0.07
 KEPT = 0.9  # of a class's running mean, at each step
 
 
+@functools.lru_cache(maxsize=8)  # a pure function of small numbers that takes seconds
 def spread_targets(classes: int, dim: int, seed: int = 0) -> Tensor:
     """Unit vectors as far from each other as gradient descent brings them (Li et al. 2022, TSC).
 
@@ -79,7 +81,7 @@ class TSC(Weighting):
     def setup(self, facts: TrainingFacts) -> None:
         """Spread the targets."""
         super().setup(facts)
-        self.register_buffer("targets", spread_targets(facts.classes, facts.dim, self.seed))
+        self.register_buffer("targets", spread_targets(facts.classes, facts.dim, self.seed).clone())
         self.register_buffer("mean", torch.zeros(facts.classes, facts.dim))
         self.register_buffer("seen", torch.zeros(facts.classes, dtype=torch.bool))
 
