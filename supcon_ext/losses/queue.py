@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from supcon_ext.losses.gather import gather_views, world_size
 from supcon_ext.losses.pairs import Source, Views
 
 FIRST_UID = -(1 << 40)
@@ -55,6 +56,18 @@ class KeyQueue(nn.Module):
         self.index[slots] = index
         self.cursor.fill_((int(self.cursor) + len(keys)) % size)
         self.filled.fill_(min(size, int(self.filled) + len(keys)))
+
+    @torch.no_grad()
+    def push_rows(self, rows: Views) -> None:
+        """Put in the keys of all processes, in the order of their samples.
+
+        Args:
+            rows: This process's keys; with the order the result is the same for any number of
+                processes.
+        """
+        everyone = gather_views(rows)[0] if world_size() > 1 else rows
+        order = everyone.index.argsort(stable=True)
+        self.push(everyone.z[order], everyone.index[order])
 
     def views(
         self, label_N: Tensor, trust_N: Tensor, columns: Mapping[str, Tensor] | None = None

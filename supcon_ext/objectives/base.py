@@ -7,7 +7,7 @@ classes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, cast
 
@@ -40,12 +40,22 @@ class Samples:
     role: Tensor
     columns: Mapping[str, Tensor] = field(default_factory=dict)
     posterior: Tensor | None = None
+    _counted: tuple[Tensor, Tensor, Tensor] | None = field(default=None, init=False, repr=False)
 
     def trusted_counts(self, classes: int) -> Tensor:
-        """``(C,)`` int64 samples of each working label that are trusted above 0.5."""
+        """``(C,)`` int64 samples of each working label that are trusted above 0.5.
+
+        Counted once for each label and trust that the samples are given.
+        """
+        known = self._counted
+        if known is not None and known[0] is self.label and known[1] is self.trust:
+            if len(known[2]) == classes:
+                return known[2]
         counted = (self.label >= 0) & (self.trust > 0.5)
         counts = torch.zeros(classes, dtype=torch.int64, device=self.label.device)
-        return counts.index_add_(0, self.label.clamp(min=0), counted.long())
+        counts.index_add_(0, self.label.clamp(min=0), counted.long())
+        self._counted = self.label, self.trust, counts
+        return counts
 
 
 class StepBatch:
@@ -186,6 +196,13 @@ class Term(nn.Module, ABC):
     over_stage: OverStage = "constant"
     trains_classifier: ClassVar[bool] = False
 
+    @staticmethod
+    def problems(
+        params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
+    ) -> Iterable[tuple[tuple[str, ...], str]]:
+        """What is wrong between this term and its stage, before anything is made."""
+        return view_problems(params, stage)
+
     @property
     def selector_in_use(self) -> PositiveSelector | None:
         """The positive selector that this term refreshes; None for a term without one."""
@@ -211,6 +228,21 @@ class Term(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: StepBatch) -> TermResult:
         """The term's value for one batch."""
+
+
+def view_problems(
+    params: Mapping[str, Any], stage: Mapping[str, Any]
+) -> list[tuple[tuple[str, ...], str]]:
+    """A term that names a view group which its stage does not make."""
+    name = params.get("views")
+    views = stage.get("views")
+    groups = [view.get("name") for view in (views if isinstance(views, list) else [views]) if view]
+    if name is None or name in groups:
+        return []
+    named = [group for group in groups if group] or ["none; give them a `name`"]
+    return [
+        (("views",), f"Expected a view group of this stage ({', '.join(named)}), but got {name!r}")
+    ]
 
 
 term: Registry[Term] = Registry("term", "supcon_ext.objectives")

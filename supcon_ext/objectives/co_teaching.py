@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import torch
 from pydantic import Field
@@ -13,7 +12,6 @@ from torch.nn import functional
 from supcon_ext.losses.gather import global_mean
 from supcon_ext.models.network import Network
 from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
-from supcon_ext.objectives.cross_entropy import view_problems
 
 
 @term("co_teaching")
@@ -58,13 +56,6 @@ class CoTeaching(Term):
         self.weight = weight
         self.views = views
         self.network_2: nn.Module | None = None
-
-    @staticmethod
-    def problems(
-        params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
-    ) -> list[tuple[tuple[str, ...], str]]:
-        """What is wrong between this term and its stage."""
-        return view_problems(params, stage)
 
     @property
     def peer(self) -> Network | None:

@@ -11,21 +11,21 @@ from torch import Tensor
 
 from data_tools.registry import Part
 from supcon_ext.losses.diagnostics import diagnose
-from supcon_ext.losses.gather import gather_views, global_mean, world_size
-from supcon_ext.losses.mixup import MixupRule, mixed_views
+from supcon_ext.losses.gather import global_mean
+from supcon_ext.losses.mixup import MixupRule
 from supcon_ext.losses.pairs import Views
 from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.losses.supcon import LossResult, SupConLoss
 from supcon_ext.objectives.base import (
     OverStage,
-    Samples,
     StepBatch,
     Term,
     TermResult,
     TrainingFacts,
     term,
+    view_problems,
 )
-from supcon_ext.objectives.cross_entropy import view_problems
+from supcon_ext.objectives.rows import batch_views, mixed_batch_views, samples_columns
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.base import selector as selectors
 from supcon_ext.selectors.guards import guarded
@@ -217,7 +217,7 @@ class Contrastive(Term):
             views, extra=queued, cap_seed=seed, anchor_weight=self._on(views)
         )
         if self.queue is not None:
-            self._push(batch, rows, self.queue)
+            self.queue.push_rows(batch_views(batch, batch.twin_outputs().z[rows].flatten(0, 1)))
         return TermResult(result.loss, self._stats(result, batch.step == 0))
 
     def _on(self, views: Views) -> Tensor | None:
@@ -227,23 +227,11 @@ class Contrastive(Term):
         return (confident if self.on == "confident" else ~confident).float()
 
     def _plain(self, batch: StepBatch, rows: list[int]) -> Views:
-        return self._views(batch, batch.outputs().z[rows].flatten(0, 1))
+        return batch_views(batch, batch.outputs().z[rows].flatten(0, 1))
 
     def _mixed(self, batch: StepBatch, rows: list[int]) -> Views:
         mix, outputs = batch.mixed(self.mixup, 0.0)
-        views = self._views(batch, outputs.z[rows].flatten(0, 1))
-        size = len(batch.index)
-        start = size * torch.arange(len(rows), device=views.z.device)[:, None]
-        partner = (mix.partner.to(views.z.device)[rows] + start).flatten()
-        share = mix.share.to(views.z.device)[rows].repeat_interleave(size)
-        return mixed_views(views, views.detached().rows(partner), share)
-
-    @torch.no_grad()
-    def _push(self, batch: StepBatch, rows: list[int], queue: KeyQueue) -> None:
-        keys = self._views(batch, batch.twin_outputs().z[rows].flatten(0, 1))
-        keys = gather_views(keys)[0] if world_size() > 1 else keys
-        order = keys.index.argsort(stable=True)  # the same for any number of processes
-        queue.push(keys.z[order], keys.index[order])
+        return mixed_batch_views(batch_views(batch, outputs.z[rows].flatten(0, 1)), mix, rows)
 
     def _stats(self, result: LossResult, diagnosed: bool) -> dict[str, Tensor]:
         positives, _ = global_mean(result.positives, torch.ones_like(result.positives))
@@ -266,17 +254,6 @@ class Contrastive(Term):
                     stats[name] = value
         return stats
 
-    def _views(self, batch: StepBatch, z: Tensor) -> Views:
-        views = len(z) // len(batch.index)
-        index = batch.index.repeat(views)
-        return Views.of(
-            z,
-            batch.label.repeat(views),
-            index=index,
-            trust=batch.trust.repeat(views),
-            extra={name: column[index] for name, column in samples_columns(batch.samples).items()},
-        )
-
     def get_extra_state(self) -> dict[str, Any]:
         """The selector's state, saved with the term."""
         return self.selector.state_dict()
@@ -284,11 +261,3 @@ class Contrastive(Term):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Give the selector its state back."""
         self.selector.load_state_dict(state)
-
-
-def samples_columns(samples: Samples) -> dict[str, Tensor]:
-    """Columns that rows carry: the data set's, and the posterior where there is one."""
-    columns = dict(samples.columns)
-    if samples.posterior is not None:
-        columns["posterior"] = samples.posterior
-    return columns

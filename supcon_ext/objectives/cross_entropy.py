@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -71,13 +70,6 @@ class CrossEntropy(Term):
         self.over_stage = over_stage
         self.views = views
 
-    @staticmethod
-    def problems(
-        params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
-    ) -> list[tuple[tuple[str, ...], str]]:
-        """What is wrong between this term and its stage."""
-        return view_problems(params, stage)
-
     def setup(self, facts: TrainingFacts) -> None:
         """Take the prior from the given labels; a class without samples counts as one sample."""
         counts = facts.counts.clamp(min=1).float()
@@ -144,18 +136,3 @@ class CrossEntropy(Term):
             label_smoothing=self.label_smoothing,
         )
         return torch.unflatten(losses, 0, label.shape)
-
-
-def view_problems(
-    params: Mapping[str, Any], stage: Mapping[str, Any]
-) -> list[tuple[tuple[str, ...], str]]:
-    """A term that names a view group which its stage does not make."""
-    name = params.get("views")
-    views = stage.get("views")
-    groups = [view.get("name") for view in (views if isinstance(views, list) else [views]) if view]
-    if name is None or name in groups:
-        return []
-    named = [group for group in groups if group] or ["none; give them a `name`"]
-    return [
-        (("views",), f"Expected a view group of this stage ({', '.join(named)}), but got {name!r}")
-    ]

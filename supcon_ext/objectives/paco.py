@@ -6,6 +6,7 @@ Letters: R rows, K contrasts, C classes, D embedding.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -17,8 +18,15 @@ from torch.utils.checkpoint import checkpoint
 from supcon_ext.losses.gather import gather_views, global_mean, world_size
 from supcon_ext.losses.pairs import Views
 from supcon_ext.losses.queue import KeyQueue
-from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
-from supcon_ext.objectives.cross_entropy import view_problems
+from supcon_ext.objectives.base import (
+    StepBatch,
+    Term,
+    TermResult,
+    TrainingFacts,
+    term,
+    view_problems,
+)
+from supcon_ext.objectives.rows import batch_views
 
 CHUNK = 1 << 22  # pairs held at a time
 
@@ -97,7 +105,7 @@ class PaCo(Term):
         """The mean over trusted rows; logs the share that the own centre has of the softmax."""
         rows = batch.view_rows(self.views)
         outputs = batch.outputs()
-        mine = self._rows(batch, outputs.z[rows].flatten(0, 1).float())
+        mine = _unit_rows(batch, outputs.z[rows])
         logits = outputs.logits[rows].flatten(0, 1).float()
         everyone, start = (mine, 0) if world_size() == 1 else gather_views(mine)
         contrasts = everyone
@@ -111,17 +119,14 @@ class PaCo(Term):
         prior = counts.clamp(min=1).float()
         centres = (logits + (prior / prior.sum()).log()) / self.centre_temperature
         # rows that are this process's own, so that a row is not its own contrast
-        own = Views(
-            mine.z, mine.label, mine.index, everyone.uid[start : start + len(mine)],
-            mine.source, mine.trust,
-        )  # fmt: skip
+        own = replace(mine, uid=everyone.uid[start : start + len(mine)])
         with torch.autocast(mine.z.device.type, enabled=False):
             losses, share = self._losses(own, contrasts, centres)
         counted = ((mine.label >= 0) & (mine.trust > 0.5)).to(losses.dtype)
         loss, _ = global_mean(losses, counted)
         share, _ = global_mean(share.detach(), counted)
         if self.queue is not None:
-            self._push(batch, rows, self.queue)
+            self.queue.push_rows(_unit_rows(batch, batch.twin_outputs().z[rows]))
         return TermResult(loss, {"own_centre": share})
 
     def _losses(self, rows: Views, contrasts: Views, centres: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,18 +159,7 @@ class PaCo(Term):
         own = (centres.gather(1, label[:, None])[:, 0] - log_sum).exp()
         return log_sum - positive / total, own
 
-    @torch.no_grad()
-    def _push(self, batch: StepBatch, rows: list[int], queue: KeyQueue) -> None:
-        keys = self._rows(batch, batch.twin_outputs().z[rows].flatten(0, 1).float())
-        keys = gather_views(keys)[0] if world_size() > 1 else keys
-        order = keys.index.argsort(stable=True)  # the same for any number of processes
-        queue.push(keys.z[order], keys.index[order])
 
-    def _rows(self, batch: StepBatch, z: Tensor) -> Views:
-        views = len(z) // len(batch.index)
-        return Views.of(
-            functional.normalize(z, dim=1),
-            batch.label.repeat(views),
-            index=batch.index.repeat(views),
-            trust=batch.trust.repeat(views),
-        )
+def _unit_rows(batch: StepBatch, z: Tensor) -> Views:
+    """Rows of ``(V, B, D)`` projections, of unit norm."""
+    return batch_views(batch, functional.normalize(z.flatten(0, 1).float(), dim=1))

@@ -6,8 +6,7 @@ Letters: R rows, C classes, D embedding.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -18,7 +17,6 @@ from torch.utils.checkpoint import checkpoint
 from supcon_ext.losses.gather import gather_views, global_mean, world_size
 from supcon_ext.losses.pairs import Views
 from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
-from supcon_ext.objectives.cross_entropy import view_problems
 
 LARGEST = 1e5  # of a concentration
 CHUNK = 1 << 18  # row-class pairs held at a time
@@ -102,13 +100,6 @@ class ProCo(Term):
         self.prior = prior
         self.weight = weight
         self.views = views
-
-    @staticmethod
-    def problems(
-        params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
-    ) -> list[tuple[tuple[str, ...], str]]:
-        """What is wrong between this term and its stage."""
-        return view_problems(params, stage)
 
     def setup(self, facts: TrainingFacts) -> None:
         """Make the estimates' sums.

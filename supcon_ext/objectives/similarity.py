@@ -5,18 +5,16 @@ Shape letters: R rows (views times batch), C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.losses.mixup import MixupRule, mixed_views
-from supcon_ext.losses.pairs import PairRule, PairTile, Views
+from supcon_ext.losses.mixup import MixupRule
+from supcon_ext.losses.pairs import PairRule, PairTile
 from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
-from supcon_ext.objectives.cross_entropy import view_problems
+from supcon_ext.objectives.rows import batch_views, mixed_batch_views
 from supcon_ext.selectors.base import PositiveSelector
 from supcon_ext.selectors.base import selector as selectors
 
@@ -54,13 +52,6 @@ class Similarity(Term):
         self.mixup = mixup
         self.views = views
 
-    @staticmethod
-    def problems(
-        params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
-    ) -> list[tuple[tuple[str, ...], str]]:
-        """What is wrong between this term and its stage."""
-        return view_problems(params, stage)
-
     def setup(self, facts: TrainingFacts) -> None:
         """Take the stage's pair rule.
 
@@ -80,27 +71,16 @@ class Similarity(Term):
         if self.rule is None:
             raise ValueError("Expected `setup` to be called first")
         rows = batch.view_rows(self.views)
-        size = len(batch.index)
         mix = None
         if self.mixup:
             mix, outputs = batch.mixed(self.mixup, 0.0)
         else:
             outputs = batch.outputs()
         p = outputs.logits[rows].flatten(0, 1).float().softmax(1)
-        index = batch.index.repeat(len(rows))
-        views = Views.of(
-            outputs.z[rows].flatten(0, 1).detach(),
-            batch.label.repeat(len(rows)),
-            index=index,
-            trust=batch.trust.repeat(len(rows)),
-            extra={name: column[index] for name, column in batch.samples.columns.items()},
-        )
+        views = batch_views(batch, outputs.z[rows].flatten(0, 1).detach())
         rule = self.rule
         if mix is not None:
-            start = size * torch.arange(len(rows), device=p.device)[:, None]
-            partner = (mix.partner.to(p.device)[rows] + start).flatten()
-            share = mix.share.to(p.device)[rows].repeat_interleave(size)
-            views, rule = mixed_views(views, views.rows(partner), share), MixupRule(rule)
+            views, rule = mixed_batch_views(views, mix, rows), MixupRule(rule)
         pairs = PairTile(views, views, views.z @ views.z.T)
         target = rule.targets(pairs).float().clamp(max=1.0)
         alike = (p @ p.T).clamp(SMALLEST, 1 - SMALLEST)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -21,7 +20,6 @@ from supcon_ext.objectives.base import (
     TrainingFacts,
     term,
 )
-from supcon_ext.objectives.cross_entropy import view_problems
 from supcon_ext.selectors.base import SampleBank
 
 SMOOTHING = 10  # in the logarithm of a class's size: small classes are not all density
@@ -107,13 +105,6 @@ class SubClassContrastive(Term):
         self.views = views
         self.loss = SupConLoss(temperature)
         self._due: Tensor | None = None
-
-    @staticmethod
-    def problems(
-        params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
-    ) -> list[tuple[tuple[str, ...], str]]:
-        """What is wrong between this term and its stage."""
-        return view_problems(params, stage)
 
     @property
     def requires(self) -> frozenset[str]:

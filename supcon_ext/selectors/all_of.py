@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from data_tools.registry import Part
-from supcon_ext.selectors.base import PositiveSelector, selector
-from supcon_ext.selectors.combination import MEMBERS, Combination
+from supcon_ext.selectors.base import selector
+from supcon_ext.selectors.combination import Combination
 
 
 @selector("all_of")
@@ -21,14 +17,6 @@ class AllOf(Combination):
         members: Selectors; trust, score and targets are the smallest of theirs, the role is the
             most distant one (dropped before unlabelled before labelled).
     """
-
-    def __init__(
-        self,
-        members: Annotated[
-            list[Annotated[PositiveSelector | str, Part("selector")]], Field(min_length=1)
-        ] = MEMBERS,
-    ) -> None:
-        super().__init__(members)
 
     def join(self, first: Tensor, second: Tensor) -> Tensor:
         """The smaller."""

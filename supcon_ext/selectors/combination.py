@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import reduce
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from data_tools.registry import Part
 from supcon_ext.losses.factors import Factors
 from supcon_ext.losses.pairs import PairTile, Views
 from supcon_ext.selectors.base import (
@@ -57,7 +59,12 @@ class Combination(PositiveSelector):
         members: At least one, or the names of some.
     """
 
-    def __init__(self, members: Sequence[PositiveSelector | str]) -> None:
+    def __init__(
+        self,
+        members: Annotated[
+            list[Annotated[PositiveSelector | str, Part("selector")]], Field(min_length=1)
+        ] = MEMBERS,
+    ) -> None:
         if not members:
             raise ValueError(
                 "Expected at least one selector of argument `members`, but got none. "

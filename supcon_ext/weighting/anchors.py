@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from supcon_ext.losses.pairs import Views, WeightPlan
-from supcon_ext.training_facts import TrainingFacts
-from supcon_ext.weighting.base import Weighting, WeightingStep
+from supcon_ext.weighting.base import Weighting
 
 
 class ClassAnchors(Weighting):
@@ -18,21 +17,6 @@ class ClassAnchors(Weighting):
     Counts are those of the training samples that are trusted at the moment (all of them until
     something selects); a class without any counts as one. Anchors of unknown label weigh 1.
     """
-
-    size_C: Tensor | None
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.size_C = None
-
-    def setup(self, facts: TrainingFacts) -> None:
-        """Take the given counts, until a step brings the trusted ones."""
-        super().setup(facts)
-        self.size_C = facts.counts
-
-    def begin(self, step: WeightingStep) -> None:
-        """Take the counts of the samples that are trusted now."""
-        self.size_C = step.counts
 
     @abstractmethod
     def class_weights(self, size_C: Tensor) -> Tensor:
@@ -44,10 +28,10 @@ class ClassAnchors(Weighting):
 
     def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
         """Weights of the anchors alone."""
-        size = counts if self.size_C is None else self.size_C
+        size = self.sizes(counts)
         if size is None:
             return WeightPlan()
-        weight = self.class_weights(size.to(anchors.z.device).clamp(min=1).double())
+        weight = self.class_weights(size.to(anchors.z.device))
         weight = weight * len(weight) / weight.sum()
         known = anchors.label >= 0
         mine = weight[anchors.label.clamp(min=0)]

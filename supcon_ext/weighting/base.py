@@ -50,13 +50,24 @@ class Weighting(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.classes: int | None = None
+        self._sizes: Tensor | None = None
 
     def setup(self, facts: TrainingFacts) -> None:
         """Called once, before the stage's first step; buffers of the right size are made here."""
-        self.classes = facts.classes
+        self.classes, self._sizes = facts.classes, facts.counts
 
     def begin(self, step: WeightingStep) -> None:
         """Called before each step of training, before :meth:`columns`."""
+        self._sizes = step.counts
+
+    def sizes(self, counts: Tensor | None) -> Tensor | None:
+        """``(C,)`` float64 training samples of each class that are trusted now, at least 1.
+
+        Args:
+            counts: Those of the batch, for a loss outside of training; None where unknown.
+        """
+        known = counts if self._sizes is None else self._sizes
+        return None if known is None else known.clamp(min=1).double()
 
     def columns(self, batch: Views) -> Views | None:
         """Extra contrasts for this batch, or None.

@@ -37,13 +37,11 @@ class PrototypeSoftmax(Weighting):
         self.tau = tau
         self.hidden = hidden
         self.made: ClassPrototypes | None = None
-        self.size_C: Tensor | None = None
         self._vectors: Tensor | None = None
 
     def setup(self, facts: TrainingFacts) -> None:
         """Make the prototypes' MLP."""
         super().setup(facts)
-        self.size_C = facts.counts
         self.made = ClassPrototypes(facts.features, self.hidden, facts.dim, facts.classes)
 
     def begin(self, step: WeightingStep) -> None:
@@ -56,7 +54,8 @@ class PrototypeSoftmax(Weighting):
             raise ValueError(
                 "Expected a classifier to make prototypes of, but the network has none"
             )
-        self.size_C, self._vectors = step.counts, step.class_vectors
+        super().begin(step)
+        self._vectors = step.class_vectors
 
     def columns(self, batch: Views) -> Views | None:
         """The prototypes; None before the first step."""
@@ -69,10 +68,10 @@ class PrototypeSoftmax(Weighting):
         stands = contrasts.source == int(Source.PROTOTYPE)
         if not bool(stands.any()):
             return WeightPlan()
-        size = self.size_C if self.size_C is not None else counts
+        size = self.sizes(counts)
         if size is None:
             return WeightPlan()
-        prior = size.to(contrasts.z.device).clamp(min=1).double()
+        prior = size.to(contrasts.z.device)
         log_prior = (prior / prior.sum()).log()[contrasts.label.clamp(min=0)]
         trusted = (anchors.trust > 0.5) & (anchors.label >= 0)
         return WeightPlan(
