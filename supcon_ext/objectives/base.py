@@ -218,6 +218,10 @@ class Term(nn.Module, ABC):
         """What :meth:`refresh` needs of the bank."""
         return frozenset()
 
+    def due(self, epoch: int) -> bool:
+        """Whether :meth:`refresh`, called in any case, needs in this epoch what it requires."""
+        return True
+
     def setup(self, facts: TrainingFacts) -> None:
         """Called once, before the stage's first step; buffers of the right size are made here."""
 
@@ -266,6 +270,10 @@ class Objective(nn.Module):
     def requires(self) -> frozenset[str]:
         """What the terms need of the bank."""
         return frozenset().union(*(part.requires for _, part in self))
+
+    def requires_at(self, epoch: int) -> frozenset[str]:
+        """What the terms need of the bank in an epoch: of those that are due."""
+        return frozenset().union(*(part.requires for _, part in self if part.due(epoch)))
 
     @property
     def trains_classifier(self) -> bool:

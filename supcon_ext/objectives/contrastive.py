@@ -182,10 +182,14 @@ class Contrastive(Term):
         if self.queue_size:
             self.queue = KeyQueue(self.queue_size, facts.dim)
 
+    def due(self, epoch: int) -> bool:
+        """Whether a selection is to be made."""
+        since = epoch - self.refresh_from
+        return since >= 0 and since % self.refresh_every == 0
+
     def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
         """Let the selector look at the training set, and see that enough stays of every class."""
-        since = epoch - self.refresh_from
-        if since < 0 or since % self.refresh_every:
+        if not self.due(epoch):
             return None
         made = self.selector.refresh(bank, epoch)
         return None if made is None else guarded(made, bank.classes, self.min_per_class)

@@ -82,9 +82,13 @@ class CrossEntropy(Term):
         """Logits, for bootstrapping."""
         return frozenset({"logits"}) if self.bootstrap else frozenset()
 
+    def due(self, epoch: int) -> bool:
+        """Whether bootstrapping has started."""
+        return bool(self.bootstrap) and epoch >= self.bootstrap_after
+
     def refresh(self, bank: SampleBank, epoch: int) -> None:
         """Remember the network's predictions, once bootstrapping has started."""
-        if self.bootstrap and epoch >= self.bootstrap_after:
+        if self.due(epoch):
             self.predicted = bank.need("logits").argmax(1).to(self.log_prior.device)
 
     def forward(self, batch: StepBatch) -> TermResult:

@@ -117,12 +117,14 @@ class SubClassContrastive(Term):
         self.register_buffer("clustered", torch.full((facts.samples,), -1))
         self.register_buffer("temperature_C", torch.full((facts.classes,), self.temperature))
 
+    def due(self, epoch: int) -> bool:
+        """Whether it is time to cluster."""
+        since = epoch - self.warmup
+        return since >= 0 and since % self.recluster_every == 0
+
     def refresh(self, bank: SampleBank, epoch: int) -> None:
         """Keep the embeddings, where it is time; the first step knows the epoch's beliefs."""
-        since = epoch - self.warmup
-        self._due = None
-        if since >= 0 and since % self.recluster_every == 0:
-            self._due = bank.need("z").float()
+        self._due = bank.need("z").float() if self.due(epoch) else None
 
     def _cluster(self, z: Tensor, samples: Samples) -> None:
         believed = torch.where(samples.trust > 0.5, samples.label, -1)

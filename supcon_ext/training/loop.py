@@ -488,7 +488,7 @@ class Trainer:
         """Let the objective look at the training set at the start of an epoch."""
         peer = running.objective.peer
         bank = make_bank(
-            running.objective.requires,
+            running.objective.requires_at(self.at.epoch),
             self.given,
             len(self.data.train.classes),
             self.samples,

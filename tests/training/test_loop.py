@@ -71,6 +71,13 @@ def test_the_bank_is_computed_only_when_a_part_requires_it(
     run(parse_recipe(doubting), folder=tmp_path / "doubting")
     assert len(passes) == 4
     assert "selection/kept" in read_metrics(tmp_path / "doubting")
+    passes.clear()
+    seldom = {"selector": "doubting", "refresh_every": 2}
+    run(
+        parse_recipe(short(epochs=3, objective=[{"contrastive": seldom}])),
+        folder=tmp_path / "seldom",
+    )
+    assert len(passes) == 5  # before the first epoch and the third
 
 
 def test_the_bank_holds_what_is_required_and_nothing_more() -> None:
