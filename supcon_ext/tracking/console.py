@@ -53,6 +53,7 @@ class ConsoleProgress:
         self._steps = 0
         self._drawn = 0.0
         self._told = 0.0
+        self._warned: set[str] = set()
         self._epoch_began = time.monotonic()
 
     def __enter__(self) -> ConsoleProgress:
@@ -87,6 +88,7 @@ class ConsoleProgress:
     ) -> None:
         """A stage begins, or goes on after some epochs and some steps of the next epoch."""
         self._end_stage()
+        self._warned.clear()
         self._stage, self._epochs, self._epoch = name, epochs, done_epochs
         self._steps = done_epochs * steps_per_epoch + done_steps
         self._epoch_began = time.monotonic()
@@ -151,7 +153,10 @@ class ConsoleProgress:
         self._say(message)
 
     def warn(self, message: str) -> None:
-        """A warning, above the bar."""
+        """A warning, above the bar; the same words are said once a stage."""
+        if message in self._warned:
+            return
+        self._warned.add(message)
         self._say(f"warning: {message}", "yellow")
 
     def results_table(

@@ -82,6 +82,15 @@ def test_resumed_stage_goes_on_counting(plain):
     assert plain.file.getvalue().startswith("train  epoch 4/5")
 
 
+def test_the_same_warning_is_said_once_a_stage(plain):
+    with ConsoleProgress(plain) as progress:
+        for stage in ("warmup", "select"):
+            progress.start_stage(stage, 2, 1)
+            progress.warn("classes are small")
+            progress.warn("classes are small")
+    assert plain.file.getvalue().count("classes are small") == 2
+
+
 def test_warnings_of_the_package_are_shown_while_open(plain):
     logger = logging.getLogger("supcon_ext.tracking.mirror")
     with ConsoleProgress(plain) as progress:
