@@ -33,7 +33,7 @@ class CoTeaching(Term):
         ramp_epochs: Epochs in which R_t rises to it.
         exponent: Power of the share of the ramp that is done; 1 rises linearly.
         on: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
-        weight: Factor of this term.
+        weight: Factor of this term, so of each network's loss.
         views: Name of the view group to classify; null for all views.
     """
 
@@ -78,7 +78,7 @@ class CoTeaching(Term):
         return float(self.rate * min((epoch / last) ** self.exponent, 1.0))
 
     def forward(self, batch: StepBatch) -> TermResult:
-        """Half the sum of both networks' losses on what the other picked."""
+        """The sum of both networks' losses on what the other picked."""
         if self.network_2 is None:
             raise ValueError("Expected `setup` to be called first")
         rows = batch.view_rows(self.views)
@@ -95,7 +95,7 @@ class CoTeaching(Term):
         mean_2, _ = global_mean(losses[1].flatten(), _weights(picked[0], rows))
         agree = (picked[0] & picked[1]).float().sum() / picked[0].float().sum().clamp(min=1)
         kept = picked[0].float().mean()
-        return TermResult((mean_1 + mean_2) / 2, {"kept": kept, "same_picked": agree})
+        return TermResult(mean_1 + mean_2, {"kept": kept, "same_picked": agree})
 
 
 def _losses(logits: Tensor, label: Tensor) -> Tensor:
