@@ -12,29 +12,34 @@ from torch import nn
 from torch.nn import functional
 
 from supcon_ext.losses.gather import world_size
+from supcon_ext.models.heads import LinearClassifier
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import StepBatch, Term
 from supcon_ext.objectives.base import Samples, TrainingFacts
+from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.objectives.paco import PaCo
 from supcon_ext.objectives.proco import ProCo
 from supcon_ext.objectives.sub_class import SubClassContrastive
 from supcon_ext.selectors.base import SampleBank
+from supcon_ext.weighting.balanced import Balanced
+from supcon_ext.weighting.prototype_softmax import PrototypeSoftmax
 
 STEPS, BATCH = 2, 7
 LABEL = torch.tensor([0, 0, 1, 1, 0, -1, 2, 1, 0, 2, 1, 0, 0, 1])
 TRUST = torch.tensor([1.0, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1])
-FACTS = TrainingFacts(14, 3, torch.tensor([6, 5, 2]), dim=4)
+FACTS = TrainingFacts(14, 3, torch.tensor([6, 5, 2]), dim=4, features=4)
 
 
 class Tiny(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.linear = nn.Linear(4, 7)
+        self.linear = nn.Linear(4, 4)
+        self.classifier = LinearClassifier(4, 3)
 
     def forward(self, images: torch.Tensor) -> Outputs:
         out = self.linear(images.flatten(1))
-        return Outputs(out, functional.normalize(out[:, :4], dim=1), out[:, 4:])
+        return Outputs(out, functional.normalize(out, dim=1), self.classifier(out))
 
 
 def results(share: slice) -> dict[str, Any]:
@@ -44,9 +49,13 @@ def results(share: slice) -> dict[str, Any]:
         "paco": PaCo(queue=30, alpha=0.3, prior="trusted"),
         "proco": ProCo(),
         "sub_class": SubClassContrastive(warmup=0, size=1),
+        "balanced": Contrastive("label", Balanced(hidden=5, unknown=0.5)),
+        "printed": Contrastive("label", Balanced(hidden=5, gamma=0.3, count="printed"), queue=9),
+        "prototype_softmax": Contrastive("label", PrototypeSoftmax(hidden=5)),
     }
     images = torch.randn(2, 14, 1, 2, 2, generator=torch.Generator().manual_seed(3))
     for name, term in made.items():
+        torch.manual_seed(1)
         term.setup(FACTS)
         net, twin = Tiny(), Tiny()
         z = images[0].flatten(1)
@@ -58,15 +67,17 @@ def results(share: slice) -> dict[str, Any]:
                 images[:, index], ("a", "a"), index, samples, net, twin, 0, step, 0.0,
                 torch.Generator().manual_seed(0),
             )  # fmt: skip
-            net.zero_grad()
+            learnt = [*net.parameters(), *term.parameters()]
+            for parameter in learnt:
+                parameter.grad = None
             loss = term(batch).loss
             loss.backward()
-            grad = net.linear.weight.grad
-            assert grad is not None
+            grads = [p.grad for p in learnt if p.grad is not None]
             if world_size() > 1:  # as DistributedDataParallel does
-                dist.all_reduce(grad)
-                grad /= world_size()
-            found[f"{name}/{step}"] = loss.detach(), grad.clone()
+                for grad in grads:
+                    dist.all_reduce(grad)
+                    grad /= world_size()
+            found[f"{name}/{step}"] = loss.detach(), [grad.clone() for grad in grads]
         found[name] = dict(term.state_dict())
     return found
 
