@@ -19,8 +19,17 @@ $ supcon sweep quickstart seeds=[0,1,2] data.noise.rate=0.2"""
 @click.argument("sweep_file", metavar="SWEEP")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--again", is_flag=True, help="Begin anew, beside what is there.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs at a time, each in a process with its share of the CPU threads.",
+)
 @click.pass_context
-def sweep(context: click.Context, sweep_file: str, overrides: tuple[str, ...], again: bool) -> None:
+def sweep(
+    context: click.Context, sweep_file: str, overrides: tuple[str, ...], again: bool, jobs: int
+) -> None:
     """Run a sweep: a file with a grid, or the name of one that ships.
 
     Runs that are finished are not run again, and one that stopped midway goes on. KEY=VALUE sets
@@ -30,18 +39,23 @@ def sweep(context: click.Context, sweep_file: str, overrides: tuple[str, ...], a
 
     with user_input():
         path = find_recipe(sweep_file)
-    run_sweep_file(context, path, overrides, again)
+    run_sweep_file(context, path, overrides, again, jobs)
 
 
 def run_sweep_file(
-    context: click.Context, path: Path, overrides: Sequence[str], again: bool = False
+    context: click.Context,
+    path: Path,
+    overrides: Sequence[str],
+    again: bool = False,
+    jobs: int = 1,
 ) -> None:
     """Load a sweep, run it, and print its table; a run that failed is an exit status of 1."""
-    from supcon_ext.sweep import load_sweep, run_sweep
+    from supcon_ext.sweep import check_jobs, load_sweep, run_sweep
 
     with user_input():
         loaded = load_sweep(path, overrides)
-    result = run_sweep(loaded, again=again)
+        check_jobs(loaded.children, jobs)
+    result = run_sweep(loaded, again=again, jobs=jobs)
     if is_first_process():
         if result.comparison is not None:
             print_results(result.comparison.table(), result.comparison.columns)

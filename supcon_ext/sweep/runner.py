@@ -1,23 +1,22 @@
-"""Runs of a sweep one after the other, each under one parent, going on where a stop left them."""
+"""Runs of a sweep, each under one parent, going on where a stop left them."""
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from supcon_ext.compare.comparison import Comparison, compare
-from supcon_ext.experiment import Interrupted, resume, run
-from supcon_ext.experiment.folder import write_traceback
+from supcon_ext.experiment import Interrupted
+from supcon_ext.sweep.child import run_child
+from supcon_ext.sweep.jobs import check_jobs, run_side_by_side
 from supcon_ext.sweep.plan import Child, Sweep
 from supcon_ext.tracking import Tracker, TrackingSettings
 from supcon_ext.tracking.console import ConsoleProgress
 
 logger = logging.getLogger(__name__)
 
-VARIANT = "variant.json"
 RUN_ID_PATIENCE = 30.0
 
 
@@ -40,7 +39,7 @@ class SweepResult:
     run_id: str | None
 
 
-def run_sweep(sweep: Sweep, *, again: bool = False) -> SweepResult:
+def run_sweep(sweep: Sweep, *, again: bool = False, jobs: int = 1) -> SweepResult:
     """Run every run of a sweep that is not finished yet, and compare them.
 
     A sweep of the same recipes goes on in the folder that it has; runs that stopped midway are
@@ -49,10 +48,13 @@ def run_sweep(sweep: Sweep, *, again: bool = False) -> SweepResult:
     Args:
         sweep: What to run.
         again: Begin anew in a folder of its own.
+        jobs: Runs at a time; more than one are in processes of their own, on one device each.
 
     Raises:
+        ValueError: Several jobs, of runs on several devices.
         Interrupted: Ctrl-C or SIGTERM came; calling again goes on.
     """
+    check_jobs(sweep.children, jobs)
     root = Path(sweep.children[0].recipe.tracking.folder)
     base = f"{sweep.name}-{sweep.digest[:6]}"
     folder, number = root / base, 2
@@ -63,11 +65,25 @@ def run_sweep(sweep: Sweep, *, again: bool = False) -> SweepResult:
     tracker = _tracker(sweep, folder)
     status: Any = "FAILED"
     failed: list[str] = []
+    ended = 0
+
+    def report(child: Child, problem: str | None) -> None:
+        nonlocal ended
+        ended += 1
+        if jobs > 1:
+            console.note(f"[{ended}/{len(sweep.children)}] {child.name} ended")
+        if problem is not None:
+            logger.warning(problem)
+            failed.append(child.name)
+
     try:
-        for position, child in enumerate(sweep.children, 1):
-            console.note(f"[{position}/{len(sweep.children)}] {child.name}")
-            if not _run_child(child, folder / child.name, tracker):
-                failed.append(child.name)
+        parent_id = tracker.wait_run_id(RUN_ID_PATIENCE)
+        if jobs > 1:
+            run_side_by_side(sweep.children, folder, parent_id, jobs, report)
+        else:
+            for position, child in enumerate(sweep.children, 1):
+                console.note(f"[{position}/{len(sweep.children)}] {child.name}")
+                report(child, run_child(child, folder / child.name, parent_id))
         finished = [folder / c.name for c in sweep.children if c.name not in failed]
         comparison = compare(finished) if finished else None
         if comparison is not None:
@@ -90,26 +106,6 @@ def _tracker(sweep: Sweep, folder: Path) -> Tracker:
         return Tracker.resume(folder, journal.stat().st_size)
     settings = TrackingSettings(section.uri, section.experiment, section.on_unreachable)
     return Tracker(folder, settings, run_name=folder.name, tags={"sweep": sweep.name})
-
-
-def _run_child(child: Child, folder: Path, parent: Tracker) -> bool:
-    """Run or resume one; False if it failed."""
-    try:
-        if (folder / "recipe.yaml").is_file():
-            resume(folder)
-        else:
-            tags = {f"sweep.{axis}": str(choice) for axis, choice in child.variant.items()}
-            folder.mkdir(parents=True, exist_ok=True)
-            place = {"variant": dict(child.variant), "seed": child.seed}
-            (folder / VARIANT).write_text(json.dumps(place, indent=2) + "\n")
-            parent_id = parent.wait_run_id(RUN_ID_PATIENCE)
-            run(child.recipe, folder=folder, tags=tags, parent_run_id=parent_id)
-    except Interrupted:
-        raise
-    except Exception as error:
-        logger.warning("%s failed: %s (see %s)", child.name, error, write_traceback(folder))
-        return False
-    return True
 
 
 def _record(tracker: Tracker, comparison: Comparison, folder: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from supcon_ext.recipe import RecipeError
+from supcon_ext.sweep import child as sweep_child
 from supcon_ext.sweep import load_sweep, run_sweep
-from supcon_ext.sweep import runner as sweep_runner
 from supcon_ext.tracking.results import read_results
 from tests.experiment.tiny import recipe
 
@@ -113,7 +113,7 @@ def test_a_sweep_runs_fails_in_part_and_goes_on(
 ) -> None:
     sweep = load_sweep(sweep_file(tmp_path, seeds=[0]), ["data.noise.rate=0.2"])
     ran: list[str] = []
-    real = sweep_runner.run
+    real = sweep_child.run
 
     def failing(recipe: Any, *, folder: Path, **rest: Any) -> Any:
         ran.append(folder.name)
@@ -121,14 +121,14 @@ def test_a_sweep_runs_fails_in_part_and_goes_on(
             raise RuntimeError("out of memory")
         return real(recipe, folder=folder, **rest)
 
-    monkeypatch.setattr(sweep_runner, "run", failing)
+    monkeypatch.setattr(sweep_child, "run", failing)
     result = run_sweep(sweep)
     assert result.failed == ["supcon-0.5-s0"] and len(ran) == 4
     assert "out of memory" in (result.folder / "supcon-0.5-s0" / "error.txt").read_text()
     assert result.comparison is not None and len(result.comparison.rows) == 6
 
     ran.clear()
-    monkeypatch.setattr(sweep_runner, "run", lambda *a, **k: ran.append("x") or real(*a, **k))
+    monkeypatch.setattr(sweep_child, "run", lambda *a, **k: ran.append("x") or real(*a, **k))
     again = run_sweep(sweep)
     assert again.folder == result.folder and again.failed == [] and ran == ["x"]
     assert again.comparison is not None and len(again.comparison.rows) == 8

@@ -1,0 +1,156 @@
+"""Runs of a sweep side by side, each in a process of a pool.
+
+Ctrl-C and SIGTERM reach the first process alone, which passes them on: every run saves itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from supcon_ext.experiment import Interrupted
+from supcon_ext.recipe import parse_recipe
+from supcon_ext.sweep.child import run_child
+from supcon_ext.sweep.plan import Child
+from supcon_ext.training.interrupt import StopRequest
+
+CONSOLE = "console.txt"
+LOOK_SECONDS = 0.5
+
+_busy = False
+_stopped = False
+
+
+def run_side_by_side(
+    children: Sequence[Child],
+    folder: Path,
+    parent_run_id: str | None,
+    jobs: int,
+    report: Callable[[Child, str | None], None],
+) -> None:
+    """Run all, some at a time, each process with its share of the CPU threads.
+
+    What a run would show goes to ``console.txt`` in its folder.
+
+    Args:
+        children: What to run.
+        folder: Where each has its folder.
+        parent_run_id: The sweep's MLflow run.
+        jobs: Runs at a time.
+        report: Called as each ends, with what went wrong or None.
+
+    Raises:
+        RuntimeError: A process died.
+        Interrupted: Ctrl-C or SIGTERM came; every run has saved itself.
+    """
+    before = set(multiprocessing.active_children())
+    threads = max(1, torch.get_num_threads() // jobs)
+    pool = ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(threads,)
+    )
+    with StopRequest() as stop, pool:
+        futures = {
+            pool.submit(
+                _work,
+                child.name,
+                dict(child.variant),
+                child.seed,
+                child.recipe.model_dump(mode="json"),
+                folder / child.name,
+                parent_run_id,
+            ): child
+            for child in children
+        }
+        waiting = set(futures)
+        try:
+            while waiting:
+                done, waiting = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED)
+                for future in done:
+                    report(futures[future], future.result())
+                if stop.requested:
+                    raise Interrupted("interrupted")
+        except BrokenProcessPool:
+            raise RuntimeError(
+                "Expected every process of the sweep to live, but one died, perhaps for want of "
+                "memory. Try: the same command with fewer --jobs, which goes on"
+            ) from None
+        finally:
+            if waiting:
+                for process in set(multiprocessing.active_children()) - before:
+                    process.terminate()
+            pool.shutdown(cancel_futures=True)
+
+
+def check_jobs(children: Sequence[Child], jobs: int) -> None:
+    """See that each run is one process.
+
+    Raises:
+        ValueError: There are several jobs, and a run has several processes.
+    """
+    if jobs == 1:
+        return
+    if any(c.recipe.compute.devices != 1 or c.recipe.compute.nodes > 1 for c in children):
+        raise ValueError(
+            "Expected runs on one device beside --jobs, but got several. Try: --jobs 1"
+        )
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError("Expected one process beside --jobs, but got several. Try: --jobs 1")
+
+
+def _begin(threads: int) -> None:
+    """In each process of the pool, once."""
+    torch.set_num_threads(threads)
+    os.setsid()  # out of reach of the terminal's Ctrl-C
+    signal.signal(signal.SIGTERM, _stop)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    global _stopped
+    _stopped = True
+    if _busy:
+        raise Interrupted("interrupted")
+
+
+def _follow(sentinel: int) -> None:
+    """Stop when the first process is gone."""
+    multiprocessing.connection.wait([sentinel])
+    os.kill(os.getpid(), signal.SIGTERM if _busy else signal.SIGKILL)
+
+
+def _work(
+    name: str,
+    variant: Mapping[str, Any],
+    seed: int,
+    recipe: Mapping[str, Any],
+    folder: Path,
+    parent_run_id: str | None,
+) -> str | None:
+    global _busy, _stopped
+    if _stopped:  # runs that wait in the pool's queue cannot be cancelled
+        raise Interrupted("interrupted")
+    child = Child(name, variant, seed, parse_recipe(recipe))
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / CONSOLE).open("a") as file, redirect_stdout(file), redirect_stderr(file):
+        _busy = True
+        try:
+            return run_child(child, folder, parent_run_id)
+        except Interrupted:
+            _stopped = True
+            raise
+        finally:
+            _busy = False
