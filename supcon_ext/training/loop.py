@@ -536,7 +536,9 @@ class Trainer:
                     "Try: a larger batch or more views"
                 )
 
-        for name in [n for n in means if n.endswith("/collapsed")]:
+        # measured on an epoch's first batch: before that of the first nothing was trained
+        trained = self.at.epochs_done > 0
+        for name in [n for n in means if trained and n.endswith("/collapsed")]:
             term = name.removesuffix("/collapsed")
             if means[name] > 0 and means.get(f"{term}/uniformity", 0.0) > EQUAL_ROWS:
                 self.progress.warn(

@@ -199,3 +199,14 @@ def test_a_second_interrupt_stops_at_once() -> None:
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_untrained_network_is_not_called_collapsed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supcon_ext.losses.diagnostics.COLLAPSE", 1.0)  # now all is a collapse
+    monkeypatch.setattr("supcon_ext.training.loop.EQUAL_ROWS", -100.0)
+    run(parse_recipe(short()), folder=tmp_path / "one")
+    assert "have collapsed" not in capfd.readouterr().err
+    run(parse_recipe(short(epochs=2)), folder=tmp_path / "two")
+    assert "have collapsed" in capfd.readouterr().err
