@@ -144,8 +144,9 @@ def asymmetric_map(
 def _class_number(name: int | str, train: ImageSet) -> int:
     if isinstance(name, str) and name in train.classes:
         return train.classes.index(name)
-    if isinstance(name, int) and 0 <= name < len(train.classes):
-        return name
+    number = int(name) if str(name).isdecimal() else -1  # keys of a recipe's mapping are texts
+    if 0 <= number < len(train.classes):
+        return number
     raise ValueError(
         f"Expected a class of the data set in argument `mapping`, but got {name!r}. "
         f"Try: a name ({', '.join(train.classes[:3])}...) or a number below {len(train.classes)}."

@@ -145,6 +145,8 @@ def test_pair_flip_goes_to_the_next_class() -> None:
 def test_a_map_names_classes_or_their_numbers() -> None:
     train = balanced(("wolf", "husky", "cat"), 50)
     noisy = asymmetric_map(train, rate=1.0, mapping={"husky": "wolf", 0: 1})
+    as_read = asymmetric_map(train, rate=1.0, mapping={"husky": "wolf", "0": "1"})
+    np.testing.assert_array_equal(as_read.label, noisy.label)
     assert noisy.label.tolist() == [1] * 50 + [0] * 50 + [2] * 50
     with pytest.raises(ValueError, match=r"got 'fox'"):
         asymmetric_map(train, rate=0.5, mapping={"husky": "fox"})
