@@ -68,9 +68,20 @@ def test_the_two_commands_name_what_exists() -> None:
     assert (ROOT / ".ci" / "run").read_text().count("README.md") >= 1
 
 
-def test_the_picture_is_there() -> None:
-    for path in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert (ROOT / path).read_bytes()[:4] == b"\x89PNG"
+@pytest.mark.parametrize("page", ["README.md", "recipes/RESULTS.md"])
+def test_pictures_and_linked_files_are_there(page: str) -> None:
+    text = (ROOT / page).read_text()
+    links = [link for link in re.findall(r"\]\((.*?)\)", text) if "://" not in link]
+    assert links
+    for link in links:
+        found = ((ROOT / page).parent / link).read_bytes()
+        assert not link.endswith(".png") or found[:4] == b"\x89PNG"
+
+
+def test_results_are_of_sweeps_that_ship() -> None:
+    text = (ROOT / "recipes" / "RESULTS.md").read_text()
+    names = re.findall(r"`supcon sweep (\S+)", text)
+    assert names and all((recipes_root() / f"{name}.yaml").is_file() for name in names if "/" in name)
 
 
 def test_the_quickstart_runs_and_prints_its_table(
