@@ -12,6 +12,11 @@ from supcon_ext.sweep.plan import Child
 VARIANT = "variant.json"
 
 
+def has_begun(folder: Path) -> bool:
+    """Whether a run's folder holds a run to go on with."""
+    return (folder / "recipe.yaml").is_file()
+
+
 def run_child(child: Child, folder: Path, parent_run_id: str | None) -> str | None:
     """Run or resume one; what went wrong, or None.
 
@@ -24,7 +29,7 @@ def run_child(child: Child, folder: Path, parent_run_id: str | None) -> str | No
         Interrupted: Ctrl-C or SIGTERM came.
     """
     try:
-        if (folder / "recipe.yaml").is_file():
+        if has_begun(folder):
             resume(folder)
         else:
             tags = {f"sweep.{axis}": str(choice) for axis, choice in child.variant.items()}

@@ -9,7 +9,7 @@ from typing import Any
 
 from supcon_ext.compare.comparison import Comparison, compare
 from supcon_ext.experiment import Interrupted
-from supcon_ext.sweep.child import run_child
+from supcon_ext.sweep.child import has_begun, run_child
 from supcon_ext.sweep.jobs import check_jobs, run_side_by_side
 from supcon_ext.sweep.plan import Child, Sweep
 from supcon_ext.tracking import Tracker, TrackingSettings
@@ -77,7 +77,8 @@ def run_sweep(sweep: Sweep, *, again: bool = False, jobs: int = 1) -> SweepResul
             failed.append(child.name)
 
     try:
-        parent_id = tracker.wait_run_id(RUN_ID_PATIENCE)
+        all_begun = all(has_begun(folder / child.name) for child in sweep.children)
+        parent_id = None if all_begun else tracker.wait_run_id(RUN_ID_PATIENCE)
         if jobs > 1:
             run_side_by_side(sweep.children, folder, parent_id, jobs, report)
         else:
