@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from supcon_ext.losses.gather import global_mean
 from supcon_ext.models.network import Network
-from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
 
 
 @term("co_teaching")
@@ -34,6 +34,7 @@ class CoTeaching(Term):
         exponent: Power of the share of the ramp that is done; 1 rises linearly.
         on: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
         weight: Factor of this term, so of each network's loss.
+        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
         views: Name of the view group to classify; null for all views.
     """
 
@@ -46,6 +47,7 @@ class CoTeaching(Term):
         exponent: Annotated[float, Field(gt=0)] = 1.0,
         on: Literal["all", "confident"] = "all",
         weight: Annotated[float, Field(ge=0)] = 1.0,
+        over_stage: OverStage = "constant",
         views: str | None = None,
     ) -> None:
         super().__init__()
@@ -54,6 +56,7 @@ class CoTeaching(Term):
         self.exponent = exponent
         self.on = on
         self.weight = weight
+        self.over_stage = over_stage
         self.views = views
         self.network_2: nn.Module | None = None
 

@@ -19,6 +19,7 @@ from supcon_ext.losses.gather import gather_views, global_mean, world_size
 from supcon_ext.losses.pairs import Views
 from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.objectives.base import (
+    OverStage,
     StepBatch,
     Term,
     TermResult,
@@ -56,6 +57,7 @@ class PaCo(Term):
         prior: Labels that the prior counts: all ``given`` ones, or working labels of ``trusted``
             samples. A class without any counts as one sample.
         weight: Factor of this term.
+        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
         views: Name of the view group; null for all views.
     """
 
@@ -71,6 +73,7 @@ class PaCo(Term):
         smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         prior: Literal["given", "trusted"] = "given",
         weight: Annotated[float, Field(ge=0)] = 1.0,
+        over_stage: OverStage = "constant",
         views: str | None = None,
     ) -> None:
         super().__init__()
@@ -81,6 +84,7 @@ class PaCo(Term):
         self.smoothing = smoothing
         self.prior = prior
         self.weight = weight
+        self.over_stage = over_stage
         self.views = views
         self.queue: KeyQueue | None = None
 

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from supcon_ext.losses.gather import gather_views, global_mean, world_size
 from supcon_ext.losses.pairs import Views
-from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
 
 LARGEST = 1e5  # of a concentration
 CHUNK = 1 << 18  # row-class pairs held at a time
@@ -78,6 +78,7 @@ class ProCo(Term):
         prior: Labels that pi counts: all ``given`` ones, or working labels of ``trusted`` samples.
             A class without any counts as one sample.
         weight: Factor of this term.
+        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
         views: Name of the view group; null for all views.
     """
 
@@ -93,12 +94,14 @@ class ProCo(Term):
         temperature: Annotated[float, Field(gt=0)] = 0.1,
         prior: Literal["given", "trusted"] = "given",
         weight: Annotated[float, Field(ge=0)] = 1.0,
+        over_stage: OverStage = "constant",
         views: str | None = None,
     ) -> None:
         super().__init__()
         self.temperature = temperature
         self.prior = prior
         self.weight = weight
+        self.over_stage = over_stage
         self.views = views
 
     def setup(self, facts: TrainingFacts) -> None:

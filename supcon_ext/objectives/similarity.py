@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from supcon_ext.losses.mixup import MixupRule
 from supcon_ext.losses.pairs import PairRule, PairTile
-from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
 from supcon_ext.objectives.rows import batch_views, mixed_batch_views
 from supcon_ext.selectors.base import PositiveSelector
 from supcon_ext.selectors.base import selector as selectors
@@ -34,6 +34,7 @@ class Similarity(Term):
         selector: Which pairs are positives, by what the stage's samples are believed to be; null
             takes the rule of the stage's contrastive term.
         mixup: Alpha of Mixup, as in the contrastive term, with which the mixed pass is then shared.
+        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
         views: Name of the view group; null for all views.
     """
 
@@ -44,10 +45,12 @@ class Similarity(Term):
         weight: Annotated[float, Field(ge=0)] = 0.01,
         selector: Annotated[str, Field(min_length=1)] | None = None,
         mixup: Annotated[float, Field(ge=0)] = 0.0,
+        over_stage: OverStage = "constant",
         views: str | None = None,
     ) -> None:
         super().__init__()
         self.weight = weight
+        self.over_stage = over_stage
         self.rule: PairRule | None = None if selector is None else selectors.make(selector)
         self.mixup = mixup
         self.views = views

@@ -13,6 +13,7 @@ from torch import Tensor
 from supcon_ext.losses.pairs import PairTile, Views, WeightPlan
 from supcon_ext.losses.supcon import SupConLoss
 from supcon_ext.objectives.base import (
+    OverStage,
     Samples,
     StepBatch,
     Term,
@@ -76,6 +77,7 @@ class SubClassContrastive(Term):
         recluster_every: Epochs between clusterings.
         seed: Of k-means.
         weight: Factor of this term.
+        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
         views: Name of the view group; null for all views.
     """
 
@@ -92,6 +94,7 @@ class SubClassContrastive(Term):
         recluster_every: Annotated[int, Field(ge=1)] = 10,
         seed: Annotated[int, Field(ge=0)] = 0,
         weight: Annotated[float, Field(ge=0)] = 1.0,
+        over_stage: OverStage = "constant",
         views: str | None = None,
     ) -> None:
         super().__init__()
@@ -102,6 +105,7 @@ class SubClassContrastive(Term):
         self.recluster_every = recluster_every
         self.seed = seed
         self.weight = weight
+        self.over_stage = over_stage
         self.views = views
         self.loss = SupConLoss(temperature)
         self._due: Tensor | None = None

@@ -13,6 +13,7 @@ from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import Objective, StepBatch
 from supcon_ext.objectives.base import Samples, TrainingFacts
+from supcon_ext.objectives.base import term as terms
 from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.objectives.cross_entropy import CrossEntropy
 from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
@@ -345,3 +346,9 @@ def test_terms_that_fall_and_rise_over_the_stage() -> None:
     torch.testing.assert_close(total, 2 * (0.75 + 0.25) * plain)
     alone, _ = Objective({"cross_entropy": rising})(made)
     torch.testing.assert_close(alone, 2 * 0.25 * plain)
+
+
+def test_every_term_can_fall_and_rise_over_the_stage() -> None:
+    for name in terms.names():
+        made = terms.spec({"kind": name, "over_stage": "rising", "weight": 0.5}).build()
+        assert (made.over_stage, made.weight) == ("rising", 0.5), name
