@@ -7,6 +7,8 @@ import logging
 import torch
 from torch import Tensor
 
+from supcon_ext.selectors.mixtures import alike
+
 logger = logging.getLogger(__name__)
 
 
@@ -31,11 +33,15 @@ def rank_in_class(score: Tensor, label: Tensor) -> Tensor:
 
 
 def constant(score: Tensor) -> bool:
-    """Whether scores say nothing, all being equal; warns then, since every sample is kept."""
-    alike = len(score) > 1 and bool((score.max() - score.min()).abs() <= 1e-9)
-    if alike:
+    """Whether scores say nothing, all being equal; warns then, since every sample is kept.
+
+    Args:
+        score: ``(N,)`` float. A single one, or one that is not finite, says something.
+    """
+    equal = len(score) > 1 and bool(score.isfinite().all()) and alike(score)
+    if equal:
         logger.warning("all scores are equal: keeping every sample")
-    return alike
+    return equal
 
 
 def warn_of_small_classes(label: Tensor, classes: int, neighbours: int) -> None:
