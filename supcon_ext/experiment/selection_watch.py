@@ -115,8 +115,8 @@ class SelectionWatch:
             numbers["churn"] = churn(made.selected, before.selected)
         if self.truth is not None:
             numbers |= self._examples(made, self.truth)
-            if seen.bank.logits is not None:
-                predicted = seen.bank.logits.argmax(1).cpu().numpy()
+            if seen.predicted is not None:
+                predicted = seen.predicted.cpu().numpy()
                 numbers |= memorisation(predicted, self.given, self.truth)
         numbers |= self._pairs(seen, made, sample_rows(usable, self.seed))
         self.history.add(made, seen.stage, numbers)

@@ -165,6 +165,8 @@ class Refreshed:
         selector: Who made it; its pair rule is that of the coming epoch. None if no term says.
         stage: Name of the stage.
         epoch: Epochs of the run that are done.
+        predicted: ``(N,)`` int64 classes that the classifier predicts; None where the stage does
+            not train it, or the selection took no pass over the training set.
     """
 
     selection: Selection
@@ -172,6 +174,7 @@ class Refreshed:
     selector: PositiveSelector | None
     stage: str
     epoch: int
+    predicted: Tensor | None = None
 
 
 Observe = Callable[[Refreshed], Mapping[str, float]]
@@ -487,12 +490,18 @@ class Trainer:
     def _refresh(self, running: _Running) -> None:
         """Let the objective look at the training set at the start of an epoch."""
         peer = running.objective.peer
+        passes: list[Outputs] = []
+
+        def outputs() -> Outputs:
+            passes.append(self.embed(self.data.train))
+            return passes[-1]
+
         bank = make_bank(
             running.objective.requires_at(self.at.epoch),
             self.given,
             len(self.data.train.classes),
             self.samples,
-            lambda: self.embed(self.data.train),
+            outputs,
             None if peer is None else lambda: self.embed(self.data.train, peer).logits,
             self.data.truth,
             self.device,
@@ -507,7 +516,10 @@ class Trainer:
         if self.observe is not None:
             selector = running.objective.selector_in_use
             stage = self.stages[self.at.stage].name
-            seen = Refreshed(selection, bank, selector, stage, self.at.epochs_done)
+            told = passes and running.objective.trains_classifier
+            predicted = passes[0].logits.argmax(1) if told else None
+            done = self.at.epochs_done
+            seen = Refreshed(selection, bank, selector, stage, done, predicted)
             stats |= {f"selection/{k}": v for k, v in self.observe(seen).items()}
         self.recorder.metrics(stats, self.at.global_step)
 

@@ -33,15 +33,17 @@ def watch(folder: Path, truth: np.ndarray | None = TRUTH, every: int = 1) -> Sel
     return SelectionWatch(folder, GIVEN, truth, ["a", "b"], GROUPS, checkpoint_every=every)
 
 
-def seen(epoch: int, trust: list[float], logits: torch.Tensor | None = None) -> Refreshed:
+def seen(epoch: int, trust: list[float], predicted: list[int] | None = None) -> Refreshed:
     label = torch.from_numpy(GIVEN)
-    bank = SampleBank(torch.arange(6), label, 2, logits=logits)
-    return Refreshed(Selection.of(label, torch.tensor(trust)), bank, Label(), "select", epoch)
+    bank = SampleBank(torch.arange(6), label, 2)
+    selection = Selection.of(label, torch.tensor(trust))
+    classes = None if predicted is None else torch.tensor(predicted)
+    return Refreshed(selection, bank, Label(), "select", epoch, classes)
 
 
 def test_numbers_of_one_selection(tmp_path: Path) -> None:
-    logits = torch.nn.functional.one_hot(torch.tensor([0, 0, 1, 1, 0, 1]), 2).float()
-    found = watch(tmp_path)(seen(0, [0.9, 0.2, 0.6, 1.0, 0.7, 0.1], logits))
+    predicted = [0, 0, 1, 1, 0, 1]
+    found = watch(tmp_path)(seen(0, [0.9, 0.2, 0.6, 1.0, 0.7, 0.1], predicted))
     assert found["precision"] == 0.75 and found["recall"] == 0.75
     assert found["auc"] == 7 / 8
     assert (
@@ -56,8 +58,8 @@ def test_numbers_of_one_selection(tmp_path: Path) -> None:
 
 def test_without_truth_there_are_counts_and_churn_alone(tmp_path: Path) -> None:
     told = watch(tmp_path, truth=None)
-    told(seen(0, [1.0] * 6, torch.zeros(6, 2)))
-    found = told(seen(1, [1.0] * 3 + [0.0] * 3, torch.zeros(6, 2)))
+    told(seen(0, [1.0] * 6, [0] * 6))
+    found = told(seen(1, [1.0] * 3 + [0.0] * 3, [0] * 6))
     assert set(found) == {
         "selected",
         "relabelled",
@@ -149,8 +151,10 @@ def test_a_run_logs_keeps_and_draws(whole: Path) -> None:
     assert (results["stage"], results["epoch"]) == ("select", 2)
     assert 0 < results["precision"] <= 1 and 0 < results["pair_precision"] <= 1
     assert results["noise_rate"] == pytest.approx(0.27, abs=0.06)
-    assert "mislabelled_predicted_given" not in results  # the selector asks for no logits
-    for name in ("selection_scores", "selection_quality", "selection_pairs"):
+    kinds = ("true", "given", "other")
+    assert sum(results[f"mislabelled_predicted_{kind}"] for kind in kinds) == pytest.approx(1)
+    drawn = ("scores", "quality", "pairs", "memorisation")
+    for name in (f"selection_{kind}" for kind in drawn):
         assert (whole / "figures" / f"{name}.png").stat().st_size > 1000
     assert [row["precision"] for row in read_selections(whole)] == [
         value for _, value in metrics["selection/precision"]
@@ -187,12 +191,16 @@ def test_interrupted_and_resumed_it_has_the_same_rows(
         assert (folder / "tables" / name).read_text() == (whole / "tables" / name).read_text()
 
 
-def test_a_selector_with_logits_and_corrections(tmp_path: Path) -> None:
+def test_a_selector_with_corrections(tmp_path: Path) -> None:
     found = run(parse_recipe(selecting(SSR)), folder=tmp_path).results["selection"]
-    kinds = ("true", "given", "other")
-    assert sum(found[f"mislabelled_predicted_{kind}"] for kind in kinds) == pytest.approx(1)
     assert {"repair_rate", "damage_rate", "correction_accuracy"} <= set(found)
-    assert (tmp_path / "figures" / "selection_memorisation.png").is_file()
+
+
+def test_without_a_trained_classifier_nothing_is_said_of_memorisation(tmp_path: Path) -> None:
+    made = selecting(PAIRS, evaluation=["knn"])
+    made["stages"][0]["objective"] = [{"contrastive": {"selector": PAIRS}}]
+    found = run(parse_recipe(made), folder=tmp_path).results["selection"]
+    assert "precision" in found and "mislabelled_predicted_given" not in found
 
 
 def test_a_run_that_selects_nothing_has_no_selection(tmp_path: Path) -> None:
