@@ -191,9 +191,12 @@ def test_interrupted_and_resumed_it_has_the_same_rows(
         assert (folder / "tables" / name).read_text() == (whole / "tables" / name).read_text()
 
 
-def test_a_selector_with_corrections(tmp_path: Path) -> None:
+def test_a_selector_with_logits_and_corrections(tmp_path: Path) -> None:
     found = run(parse_recipe(selecting(SSR)), folder=tmp_path).results["selection"]
+    kinds = ("true", "given", "other")
+    assert sum(found[f"mislabelled_predicted_{kind}"] for kind in kinds) == pytest.approx(1)
     assert {"repair_rate", "damage_rate", "correction_accuracy"} <= set(found)
+    assert (tmp_path / "figures" / "selection_memorisation.png").is_file()
 
 
 def test_without_a_trained_classifier_nothing_is_said_of_memorisation(tmp_path: Path) -> None:
