@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from supcon_ext.tracking import atomic
+from data_tools.whole_file import write_whole
 from supcon_ext.tracking.settings import TrackingSettings
 
 STATE_NAME = "mirror.json"
@@ -57,9 +57,7 @@ class MirrorState:
 
     def save(self, folder: Path) -> None:
         """Write ``mirror.json`` in one step."""
-        atomic.write_text(
-            folder / STATE_NAME, json.dumps(dataclasses.asdict(self), indent=1) + "\n"
-        )
+        write_whole(folder / STATE_NAME, json.dumps(dataclasses.asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> MirrorState:

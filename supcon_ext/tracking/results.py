@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from supcon_ext.tracking import atomic
+from data_tools.whole_file import write_whole
 from supcon_ext.tracking.events import Metric
 from supcon_ext.tracking.journal import JOURNAL_NAME, read
 
@@ -28,7 +28,7 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
         The file.
     """
     path = folder / RESULTS_NAME
-    atomic.write_text(path, json.dumps(_plain(results), indent=2, allow_nan=False) + "\n")
+    write_whole(path, json.dumps(_plain(results), indent=2, allow_nan=False) + "\n")
     return path
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from supcon_ext.tracking import atomic
+from data_tools.whole_file import whole_file, write_whole
 
 TABLE = Path("tables") / "selection.csv"
 FOLDER = "selection"
@@ -80,16 +79,14 @@ class SelectionHistory:
         writer.writerows(rows)
         table = self.folder / TABLE
         table.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_text(table, text.getvalue())
+        write_whole(table, text.getvalue())
         for number, place in self._places():
             if number >= made.epoch:
                 place.unlink()
         place = self.folder / FOLDER / f"epoch_{made.epoch:05d}.npz"
         place.parent.mkdir(exist_ok=True)
-        draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-        with draft.open("wb") as file:
-            np.savez(file, selected=made.selected, label=made.label, score=made.score)
-        draft.replace(place)
+        with whole_file(place) as draft:
+            np.savez(draft, selected=made.selected, label=made.label, score=made.score)
         self._forget(made.epoch - self.checkpoint_every)
 
     def _forget(self, epoch: int) -> None:

@@ -98,7 +98,8 @@ def recipe(**changes: Any) -> dict[str, Any]:
 
 def kill_at(what: str, number: int) -> None:
     """Make this process kill itself at the ``number``-th occurrence of something."""
-    from supcon_ext.training import checkpoint, loop
+    from data_tools import whole_file
+    from supcon_ext.training import loop
 
     count = 0
 
@@ -125,7 +126,7 @@ def kill_at(what: str, number: int) -> None:
                 now()
             replace(source, target)
 
-        checkpoint.os.replace = replacing  # type: ignore[assignment]
+        whole_file.os.replace = replacing  # type: ignore[assignment]
     elif what == "refresh":
         believe = loop.Trainer._believe
 
