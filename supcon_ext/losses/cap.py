@@ -1,7 +1,8 @@
 """A cap on the positives of an anchor: which ones stay, decided pair by pair in any tile.
 
 The ablation over the number of positives (Khosla et al. 2020, table 5) leaves surplus positives out
-of the denominator too. The other views of the anchor's own sample always stay and do not count.
+of the denominator too. The other views of the anchor's own sample always stay and do not count, and
+so do prototypes and targets: a class's own one is never drawn away (TSC, Li et al. 2022).
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from supcon_ext.losses.pairs import PairTile
+from supcon_ext.losses.pairs import PairTile, Source
 
 LAST = torch.iinfo(torch.int64).max
 
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """How many positives an anchor may have beside the other views of its sample.
+    """How many positives an anchor may have beside its sample's other views and its prototype.
 
     Attributes:
         size: At least 0.
@@ -52,7 +53,7 @@ class Cap:
         smallest: dict[int, Tensor] = {}
         result = torch.full((anchors,), -1)
         for rows, pairs, targets in tiles:
-            counted = (targets > 0) & ~pairs.same("index")
+            counted = _counted(pairs, targets)
             priority = self.priority(pairs).masked_fill(~counted, LAST)
             before = smallest.get(rows.start)
             both = priority if before is None else torch.cat([before, priority], 1)
@@ -67,7 +68,13 @@ class Cap:
     def dropped(self, pairs: PairTile, targets: Tensor, threshold_A: Tensor) -> Tensor:
         """``(A, K)`` bool: positives that are over the cap."""
         over = self.priority(pairs) > threshold_A[:, None]
-        return (targets > 0) & ~pairs.same("index") & over
+        return _counted(pairs, targets) & over
+
+
+def _counted(pairs: PairTile, targets: Tensor) -> Tensor:
+    """``(A, K)`` bool: positives that the cap is about."""
+    sample = pairs.contrasts.source != int(Source.PROTOTYPE)
+    return (targets > 0) & ~pairs.same("index") & sample[None, :]
 
 
 def _hash(anchor: Tensor, contrast: Tensor, seed: int) -> Tensor:

@@ -86,8 +86,8 @@ class SupConLoss(nn.Module):
         denominator: ``all`` contrasts; ``only_negatives`` (decoupled); ``one_positive``: each
             positive against the negatives alone.
         anchors: ``all`` rows, or the ``first`` view of each sample; contrasts are all rows.
-        positives_cap: Largest number of positives of an anchor beside its own sample's other views.
-            None: no cap.
+        positives_cap: Largest number of positives of an anchor beside its own sample's other views
+            and the prototype or target of its class. None: no cap.
         cap_sampling: ``random`` (see ``cap_seed`` of :meth:`forward`) or ``first``.
         surplus: What positives beyond the cap are: ``dropped`` from the denominator too, or
             ``negative`` (KCL, Kang et al. 2021).

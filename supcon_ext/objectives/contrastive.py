@@ -55,8 +55,8 @@ class Contrastive(Term):
         form: ``out`` (Khosla et al. 2020, eq. 2) or ``in`` (eq. 3).
         denominator: ``all`` contrasts, ``one_positive`` or ``only_negatives``.
         anchors: ``all`` views, or the ``first`` of each sample.
-        positives_cap: Largest number of positives of an anchor beside its own views, drawn anew in
-            each step; null for no cap.
+        positives_cap: Largest number of positives of an anchor beside its own views and its class's
+            prototype or target, drawn anew in each step; null for no cap.
         surplus: What positives over the cap are: ``dropped``, or ``negative`` (KCL, Kang et al.
             2021: ``positives_cap: 6``).
         rejected: What a pair with the same label is that the selector does not take: ``negative``,

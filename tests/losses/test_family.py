@@ -17,6 +17,7 @@ from supcon_ext.losses.engine import anchor_losses
 from supcon_ext.losses.factors import Factors, targets_of
 from supcon_ext.losses.mask import MaskRule
 from supcon_ext.losses.mixup import MixupRule, mixed_views
+from supcon_ext.losses.pairs import Source
 from supcon_ext.losses.reference import reference_anchor_losses
 from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.losses.symmetric import fits
@@ -164,7 +165,8 @@ def test_a_cap_leaves_out_what_is_over_it(case: dict[str, Any], size: int, sampl
     common = (rule, plan, case["temperature"], case["form"])
     pairs = PairTile(views.rows(slice(0, a)), views, views.z[:a] @ views.z.T)
     targets = rule.targets(pairs).double().masked_fill(pairs.itself(), 0)
-    counted = (targets > 0) & ~pairs.same("index")
+    samples = views.source != int(Source.PROTOTYPE)
+    counted = (targets > 0) & ~pairs.same("index") & samples[None, :]
     priority = cap.priority(pairs)
     dropped = torch.zeros_like(counted)
     for row in range(a):
