@@ -16,10 +16,11 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from supcon_ext.losses.gather import gather_views, global_mean, world_size
-from supcon_ext.losses.pairs import Views
+from supcon_ext.losses.pairs import Source, Views
 from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.objectives.base import (
     OverStage,
+    Samples,
     StepBatch,
     Term,
     TermResult,
@@ -41,9 +42,12 @@ class PaCo(Term):
     neither the embedding nor tau of the others. Positives are the own centre with weight 1 and each
     contrast of the same class with weight ``alpha``; the loss is divided by the sum of the weights.
 
-    With ``queue`` 0 and no EMA twin this is GPaCo without momentum encoder (``smoothing`` is its
-    label smoothing on the centres). With ``alpha`` 0 it is Balanced Softmax with more negatives.
-    The prior is added to logits of frequent classes: the sign is opposite to BCL's division.
+    With ``queue``, as in PaCo, anchors are the first view of each sample alone; their contrasts are
+    each other, this step's keys of the EMA twin (the other views), and the queue of earlier keys.
+    With ``queue`` 0 this is GPaCo, without momentum encoder: all views are anchors and contrasts
+    (``smoothing`` is its label smoothing: a share of the own centre's weight over the other C - 1
+    centres). With ``alpha`` 0 it is Balanced Softmax with more negatives. The prior is added to
+    logits of frequent classes: the sign is opposite to BCL's division.
 
     It is an objective and not a weighting, because its centres are logits of another space. Only
     trusted samples are anchors and positives; the others remain contrasts.
@@ -52,8 +56,8 @@ class PaCo(Term):
         alpha: Weight of a contrast of the same class (ImageNet-LT 0.05, CIFAR-LT 0.01).
         temperature: tau of embeddings.
         centre_temperature: That of the centres' logits.
-        queue: Keys of the EMA twin kept as further contrasts; 0 for none.
-        smoothing: Share of the own centre's weight spread over all centres.
+        queue: Keys of the EMA twin kept as further contrasts; 0 for no twin and none.
+        smoothing: Share of the own centre's weight spread over the other centres.
         prior: Labels that the prior counts: all ``given`` ones, or working labels of ``trusted``
             samples. A class without any counts as one sample.
         weight: Factor of this term.
@@ -108,15 +112,15 @@ class PaCo(Term):
     def forward(self, batch: StepBatch) -> TermResult:
         """The mean over trusted rows; logs the share that the own centre has of the softmax."""
         rows = batch.view_rows(self.views)
+        keys: Views | None = None
+        if self.queue is not None:  # the other views' keys; of one view alone, its own
+            keys = _unit_rows(batch, batch.twin_outputs().z[rows[1:] or rows])
+            rows = rows[:1]
         outputs = batch.outputs()
         mine = _unit_rows(batch, outputs.z[rows])
         logits = outputs.logits[rows].flatten(0, 1).float()
         everyone, start = (mine, 0) if world_size() == 1 else gather_views(mine)
-        contrasts = everyone
-        if self.queue is not None:
-            samples = batch.samples
-            kept = self.queue.views(samples.label, samples.trust)
-            contrasts = everyone if kept is None else Views.cat([everyone, kept])
+        contrasts = everyone if keys is None else self._with_keys(everyone, keys, batch.samples)
         counts = self.given
         if self.prior == "trusted":
             counts = batch.samples.trusted_counts(len(self.given))
@@ -129,9 +133,19 @@ class PaCo(Term):
         counted = ((mine.label >= 0) & (mine.trust > 0.5)).to(losses.dtype)
         loss, _ = global_mean(losses, counted)
         share, _ = global_mean(share.detach(), counted)
-        if self.queue is not None:
-            self.queue.push_rows(_unit_rows(batch, batch.twin_outputs().z[rows]))
+        if self.queue is not None and keys is not None:
+            self.queue.push_rows(keys)
         return TermResult(loss, {"own_centre": share})
+
+    def _with_keys(self, everyone: Views, keys: Views, samples: Samples) -> Views:
+        """Contrasts of PaCo: queries, this step's keys of all processes, and the queue's."""
+        fresh = keys if world_size() == 1 else gather_views(keys)[0]
+        number = torch.arange(len(fresh), device=fresh.z.device)
+        fresh = replace(
+            fresh, uid=-1 - number, source=torch.full_like(fresh.source, int(Source.QUEUE))
+        )
+        kept = None if self.queue is None else self.queue.views(samples.label, samples.trust)
+        return Views.cat([everyone, fresh] if kept is None else [everyone, fresh, kept])
 
     def _losses(self, rows: Views, contrasts: Views, centres: Tensor) -> tuple[Tensor, Tensor]:
         size = max(1, CHUNK // (len(contrasts) + centres.shape[1]))
@@ -157,7 +171,8 @@ class PaCo(Term):
         label = rows.label.clamp(min=0)
         classes = centres.shape[1]
         target = functional.one_hot(label, classes).to(similarity.dtype)
-        target = (1 - self.smoothing) * target + self.smoothing / classes
+        others = self.smoothing / max(classes - 1, 1)
+        target = (1 - self.smoothing) * target + others * (1 - target)
         positive = (weight * similarity.masked_fill(itself, 0.0)).sum(1) + (target * centres).sum(1)
         total = weight.sum(1) + 1
         own = (centres.gather(1, label[:, None])[:, 0] - log_sum).exp()

@@ -68,13 +68,21 @@ class ProCo(Term):
     ever made; rows go in chunks, which backward computes again. ``kappa = D r / (1 - r^2)`` from
     the length r of the mean.
 
-    Estimates are those of the epoch before; the running epoch's are gathered beside them (over all
-    processes) and take over when it is complete. In the first epoch the running ones serve. Only
-    trusted samples are estimated from and learned from. It is an objective and not a weighting,
-    since it has no pairs.
+    With ``estimate: epoch_before``, the paper's form, estimates are those of the epoch before; the
+    running epoch's are gathered beside them (over all processes) and take over when it is complete.
+    The authors' code goes on with the old estimate while the epoch runs: ``estimate:
+    both_epochs``, the mean over the epoch before and what was seen of this one. Either way the
+    running ones serve in the first epoch. Theirs gives a class that was never seen a random
+    direction; here it stands in no denominator. Theirs takes in one view before the other's logits
+    are computed; here both views of a step come in together.
+
+    Only trusted samples are estimated from and learned from. It is an objective and not a
+    weighting, since it has no pairs.
 
     Args:
         temperature: tau.
+        estimate: Whose embeddings the distributions are estimated from: ``epoch_before`` or
+            ``both_epochs``.
         prior: Labels that pi counts: all ``given`` ones, or working labels of ``trusted`` samples.
             A class without any counts as one sample.
         weight: Factor of this term.
@@ -92,6 +100,7 @@ class ProCo(Term):
     def __init__(
         self,
         temperature: Annotated[float, Field(gt=0)] = 0.1,
+        estimate: Literal["epoch_before", "both_epochs"] = "epoch_before",
         prior: Literal["given", "trusted"] = "given",
         weight: Annotated[float, Field(ge=0)] = 1.0,
         over_stage: OverStage = "constant",
@@ -99,6 +108,7 @@ class ProCo(Term):
     ) -> None:
         super().__init__()
         self.temperature = temperature
+        self.estimate = estimate
         self.prior = prior
         self.weight = weight
         self.over_stage = over_stage
@@ -154,9 +164,12 @@ class ProCo(Term):
 
     def distributions(self) -> tuple[Tensor, Tensor, Tensor]:
         """``(C, D)`` mean directions, ``(C,)`` concentrations, ``(C,)`` bool which are known."""
-        before = self.count_before > 0
-        total = torch.where(before[:, None], self.total_before, self.total)
-        count = torch.where(before, self.count_before, self.count)
+        if self.estimate == "both_epochs":
+            total, count = self.total_before + self.total, self.count_before + self.count
+        else:
+            before = self.count_before > 0
+            total = torch.where(before[:, None], self.total_before, self.total)
+            count = torch.where(before, self.count_before, self.count)
         mean = total / count.clamp(min=1)[:, None]
         length = mean.norm(dim=1)
         dim = mean.shape[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -62,6 +62,11 @@ class SubClassContrastive(Term):
     and a temperature for each class, larger the more its embeddings are spread. Own views are
     positives in both.
 
+    The paper's temperature of (b) is ``tau exp(phi_c / mean phi)``, which is never below tau; the
+    authors' code takes ``tau phi_c / mean phi``, and tau for a class that is one sub-class:
+    ``spread: linear``. Their code also multiplies (a), and not (b), by 0.1 / 0.07, which is
+    ``weight: 1.4286, beta: 0.175`` here.
+
     Sub-classes come from k-means of the embeddings within each class, ``n_c // max(n_min, size)``
     of them, n_min being the smallest class; they are found anew every few epochs. Before the first
     time it is SupCon. Only trusted samples are clustered, by their working labels; the others have
@@ -72,6 +77,8 @@ class SubClassContrastive(Term):
     Args:
         temperature: tau of (a).
         beta: Weight of (b).
+        spread: How the temperature of (b) follows a class's spread: ``exponential`` (paper) or
+            ``linear`` (code).
         size: Least number of samples in a sub-class, as far as the class goes.
         warmup: Epochs of the stage before the first clustering.
         recluster_every: Epochs between clusterings.
@@ -89,6 +96,7 @@ class SubClassContrastive(Term):
         self,
         temperature: Annotated[float, Field(gt=0)] = 0.1,
         beta: Annotated[float, Field(ge=0)] = 0.25,
+        spread: Literal["exponential", "linear"] = "exponential",
         size: Annotated[int, Field(ge=1)] = 10,
         warmup: Annotated[int, Field(ge=0)] = 10,
         recluster_every: Annotated[int, Field(ge=1)] = 10,
@@ -100,6 +108,7 @@ class SubClassContrastive(Term):
         super().__init__()
         self.temperature = temperature
         self.beta = beta
+        self.spread = spread
         self.size = size
         self.warmup = warmup
         self.recluster_every = recluster_every
@@ -135,9 +144,13 @@ class SubClassContrastive(Term):
         label, classes = believed.to(z.device), len(self.temperature_C)
         found = sub_classes(z, label, classes, self.size, self.seed)
         spread = class_spread(z, label, classes)
+        if self.spread == "linear":
+            factor = torch.where(_numbers(found, label, classes) > 1, spread, 1.0)
+        else:
+            factor = spread.exp()
         self.clustered = believed.clone()
         self.sub_class = found.to(believed.device)
-        self.temperature_C = (self.temperature * spread.exp()).to(believed.device)
+        self.temperature_C = (self.temperature * factor).to(believed.device)
 
     def forward(self, batch: StepBatch) -> TermResult:
         """Both losses; logs (b) and the share of anchors that have a sub-class."""
@@ -195,6 +208,13 @@ def sub_classes(z: Tensor, label: Tensor, classes: int, size: int, seed: int) ->
         result[members] = first + torch.from_numpy(found.astype(np.int64)).to(label.device)
         first += number
     return result
+
+
+def _numbers(sub_class: Tensor, label: Tensor, classes: int) -> Tensor:
+    """``(C,)`` int64 number of sub-classes of each class."""
+    known = label >= 0
+    pairs = torch.stack([label[known], sub_class[known]], 1).unique(dim=0)
+    return torch.bincount(pairs[:, 0], minlength=classes)
 
 
 def class_spread(z: Tensor, label: Tensor, classes: int) -> Tensor:

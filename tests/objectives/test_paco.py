@@ -10,6 +10,7 @@ from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import StepBatch
 from supcon_ext.objectives.base import TrainingFacts
 from supcon_ext.objectives.paco import PaCo
+from tests.objectives.seeded import classes, normal, step, unit
 from tests.objectives.test_terms import Net, batch
 
 FACTS = TrainingFacts(samples=6, classes=3, counts=torch.tensor([30, 10, 2]), dim=4)
@@ -37,7 +38,8 @@ def by_hand(made: StepBatch, alpha: float, tau: float, smoothing: float = 0.0) -
                 weights.append(alpha * float(label[k] == label[i]))
         for c in range(3):
             terms.append(logits[i, c] + prior[c])
-            weights.append((1 - smoothing) * float(c == label[i]) + smoothing / 3)
+            own = float(c == label[i])
+            weights.append((1 - smoothing) * own + smoothing / 2 * (1 - own))
         stacked, weight = torch.stack(terms), torch.tensor(weights)
         losses.append(stacked.logsumexp(0) - (weight * stacked).sum() / weight.sum())
     return torch.stack(losses).mean()
@@ -114,13 +116,44 @@ def test_the_prior_of_trusted_samples() -> None:
 def test_keys_of_the_twin_become_contrasts() -> None:
     term = ready(queue=20)
     first = term(batch(twin=Net())).loss
-    plain = ready()(batch()).loss
-    torch.testing.assert_close(first, plain)  # an empty queue hands out nothing
-    assert term.queue is not None and len(term.queue) == 15
-    assert term(batch(twin=Net())).loss > plain
+    assert term.queue is not None and len(term.queue) == 10  # keys of two of three views
+    assert term(batch(twin=Net())).loss > first
     again = ready(queue=20)
     again.load_state_dict(term.state_dict())
     assert again.queue is not None and len(again.queue) == len(term.queue)
+
+
+def test_with_a_queue_it_is_the_authors_paco() -> None:
+    """dvlab-research/Parametric-Contrastive-Learning fe56535, PaCo/LT/losses.py.
+
+    PaCoLoss(alpha=0.05, temperature=0.2, K=16, num_classes=4), counts 40, 20, 10 and 5.
+    """
+    size, dim, kept = 8, 16, 16
+    label, old = classes(4, size, 4), classes(4, kept, 5)
+    term = PaCo(alpha=0.05, temperature=0.2, queue=kept)
+    counts = torch.tensor([40, 20, 10, 5])
+    term.setup(TrainingFacts(samples=size + kept, classes=4, counts=counts, dim=dim))
+    assert term.queue is not None
+    term.queue.push(unit(kept, dim, seed=3), size + torch.arange(kept))
+    z = torch.stack([unit(size, dim, seed=1), unit(size, dim, seed=2)])
+    logits = torch.stack([normal(size, 4, seed=6), torch.zeros(size, 4)])
+    made = step(z, label, logits, further=old)
+    assert term(made).loss.item() == pytest.approx(5.760484, abs=2e-6)
+    # the next step's queue holds this step's keys, the oldest are gone
+    assert term.queue.index.tolist() == [*range(size), *range(2 * size, size + kept)]
+
+
+@pytest.mark.parametrize(("smoothing", "expected"), [(0.0, 5.509507), (0.1, 5.549472)])
+def test_without_a_queue_it_is_the_authors_gpaco(smoothing: float, expected: float) -> None:
+    """The same repository, GPaCo/LT/losses.py, PaCoLoss(alpha=0.05, temperature=0.2, K=0)."""
+    size, dim = 16, 16
+    label = classes(5, size, 4)
+    term = PaCo(alpha=0.05, temperature=0.2, smoothing=smoothing)
+    counts = torch.tensor([40, 20, 10, 5, 2])
+    term.setup(TrainingFacts(samples=size, classes=5, counts=counts, dim=dim))
+    z = torch.stack([unit(size, dim, seed=1), unit(size, dim, seed=2)])
+    made = step(z, label, normal(2 * size, 5, seed=6).view(2, size, 5))
+    assert term(made).loss.item() == pytest.approx(expected, abs=2e-6)
 
 
 def test_problems_name_the_queue() -> None:

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from supcon_ext.objectives.base import Samples, TrainingFacts
 from supcon_ext.objectives.proco import ProCo, closed_form_losses, log_normalizer
+from tests.objectives.seeded import normal, step, unit
 from tests.objectives.test_terms import batch
 
 FACTS = TrainingFacts(samples=6, classes=3, counts=torch.tensor([3, 2, 1]), dim=4)
@@ -192,3 +193,36 @@ def test_many_classes_need_no_object_of_rows_classes_and_numbers() -> None:
     )
     losses.mean().backward()
     assert losses.isfinite().all() and z.grad is not None and z.grad.isfinite().all()
+
+
+def losses_of_three_epochs(term: ProCo) -> list[float]:
+    size, classes, dim = 32, 10, 128
+    counts = torch.arange(10, 110, 10)
+    term.setup(TrainingFacts(samples=550, classes=classes, counts=counts, dim=dim))
+    label, centre = torch.arange(size) % classes, unit(classes, dim, seed=99)
+    found = []
+    for epoch in range(3):
+        for number in (0, 1):
+            noise = functional.normalize(normal(2 * size, dim, seed=10 * epoch + number), dim=1)
+            z = functional.normalize(centre[label].repeat(2, 1) + 2 * noise, dim=1)
+            made = step(z.view(2, size, dim), label, epoch=epoch)
+            found.append(term(made).loss.item())
+    return found
+
+
+# Made by LeapLabTHU/ProCo af9e78e, ProCo/loss/proco.py, ProCoLoss(128, 0.1, 10) and its hook before
+# each epoch, cross-entropy with the log prior, both views of a step handed over together.
+AUTHORS = [0.519975, 0.757272, 0.899663, 0.894326, 0.892394, 0.947747]
+
+
+def test_with_both_epochs_it_is_the_authors_program() -> None:
+    found = losses_of_three_epochs(ProCo(temperature=0.1, estimate="both_epochs"))
+    assert found == pytest.approx(AUTHORS, rel=2e-5)
+
+
+def test_the_epoch_before_alone_differs_from_theirs_after_the_first_epoch() -> None:
+    found = losses_of_three_epochs(ProCo(temperature=0.1))
+    assert found[:2] == pytest.approx(AUTHORS[:2], rel=2e-5)
+    assert all(
+        abs(ours - theirs) > 1e-3 for ours, theirs in zip(found[2:], AUTHORS[2:], strict=True)
+    )

@@ -12,6 +12,7 @@ from supcon_ext.losses import SupConLoss
 from supcon_ext.objectives.base import TrainingFacts
 from supcon_ext.objectives.sub_class import SubClassContrastive, class_spread, sub_classes
 from supcon_ext.selectors.base import SampleBank
+from tests.objectives.seeded import step, unit
 from tests.objectives.test_terms import batch
 
 FACTS = TrainingFacts(samples=6, classes=3, counts=torch.tensor([3, 2, 0]), dim=4)
@@ -159,3 +160,42 @@ def test_a_sample_with_a_new_label_leaves_its_sub_class() -> None:
     changed = batch()
     changed.label = torch.where(made.index == 4, 1, made.label)
     assert term(changed).stats["clustered"].item() == pytest.approx(3 / 5)
+
+
+def test_the_authors_losses_are_ours_with_other_weights() -> None:
+    """JackHck/SBCL 3b9047a, SimCLR/loss.py, SupConLoss_rank with temperatures .12, .08 and .1.
+
+    Their part (a) is multiplied by 0.1 / 0.07, part (b) by 0.25.
+    """
+    label = torch.arange(12) % 3
+    sub = torch.where(label == 0, (torch.arange(12) // 3) % 2, label + 1)
+    term = SubClassContrastive(temperature=0.1, beta=0.25 * 0.7)
+    term.setup(TrainingFacts(samples=12, classes=3, counts=torch.tensor([4, 4, 4]), dim=8))
+    term.sub_class, term.clustered = sub, label
+    term.temperature_C = torch.tensor([0.12, 0.08, 0.1])
+    found = term(step(unit(12, 2, 8, seed=7).transpose(0, 1), label)).loss.item()
+    assert found / 0.7 == pytest.approx(11.717972, rel=1e-6)
+
+
+def test_temperatures_as_the_paper_and_as_the_code_has_them() -> None:
+    """Theirs: ``tau phi / mean phi``, and tau for a class that is one sub-class (SimCLR/main.py)."""
+    generator = torch.Generator().manual_seed(0)
+    label = torch.tensor([0] * 40 + [1] * 30 + [2] * 12)
+    width = torch.tensor([0.2, 0.5, 1.0])[label, None]
+    z = functional.normalize(
+        unit(3, 6, seed=1)[label] + width * torch.randn(82, 6, generator=generator)
+    )
+    spread = class_spread(z, label, 3)
+    facts = TrainingFacts(samples=82, classes=3, counts=torch.tensor([40, 30, 12]), dim=6)
+    made = step(z[None, :9], label[:9], further=label[9:])
+    found = {}
+    for name in ("exponential", "linear"):
+        term = SubClassContrastive(temperature=0.1, spread=name, warmup=0)
+        term.setup(facts)
+        term.refresh(SampleBank(torch.arange(82), label, 3, z=z), 0)
+        term(made)
+        found[name] = term.temperature_C
+    torch.testing.assert_close(found["exponential"], 0.1 * spread.exp())
+    assert (found["exponential"] > 0.1).all()
+    torch.testing.assert_close(found["linear"][:2], 0.1 * spread[:2])
+    assert found["linear"][2].item() == pytest.approx(0.1)  # 12 samples are one sub-class
