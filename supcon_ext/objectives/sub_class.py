@@ -213,7 +213,7 @@ def sub_classes(z: Tensor, label: Tensor, classes: int, size: int, seed: int) ->
 def _numbers(sub_class: Tensor, label: Tensor, classes: int) -> Tensor:
     """``(C,)`` int64 number of sub-classes of each class."""
     known = label >= 0
-    pairs = torch.stack([label[known], sub_class[known]], 1).unique(dim=0)
+    pairs = torch.unique(torch.stack([label[known], sub_class[known]], 1), dim=0)
     return torch.bincount(pairs[:, 0], minlength=classes)
 
 

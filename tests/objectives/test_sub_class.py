@@ -178,7 +178,7 @@ def test_the_authors_losses_are_ours_with_other_weights() -> None:
 
 
 def test_temperatures_as_the_paper_and_as_the_code_has_them() -> None:
-    """Theirs: ``tau phi / mean phi``, and tau for a class that is one sub-class (SimCLR/main.py)."""
+    """Theirs (SimCLR/main.py): ``tau phi / mean phi``, and tau for a class of one sub-class."""
     generator = torch.Generator().manual_seed(0)
     label = torch.tensor([0] * 40 + [1] * 30 + [2] * 12)
     width = torch.tensor([0.2, 0.5, 1.0])[label, None]
