@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -82,7 +83,7 @@ def _merge(
     elif isinstance(above, str) and isinstance(below, dict) and _is_part(below, path):
         above = {"kind": above}
     if not (isinstance(below, dict) and isinstance(above, dict)) or _differ(below, above, path):
-        _copy_origins(over, path, origins)
+        _copy_origins(over, path, above, origins)
         return above
     for layer in (base, over):
         if path in layer.origins:
@@ -94,7 +95,7 @@ def _merge(
             merged[key] = _merge(base, over, here, below[key], above[key], origins)
         else:
             layer, merged[key] = (over, above[key]) if key in above else (base, below[key])
-            _copy_origins(layer, here, origins)
+            _copy_origins(layer, here, merged[key], origins)
     return merged
 
 
@@ -108,11 +109,25 @@ def _is_part(value: dict[str, Any], path: KeyPath) -> bool:
     return "kind" in value or default_kind(path) is not None
 
 
-def _copy_origins(source: Layers, path: KeyPath, origins: dict[KeyPath, Origin]) -> None:
-    """Take over the origins of ``path`` and of all that is in it."""
+def _copy_origins(
+    source: Layers, path: KeyPath, value: Any, origins: dict[KeyPath, Origin]
+) -> None:
+    """Take over the origins of ``path`` and of all that is in the value there."""
     nearest = source.origin(path)
     if nearest is not None:
         origins[path] = nearest
-    for place, origin in source.origins.items():
-        if place[: len(path)] == path:
-            origins[place] = origin
+    for place in within(value, path):
+        if place in source.origins:
+            origins[place] = source.origins[place]
+
+
+def within(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    """Path of each thing in a value, which is at ``path`` itself."""
+    items: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    for step, inner in items:
+        yield (*path, step)
+        yield from within(inner, (*path, step))

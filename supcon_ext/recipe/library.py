@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from supcon_ext.recipe.limits import LARGEST_TEXT
 from supcon_ext.recipe.problems import Problem, RecipeError, nearest
 
 _HEAD_KEYS = ("name", "description", "plugins", "extends")
@@ -85,8 +86,12 @@ def _head(text: str) -> dict[str, object]:
 
 
 def is_sweep(path: Path) -> bool:
-    """Whether a file is a sweep: it has a top-level key ``grid``."""
-    return "grid" in _TOP_KEY.findall(path.read_text(encoding="utf-8", errors="replace"))
+    """Whether a file is a sweep: it has a top-level key ``grid``, and can be read."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return "grid" in _TOP_KEY.findall(file.read(LARGEST_TEXT))
+    except OSError:
+        return False
 
 
 def find_recipe(name: str | os.PathLike[str], near: Path | None = None) -> Path:
@@ -102,7 +107,7 @@ def find_recipe(name: str | os.PathLike[str], near: Path | None = None) -> Path:
         RecipeError: There is no such file, or several; the message lists names that are near.
     """
     path = (near or Path()) / Path(name).expanduser()
-    if path.is_file():
+    if _is_file(path):
         return path
     shipped = list_recipes()
     wanted = str(name)
@@ -117,11 +122,24 @@ def find_recipe(name: str | os.PathLike[str], near: Path | None = None) -> Path:
     raise RecipeError([_not_found(wanted, path, [info.name for info in shipped])])
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; there is none of a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def _not_found(name: str, path: Path, shipped: list[str]) -> Problem:
-    if path.is_dir():
+    if os.path.isdir(path):
         return Problem(name, None, "", "Expected a recipe file, but this is a folder.")
+    if os.path.exists(path):
+        return Problem(name, None, "", "Expected a recipe file, but this is no regular file.")
     folder = path.parent
-    beside = [str(file) for file in sorted(folder.glob("*.y*ml"))] if folder.is_dir() else []
+    try:
+        beside = [str(file) for file in sorted(folder.glob("*.y*ml"))]
+    except (OSError, ValueError):
+        beside = []
     near = _near_names(name, [*shipped, *beside])
     if near:
         suggestion = f"Did you mean {' or '.join(f'`{n}`' for n in near)}?"

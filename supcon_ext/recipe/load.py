@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from supcon_ext.recipe.checks import cross_findings
 from supcon_ext.recipe.layers import Layers, merge
 from supcon_ext.recipe.library import find_recipe, is_sweep
+from supcon_ext.recipe.limits import LONGEST_CHAIN, MOST_PROBLEMS, TooLargeError
 from supcon_ext.recipe.overrides import apply_overrides, dotted
 from supcon_ext.recipe.partial import known
+from supcon_ext.recipe.plain import plain_faults
 from supcon_ext.recipe.problems import COMMAND_LINE, Problem, RecipeError, shown
 from supcon_ext.recipe.reading import Document, Fault, KeyPath, read_file
 from supcon_ext.recipe.resolved import resolve
@@ -23,6 +25,8 @@ from supcon_ext.recipe.unknown_keys import UnknownKeys
 from supcon_ext.recipe.wording import Finding, findings, locate
 
 _FROM_PYTHON = "recipe"
+_MOST_ERRORS = 4 * MOST_PROBLEMS
+"""Errors that are put in words; where there are more, what follows from them is not looked at."""
 
 
 def load_recipe(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
@@ -48,6 +52,12 @@ def parse_recipe(values: Mapping[str, Any], overrides: Sequence[str] = ()) -> Re
     Raises:
         RecipeError: Everything that is wrong, at once.
     """
+    try:
+        faults = plain_faults(values)
+    except TooLargeError as error:
+        raise RecipeError([Problem(_FROM_PYTHON, None, "", str(error))]) from None
+    if faults:
+        raise RecipeError(_of_fault(_FROM_PYTHON, fault) for fault in faults)
     layers, problems = apply_overrides(Layers(dict(values)), overrides)
     return check(layers, problems)
 
@@ -92,6 +102,9 @@ def _chain(source: str | os.PathLike[str]) -> list[tuple[str, Document]]:
                 document.faults.append(Fault(("extends",), document.lines[("extends",)], message))
             return chain
         line = document.lines[("extends",)]
+        if len(chain) == LONGEST_CHAIN:
+            message = f"Expected a chain of at most {LONGEST_CHAIN} files, but it is longer."
+            raise RecipeError([Problem(shown_name, line, "extends", message)])
         try:
             path = find_recipe(parent, path.parent)
         except RecipeError as error:
@@ -155,7 +168,13 @@ def check(layers: Layers, problems: Sequence[Problem] = ()) -> Recipe:
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
-        found = findings(error.errors(include_url=False), document)
+        errors = error.errors(include_url=False)
+        found = findings(errors[:_MOST_ERRORS], document)
+        if len(errors) > _MOST_ERRORS:
+            raise RecipeError(
+                [*problems, *(_problem(layers, finding) for finding in found)],
+                more=len(errors) - _MOST_ERRORS,
+            ) from None
     found += _mistyped(document, {finding.path for finding in found})
     if recipe is not None and not found:
         found = _crossed(resolve(recipe), document, found)

@@ -6,8 +6,9 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from supcon_ext.recipe.layers import Layers, Origin, merge
-from supcon_ext.recipe.problems import COMMAND_LINE, Problem, nearest, shown
+from supcon_ext.recipe.layers import Layers, Origin, merge, within
+from supcon_ext.recipe.limits import DEEPEST, LARGEST_TEXT, MOST_OVERRIDES, TOO_DEEP, text_fault
+from supcon_ext.recipe.problems import COMMAND_LINE, Problem, nearest, shortened, shown
 from supcon_ext.recipe.reading import KeyPath, read_text
 from supcon_ext.recipe.tree import is_term
 
@@ -26,6 +27,13 @@ def apply_overrides(layers: Layers, overrides: Sequence[str]) -> tuple[Layers, l
     Returns:
         The recipe with all overrides that could be read, and what is wrong with the others.
     """
+    if len(overrides) > MOST_OVERRIDES or sum(map(len, overrides)) > LARGEST_TEXT:
+        message = (
+            f"Expected at most {MOST_OVERRIDES} overrides of {LARGEST_TEXT:,} characters together, "
+            f"but got {len(overrides):,} of {sum(map(len, overrides)):,}. Try: a recipe that "
+            "`extends` this one"
+        )
+        return layers, [Problem(COMMAND_LINE, None, "", message)]
     problems = []
     for text in overrides:
         try:
@@ -40,36 +48,46 @@ def _apply(layers: Layers, text: str) -> Layers:
     steps = name.strip().split(".")
     if not equals or not all(steps):
         raise ValueError("Expected `key=value` with a dotted key, as in `stages.0.epochs=3`.")
+    fault = text_fault(name) or (TOO_DEEP if len(steps) > DEEPEST else None)
+    if fault is not None:
+        raise ValueError(fault)
     document = read_text(value_text)
     if document.faults:
         raise ValueError(document.faults[0].message)
-    value = copy.deepcopy(layers.value) if isinstance(layers.value, dict) else {}
+    value = dict(layers.value) if isinstance(layers.value, dict) else {}
     path = _walk(value, steps)
     origin = Origin("override", text, target=path)
-    origins = {place: known for place, known in layers.origins.items() if not _within(place, path)}
-    for length in range(1, len(path)):
-        origins.setdefault(path[:length], origin)
     holder = _at(value, path[:-1])
     below = holder.get(path[-1]) if isinstance(holder, dict) else holder[path[-1]]
+    origins = dict(layers.origins)
+    inside = {
+        place: origins.pop(place)
+        for place in (path, *within(below, path))
+        if place in layers.origins
+    }
+    for length in range(1, len(path)):
+        origins.setdefault(path[:length], origin)
     merged = Layers(document.value, {path: origin})
     if below is not None:
-        inside = {p: known for p, known in layers.origins.items() if _within(p, path)}
         merged = merge(Layers(below, inside), merged, path)
     holder[path[-1]] = merged.value
     return Layers(value, {**origins, **merged.origins})
 
 
 def _walk(value: Any, steps: Sequence[str]) -> KeyPath:
-    """Where the steps lead; missing mappings on the way are made, short forms written out."""
+    """Where the steps lead; missing mappings on the way are made, short forms written out.
+
+    What is on the way is copied, so that nothing else than ``value`` itself changes.
+    """
     path: KeyPath = ()
     for place, step in enumerate(steps):
         holder = _at(value, path)
         keys = _keys(holder, step, path)
-        path = (*path, *keys)
-        if len(keys) > 1 and isinstance(holder[keys[0]], str):
-            _write_out(value, path[:-1])
-        if place + 1 < len(steps):
-            _write_out(value, path)
+        for key in keys:
+            path = (*path, key)
+            _copy_at(value, path)
+            if place + 1 < len(steps) or key != keys[-1]:
+                _write_out(value, path)
     return path
 
 
@@ -81,7 +99,7 @@ def _keys(holder: Any, step: str, path: KeyPath) -> KeyPath:
         raise ValueError(
             f"Expected a mapping or a list at `{dotted(path)}`, but it is {shown(holder)}."
         )
-    if step.isdecimal() and int(step) < len(holder):
+    if step.isdecimal() and len(step) < 10 and int(step) < len(holder):
         return (int(step),)
     names = [_name(item) for item in holder]
     if step in names:
@@ -92,7 +110,7 @@ def _keys(holder: Any, step: str, path: KeyPath) -> KeyPath:
     raise ValueError(
         f"Expected an index below {len(holder)}"
         + (f" or a name ({', '.join(known)})" if known else "")
-        + f" after `{dotted(path)}`, but got `{step}`."
+        + f" after `{dotted(path)}`, but got `{shortened(step, 60)}`."
         + (f" Did you mean `{near}`?" if near else "")
     )
 
@@ -127,8 +145,10 @@ def _at(value: Any, path: KeyPath) -> Any:
     return value
 
 
-def _within(place: KeyPath, path: KeyPath) -> bool:
-    return place[: len(path)] == path
+def _copy_at(value: Any, path: KeyPath) -> None:
+    holder = _at(value, path[:-1])
+    if not isinstance(holder, dict) or path[-1] in holder:
+        holder[path[-1]] = copy.copy(holder[path[-1]])
 
 
 def dotted(path: KeyPath) -> str:

@@ -43,7 +43,7 @@ def import_plugin(name: str) -> str:
     """
     try:
         importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PydanticCustomError(
             "plugin",
             "Expected a module that can be imported, but `{name}` gives {reason}. Try: install it, "
@@ -135,6 +135,7 @@ def distinct(field: str) -> Callable[[list[Any]], list[Any]]:
 
     def check(items: list[Any]) -> list[Any]:
         names = [getattr(item, field) for item in items]
+        first = {name: place for place, name in reversed(list(enumerate(names)))}
         errors = [
             InitErrorDetails(
                 type=PydanticCustomError(
@@ -146,7 +147,7 @@ def distinct(field: str) -> Callable[[list[Any]], list[Any]]:
                 input=name,
             )
             for place, name in enumerate(names)
-            if name is not None and name in names[:place]
+            if name is not None and first[name] < place
         ]
         if errors:
             raise ValidationError.from_exception_data("recipe", errors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
@@ -35,12 +36,24 @@ def plugin_digest(recipe: Recipe) -> str:
 
 def plugin_digests(recipe: Recipe) -> dict[str, str]:
     """The digest of each such module, by its top-level name; see :func:`source_digest`."""
+    names = {module.partition(".")[0] for module in plugin_modules(recipe)}
+    return {name: source_digest(name) for name in sorted(names)}
+
+
+def plugin_modules(recipe: Recipe) -> list[str]:
+    """Every module outside this package that a recipe names, or that its parts are from."""
     modules = set(recipe.plugins)
     for spec in _specs(recipe):
         target = family(spec.family).get(spec.kind).target
         modules.add(str(target.__module__))
-    names = {module.partition(".")[0] for module in modules} - {*OWN, "__main__"}
-    return {name: source_digest(name) for name in sorted(names)}
+    return sorted(name for name in modules if name.partition(".")[0] not in {*OWN, "__main__"})
+
+
+def plugin_files(recipe: Recipe) -> list[Path]:
+    """The files that are run for a recipe's plug-ins, which are imported already."""
+    loaded = (sys.modules.get(name) for name in plugin_modules(recipe))
+    files = (getattr(module, "__file__", None) for module in loaded)
+    return sorted({Path(file) for file in files if file})
 
 
 def code_digest() -> str:

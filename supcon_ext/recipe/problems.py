@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+
+from data_tools.printable import printable, printable_lines
+from supcon_ext.recipe.limits import MOST_PROBLEMS
 
 COMMAND_LINE = "command line"
 _WIDTH = 110
 _WIDEST_PLACE = 32
+_LONGEST_PLACE = 200
 
 
 @dataclass(frozen=True)
@@ -41,30 +46,41 @@ class RecipeError(ValueError):
 
     Args:
         problems: At least one; the message shows them by file, in the order of their lines.
+        more: How many more there are.
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], more: int = 0) -> None:
         self.problems = sorted(
             problems, key=lambda p: (p.file == COMMAND_LINE, p.file, p.line or 0)
         )
-        super().__init__(report(self.problems))
+        self.more = more
+        super().__init__(report(self.problems, more))
 
-    def __reduce__(self) -> tuple[type[RecipeError], tuple[list[Problem]]]:
+    def __reduce__(self) -> tuple[type[RecipeError], tuple[list[Problem], int]]:
         """Made again from its problems, when it comes from another process."""
-        return RecipeError, (self.problems,)
+        return RecipeError, (self.problems, self.more)
 
 
-def report(problems: Sequence[Problem]) -> str:
-    """The problems as a block of text: a headline for each file, then a line for each problem."""
+def report(problems: Sequence[Problem], more: int = 0) -> str:
+    """The problems as a block of text: a headline for each file, then a line for each problem.
+
+    Args:
+        problems: Of one recipe; the first of them are shown.
+        more: How many there are beside them.
+    """
     blocks = []
-    for file in dict.fromkeys(problem.file for problem in problems):
-        here = [problem for problem in problems if problem.file == file]
+    shown, hidden = problems[:MOST_PROBLEMS], len(problems[MOST_PROBLEMS:]) + more
+    for file in dict.fromkeys(problem.file for problem in shown):
+        here = [problem for problem in shown if problem.file == file]
         count = f"{len(here)} problem" + ("s" if len(here) > 1 else "")
-        blocks.append("\n".join([f"{file}: {count}", *_rows(here)]))
+        blocks.append("\n".join([f"{printable(file)}: {count}", *_rows(here)]))
+    if hidden:
+        blocks.append(f"... and {hidden:,} more problems")
     return "\n".join(blocks)
 
 
 def _rows(problems: Sequence[Problem]) -> list[str]:
+    problems = [replace(p, path=shortened(printable(p.path), _LONGEST_PLACE)) for p in problems]
     lines = [f"line {problem.line}" if problem.line else "" for problem in problems]
     line_width = max(len(line) for line in lines)
     places = [len(p.path) for p in problems if len(p.path) <= _WIDEST_PLACE]
@@ -81,7 +97,7 @@ def _rows(problems: Sequence[Problem]) -> list[str]:
             first = head + place
         rows.append(
             textwrap.fill(
-                problem.text,
+                printable_lines(problem.text),
                 _WIDTH,
                 initial_indent=first,
                 subsequent_indent=indent,
@@ -106,8 +122,13 @@ def shown(value: object) -> str:
     if value is None:
         return "nothing (null)"
     if isinstance(value, dict):
-        return f"a mapping with {', '.join(f'`{key}`' for key in value)}" if value else "{}"
+        keys = ", ".join(f"`{key}`" for key in itertools.islice(value, 8))
+        return f"a mapping with {shortened(keys, 200)}" if value else "{}"
     if isinstance(value, (list, tuple)):
         return f"a list of {len(value)}" if value else "an empty list"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return shortened(repr(value), 60)
+
+
+def shortened(text: str, length: int) -> str:
+    """A text of at most so many characters."""
+    return text if len(text) <= length else text[: length - 3] + "..."

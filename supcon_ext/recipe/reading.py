@@ -3,12 +3,12 @@
 Plain scalars are read by the core rules of YAML 1.2: ``1e-5`` is a number, and a key called ``on``
 is the text ``on``. Beyond YAML, three things are wrong in a recipe: a key that is there twice, a
 number that is not finite, and a bare ``on``, ``off``, ``yes`` or ``no`` as a value, which YAML 1.1
-readers take for true or false.
+readers take for true or false. Merge keys (``<<``) are not read, and what goes beyond the limits of
+:mod:`~supcon_ext.recipe.limits` is refused while it is read.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,18 @@ from typing import Any
 
 import yaml
 
+from supcon_ext.recipe.limits import (
+    LARGEST_NUMBER,
+    LARGEST_TEXT,
+    Allowance,
+    TooLargeError,
+    number_fault,
+    text_fault,
+)
+
 KeyPath = tuple[str | int, ...]
 
+_LONGEST_NUMBER = 100
 _TAG = "tag:yaml.org,2002:"
 _YAML_1_1_TRUTHS = frozenset({"on", "off", "yes", "no"})
 CORE_SCALARS = (
@@ -39,6 +49,28 @@ class _CoreLoader(yaml.SafeLoader):
     """PyYAML's reader with YAML 1.2's core rules for plain scalars."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._allowance = Allowance()
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """The next node, if it is not one too many."""
+        try:
+            self._allowance.visit(self._depth)
+        except TooLargeError as error:
+            raise _Costly(str(error), self.line + 1) from None
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+class _Costly(ValueError):
+    def __init__(self, message: str, line: int, path: KeyPath = ()) -> None:
+        super().__init__(message)
+        self.fault = Fault(path, line, message)
 
 
 for _name, _pattern, _first in CORE_SCALARS:
@@ -62,11 +94,13 @@ class Document:
         value: Mappings, lists, text, numbers, booleans and None.
         lines: Line of every key and list item, from 1.
         faults: What is wrong in the text itself.
+        set_by: Overrides that changed keys at the top since.
     """
 
     value: Any
     lines: dict[KeyPath, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    set_by: dict[KeyPath, str] = field(default_factory=dict)
 
 
 def read_file(path: Path) -> Document:
@@ -75,32 +109,57 @@ def read_file(path: Path) -> Document:
     Raises:
         OSError: The file cannot be read.
     """
+    with path.open("rb") as file:
+        raw = file.read(4 * LARGEST_TEXT + 1)
     try:
-        return read_text(path.read_text(encoding="utf-8"))
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        return Document(None, faults=[Fault((), None, f"Expected text in UTF-8, but {error}.")])
+        if len(raw) > 4 * LARGEST_TEXT:
+            return _unread(_TOO_LONG)
+        line = raw.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{raw[error.start]:02x} is none ({error.reason})"
+        return _unread(f"Expected text in UTF-8, but {found}. Try: save it as UTF-8.", line)
+    return read_text(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def read_text(text: str) -> Document:
     """Read a YAML text; one that is no YAML gives a document with a fault and no value."""
+    if len(text) > LARGEST_TEXT:
+        return _unread(_TOO_LONG)
+    document = Document(None)
     try:
         node = yaml.compose(text, Loader=_CoreLoader)
+        if node is not None:
+            document.value = _value(node, (), document, Allowance())
+    except _Costly as error:
+        return Document(None, faults=[error.fault])
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = " ".join(part for part in (error.context, error.problem) if part)
         line = None if mark is None else mark.line + 1
-        return Document(
-            None, faults=[Fault((), line, f"Expected YAML, but found an error {reason}.")]
-        )
+        return _unread(f"Expected YAML, but found an error {reason}.", line)
+    except yaml.reader.ReaderError as error:
+        letter, line = int(error.character), text.count("\n", 0, error.position) + 1
+        return _unread(f"Expected YAML, but it has the character U+{letter:04X}.", line)
     except yaml.YAMLError as error:
-        return Document(None, faults=[Fault((), None, f"Expected YAML, but {error}.")])
-    document = Document(None)
-    if node is not None:
-        document.value = _value(node, (), document, ())
+        return _unread(f"Expected YAML, but {error}.")
     return document
 
 
-def _value(node: yaml.Node, path: KeyPath, document: Document, above: tuple[yaml.Node, ...]) -> Any:
+_TOO_LONG = f"Expected a text of at most {LARGEST_TEXT:,} characters, but it is longer."
+
+
+def _unread(message: str, line: int | None = None) -> Document:
+    return Document(None, faults=[Fault((), line, message)])
+
+
+def _value(
+    node: yaml.Node,
+    path: KeyPath,
+    document: Document,
+    allowance: Allowance,
+    above: tuple[yaml.Node, ...] = (),
+) -> Any:
     """The value of a node; ``above`` are the nodes that hold it."""
     line = node.start_mark.line + 1
     document.lines.setdefault(path, line)
@@ -109,13 +168,17 @@ def _value(node: yaml.Node, path: KeyPath, document: Document, above: tuple[yaml
             Fault(path, line, "Expected no alias of a part that holds the alias.")
         )
         return None
+    try:
+        allowance.visit(len(above))
+    except TooLargeError as error:
+        raise _Costly(str(error), document.lines[path[:1]], path[:1]) from None
     if not isinstance(node, yaml.ScalarNode) and node.tag not in (_TAG + "map", _TAG + "seq"):
         document.faults.append(Fault(path, line, _tagged(node)))
     if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, document, (*above, node))
+        return _mapping(node, path, document, allowance, (*above, node))
     if isinstance(node, yaml.SequenceNode):
         return [
-            _value(item, (*path, place), document, (*above, node))
+            _value(item, (*path, place), document, allowance, (*above, node))
             for place, item in enumerate(node.value)
         ]
     if isinstance(node, yaml.ScalarNode):
@@ -128,7 +191,11 @@ def _tagged(node: yaml.Node) -> str:
 
 
 def _mapping(
-    node: yaml.MappingNode, path: KeyPath, document: Document, above: tuple[yaml.Node, ...]
+    node: yaml.MappingNode,
+    path: KeyPath,
+    document: Document,
+    allowance: Allowance,
+    above: tuple[yaml.Node, ...],
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
@@ -136,15 +203,25 @@ def _mapping(
         if not isinstance(key_node, yaml.ScalarNode):
             document.faults.append(Fault(path, line, "Expected plain text as a key."))
             continue
-        key = str(key_node.value)
+        key = _joined(str(key_node.value))
+        fault = _MERGE_KEY if key == "<<" and key_node.style is None else text_fault(key)
+        if fault is not None:
+            document.faults.append(Fault(path, line, fault))
+            continue
         here = (*path, key)
         if key in values:
             message = f"Expected each key once, but `{key}` is in line {document.lines[here]} too."
             document.faults.append(Fault(here, line, message))
             continue
         document.lines[here] = line
-        values[key] = _value(value_node, here, document, above)
+        values[key] = _value(value_node, here, document, allowance, above)
     return values
+
+
+_MERGE_KEY = (
+    "Expected a key, but got YAML's merge key `<<`, which is not read. Try: `extends`, or an alias "
+    "in place of the whole value."
+)
 
 
 def _joined(text: str) -> str:
@@ -159,6 +236,9 @@ def _scalar(node: yaml.ScalarNode, path: KeyPath, document: Document) -> Any:
     kind = node.tag.removeprefix(_TAG)
     if kind == "str":
         text = _joined(text)
+        fault = text_fault(text)
+        if fault is not None:
+            document.faults.append(Fault(path, line, fault))
         if node.style is None and text.lower() in _YAML_1_1_TRUTHS:
             message = (
                 f'Expected true or false, or text in quotes ("{text}"), but got a bare `{text}`, '
@@ -170,6 +250,8 @@ def _scalar(node: yaml.ScalarNode, path: KeyPath, document: Document) -> Any:
     try:
         if kind == "bool":
             value = {"true": True, "false": False}[text.lower()]
+        elif kind == "int" and len(text) > _LONGEST_NUMBER:  # costly to read, and too large anyway
+            value = LARGEST_NUMBER + 1
         elif kind == "int":
             value = int(text, 0) if text.startswith(("0o", "0x")) else int(text)
         elif kind == "float":
@@ -177,9 +259,10 @@ def _scalar(node: yaml.ScalarNode, path: KeyPath, document: Document) -> Any:
         elif kind != "null":
             document.faults.append(Fault(path, line, _tagged(node)))
     except (KeyError, ValueError):
-        document.faults.append(
-            Fault(path, line, f"Expected a value of `{node.tag}`, but got `{text}`.")
-        )
-    if isinstance(value, float) and not math.isfinite(value):
-        document.faults.append(Fault(path, line, f"Expected a finite number, but got {text}."))
+        message = f"Expected a value of `{node.tag}`, but got `{text:.60}`."
+        document.faults.append(Fault(path, line, message))
+    fault = None if value is None else number_fault(value, text)
+    if fault is not None:
+        document.faults.append(Fault(path, line, fault))
+        return None
     return value

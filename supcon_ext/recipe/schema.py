@@ -27,7 +27,12 @@ PATTERNS = {
 }
 """Patterns of names, in words."""
 
-Name = Annotated[str, Field(pattern=NAME)]
+LONGEST_NAME = 100
+"""Characters of a name that becomes part of a folder's."""
+
+Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Width = Annotated[int, Field(ge=1, le=2**16)]
 
 
 class Section(BaseModel):
@@ -113,9 +118,9 @@ class Data(Section):
     """Which of the two comes first."""
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share of the training set, noisy labels included, that is set aside for validation."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Seed of the validation split."""
-    image_size: Annotated[int, Field(ge=8)] | None = None
+    image_size: Annotated[int, Field(ge=8, le=2**13)] | None = None
     """Side of the images in training and evaluation, in pixels; null for the data set's own."""
     groups: Groups = Field(default_factory=Groups)
     """Shot groups of the evaluation."""
@@ -124,11 +129,11 @@ class Data(Section):
 class Projector(Section):
     """The head whose output the contrastive terms see."""
 
-    hidden: Annotated[int, Field(ge=1)] = 512
+    hidden: Width = 512
     """Width of the hidden layers."""
-    dim: Annotated[int, Field(ge=1)] = 128
+    dim: Width = 128
     """Length of an embedding."""
-    layers: Annotated[int, Field(ge=1)] = 2
+    layers: Annotated[int, Field(ge=1, le=64)] = 2
     """Number of linear layers."""
     batch_norm: bool = True
     """Whether a batch norm follows each hidden layer."""
@@ -161,7 +166,7 @@ class ViewGroup(Section):
 
     policy: Annotated[Spec, PartOr("policy", "simaugment")] = _default("simaugment")
     """How the images are augmented."""
-    count: Annotated[int, Field(ge=1)] = 2
+    count: Annotated[int, Field(ge=1, le=100)] = 2
     """Number of views of each sample."""
     name: Name | None = None
     """Name by which terms of the objective speak of these views."""
@@ -177,9 +182,9 @@ class Stage(Section):
 
     name: Name
     """Name of the stage, once in a recipe."""
-    epochs: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1, le=10**6)]
     """Passes over the training set."""
-    batch_size: Annotated[int, Field(ge=1)] = 256
+    batch_size: Annotated[int, Field(ge=1, le=2**24)] = 256
     """Samples in a batch, over all processes."""
     views: Views = _default([{}])
     """One group of views, or a list of groups."""
@@ -217,15 +222,15 @@ class Compute(Section):
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Kind of device."""
-    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    devices: Annotated[int, Field(ge=1, le=2**12)] | Literal["auto"] = 1
     """Number of devices on each node, or `auto` for all of them."""
-    nodes: Annotated[int, Field(ge=1)] = 1
+    nodes: Annotated[int, Field(ge=1, le=2**12)] = 1
     """Number of machines."""
     strategy: str = "auto"
     """Lightning Fabric's name of the strategy (`auto`, `ddp`)."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
     """Numbers of the forward pass; the loss is computed in 32 bits or more."""
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0, le=2**10)] = 0
     """Processes that load images; results do not depend on it."""
     neighbours: Literal["exact", "faiss"] = "exact"
     """How selectors' nearest neighbours are searched; `faiss` is approximate, for many millions."""
@@ -245,7 +250,7 @@ class Checkpoint(Section):
 class Recipe(Section):
     """One experiment whole."""
 
-    name: Annotated[str, Field(pattern=SLUG)]
+    name: Annotated[str, Field(pattern=SLUG, max_length=LONGEST_NAME)]
     """Name of the recipe and of its runs: small letters, digits, `.`, `_` and `-`."""
     description: str = ""
     """What the recipe is for; the first line is shown in lists."""
@@ -269,7 +274,7 @@ class Recipe(Section):
     """Devices, precision, workers."""
     checkpoint: Checkpoint = Field(default_factory=Checkpoint)
     """What is saved."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Seed of everything that is drawn in training."""
 
     @model_validator(mode="before")

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -23,18 +24,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from supcon_ext.recipe.layers import Layers, merge
 from supcon_ext.recipe.library import find_recipe
+from supcon_ext.recipe.limits import MOST_PROBLEMS, MOST_RUNS
 from supcon_ext.recipe.load import check, load_layers
 from supcon_ext.recipe.overrides import apply_overrides, dotted
-from supcon_ext.recipe.problems import Problem, RecipeError
-from supcon_ext.recipe.reading import Document, KeyPath, read_file
+from supcon_ext.recipe.plugin_sources import plugin_digest
+from supcon_ext.recipe.problems import COMMAND_LINE, Problem, RecipeError
+from supcon_ext.recipe.reading import Document, KeyPath, read_file, read_text
 from supcon_ext.recipe.resolved import recipe_hash
-from supcon_ext.recipe.schema import Recipe
+from supcon_ext.recipe.schema import LONGEST_NAME, SLUG, Recipe
 from supcon_ext.recipe.wording import findings
+
+_LONGEST_LABEL = 80
+_Variants = Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
+_Values = Annotated[list[Any], Field(min_length=1)]
 
 
 class SweepFile(BaseModel):
@@ -42,10 +48,10 @@ class SweepFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=SLUG, max_length=LONGEST_NAME)]
     description: str = ""
     recipe: str | dict[str, Any]
-    grid: Annotated[dict[str, dict[str, dict[str, Any] | None] | list[Any]], Field(min_length=1)]
+    grid: Annotated[dict[str, _Variants | _Values], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
     seed_keys: Annotated[list[str], Field(min_length=1)] = ["seed"]
 
@@ -94,44 +100,88 @@ def load_sweep(source: str | os.PathLike[str], overrides: Sequence[str] = ()) ->
         RecipeError: Everything that is wrong, at once.
     """
     path = find_recipe(source)
-    document = read_file(path)
-    for_sweep = [text for text in overrides if text.partition("=")[0].strip() == "seeds"]
-    for_recipes = [text for text in overrides if text not in for_sweep]
-    for text in for_sweep:
-        document.value["seeds"] = yaml.safe_load(text.partition("=")[2])
-    faults = [Problem(str(path), f.line, dotted(f.path), f.message) for f in document.faults]
+    document, for_recipes = _read(path, overrides)
     try:
         file = SweepFile.model_validate(document.value)
     except ValidationError as error:
-        found = findings(error.errors(include_url=False), document.value)
-        problems = [_problem(path, document, f.path, f.message) for f in found]
-        raise RecipeError(faults + problems) from None
-    if faults:
-        raise RecipeError(faults)
-    base, wrong = _base(file, path, document)
-    children: list[Child] = []
-    problems = list(wrong)
+        errors = error.errors(include_url=False)
+        found = findings(errors[:MOST_PROBLEMS], document.value)
+        problems = [_problem(path, document, f.path, f.message, f.suggestion) for f in found]
+        raise RecipeError(problems, more=max(0, len(errors) - MOST_PROBLEMS)) from None
+    count = math.prod(map(len, file.grid.values())) * len(file.seeds)
+    if count > MOST_RUNS:
+        message = f"Expected at most {MOST_RUNS:,} runs, but the grid and the seeds make {count:,}."
+        raise RecipeError([_problem(path, document, ("grid",), message)])
+    base, problems = _base(file, path, document)
+    children: dict[str, Child] = {}
     for variant, seed in itertools.product(_variants(file), file.seeds):
+        name = f"{_label(variant)}-s{seed}"
+        if name in children and len(problems) < MOST_PROBLEMS:
+            message = f"Expected runs of different names, but two are called `{name}`."
+            problems.append(_problem(path, document, ("grid",), message))
         try:
-            children.append(_child(file, path, document, base, variant, seed, for_recipes))
+            recipe = _recipe(file, path, document, base, variant, seed, for_recipes)
+            children[name] = Child(name, variant, seed, recipe)
         except RecipeError as error:
             problems += [p for p in error.problems if p not in problems]
+        if len(problems) >= MOST_PROBLEMS:
+            break
     if problems:
         raise RecipeError(problems)
-    text = json.dumps([recipe_hash(child.recipe) for child in children])
-    return Sweep(file.name, hashlib.sha256(text.encode()).hexdigest(), children)
+    recipes = [child.recipe for child in children.values()]
+    text = json.dumps([recipe_hash(recipe) for recipe in recipes])
+    sources = sorted({plugin_digest(recipe) for recipe in recipes} - {""})
+    digest = hashlib.sha256("".join([text, *sources]).encode()).hexdigest()
+    return Sweep(file.name, digest, list(children.values()))
 
 
-def _problem(path: Path, document: Document, place: KeyPath, message: str) -> Problem:
+def _read(path: Path, overrides: Sequence[str]) -> tuple[Document, list[str]]:
+    """The sweep's file with the overrides that are its own, and the other overrides."""
+    try:
+        document = read_file(path)
+    except OSError as error:
+        message = f"Expected a file that can be read, but {error.strerror}."
+        raise RecipeError([Problem(str(path), None, "", message)]) from error
+    if document.faults:
+        raise RecipeError(_problem(path, document, f.path, f.message) for f in document.faults)
+    if not isinstance(document.value, dict):
+        message = "Expected a mapping with the keys of a sweep, but the file is something else."
+        raise RecipeError([_problem(path, document, (), message)])
+    rest: list[str] = []
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if key.strip() != "seeds" or not equals:
+            rest.append(text)
+            continue
+        given = read_text(value)
+        if given.faults:
+            raise RecipeError([Problem(COMMAND_LINE, None, text, given.faults[0].message)])
+        document.value["seeds"] = given.value
+        document.set_by[("seeds",)] = text
+    return document, rest
+
+
+def _problem(
+    path: Path, document: Document, place: KeyPath, message: str, suggestion: str = ""
+) -> Problem:
+    override = document.set_by.get(place[:1])
+    if override is not None:
+        return Problem(COMMAND_LINE, None, override, message, suggestion)
     lines = [document.lines.get(place[:n]) for n in range(len(place), -1, -1)]
     line = next((line for line in lines if line is not None), None)
-    return Problem(str(path), line, dotted(place), message)
+    return Problem(str(path), line, dotted(place), message, suggestion)
 
 
 def _base(file: SweepFile, path: Path, document: Document) -> tuple[Layers, list[Problem]]:
     if isinstance(file.recipe, str):
-        near = path.parent / file.recipe
-        return load_layers(near if near.is_file() else file.recipe)
+        try:
+            source = find_recipe(file.recipe, path.parent)
+        except RecipeError as error:
+            found = error.problems[0]
+            message = f"{found.message[:-1]}: `{file.recipe}`."
+            problem = _problem(path, document, ("recipe",), message, found.suggestion)
+            raise RecipeError([problem]) from None
+        return load_layers(source)
     return _part(document, ("recipe",), path), []
 
 
@@ -150,7 +200,7 @@ def _variants(file: SweepFile) -> list[dict[str, Any]]:
     return [dict(point) for point in itertools.product(*axes)]
 
 
-def _child(
+def _recipe(
     file: SweepFile,
     path: Path,
     document: Document,
@@ -158,18 +208,39 @@ def _child(
     variant: Mapping[str, Any],
     seed: int,
     overrides: Sequence[str],
-) -> Child:
-    layers, texts = base, []
+) -> Recipe:
+    """The recipe of one run.
+
+    Raises:
+        RecipeError: What is wrong with it, at its place in the sweep's file.
+    """
+    layers, places = base, dict[str, KeyPath]()
     for axis, choice in variant.items():
-        if isinstance(file.grid[axis], dict):
+        choices = file.grid[axis]
+        if isinstance(choices, dict):
             layers = merge(layers, _part(document, ("grid", axis, choice), path))
         else:
-            texts.append(f"{axis}={json.dumps(choice)}")
-    texts += [f"{key}={seed}" for key in file.seed_keys]
-    label = "-".join(_slug(choice) for choice in variant.values())
-    texts.insert(0, f"name={file.name}-{label}")
-    layers, problems = apply_overrides(layers, [*texts, *overrides])
-    return Child(f"{label}-s{seed}", dict(variant), seed, check(layers, problems))
+            places[f"{axis}={json.dumps(choice)}"] = ("grid", axis, choices.index(choice))
+    places |= {f"{key}={seed}": ("seed_keys", number) for number, key in enumerate(file.seed_keys)}
+    name = f"name={file.name}-{_label(variant)}"
+    layers, problems = apply_overrides(layers, [name, *places, *overrides])
+    try:
+        return check(layers, problems)
+    except RecipeError as error:
+        raise RecipeError(
+            _problem(path, document, places[p.path], p.message, p.suggestion)
+            if p.file == COMMAND_LINE and p.path in places
+            else p
+            for p in error.problems
+        ) from None
+
+
+def _label(variant: Mapping[str, Any]) -> str:
+    """A run's place on the axes, as part of the name of a folder."""
+    text = "-".join(_slug(choice) for choice in variant.values())
+    if len(text) <= _LONGEST_LABEL:
+        return text
+    return f"{text[:_LONGEST_LABEL]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def _slug(choice: Any) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from supcon_ext.recipe.layers import Layers
 from supcon_ext.recipe.overrides import apply_overrides
+from tests.recipe.values import scalars
 
 RECIPE: dict[str, Any] = {
     "name": "a",
@@ -157,15 +158,6 @@ def at(value: Any, path: tuple[str, ...]) -> Any:
     for step in path:
         value = value[int(step)] if isinstance(value, list) else value[step]
     return value
-
-
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
-)
 
 
 @given(st.sampled_from(leaves(RECIPE)), st.one_of(scalars, st.lists(scalars)))

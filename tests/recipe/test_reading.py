@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from supcon_ext.recipe.reading import read_file, read_text
 from supcon_ext.recipe.resolved import dump
+from tests.recipe.values import scalars, texts
 
 
 @pytest.mark.parametrize(
@@ -106,13 +107,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 
 plain = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=12,
+    scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=12
 )
 
 
