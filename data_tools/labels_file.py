@@ -14,6 +14,13 @@ import numpy.typing as npt
 
 from data_tools.fingerprint import fingerprint, portable
 from data_tools.images import IntArray
+from data_tools.npz import open_arrays, read_member
+from data_tools.plain_text import BOM, read_text
+from data_tools.table_formats import delimited_columns
+from data_tools.tables import Table
+
+_MARK = "# fingerprint: "
+_COLUMNS = ("index", "given", "held_out", "true")
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def write_labels(path: str | Path, table: LabelTable) -> None:
         np.savez_compressed(path, fingerprint=table.fingerprint, settings=settings, **columns)
         return
     with open(path, "w", newline="", encoding="utf-8") as file:
-        file.write(f"# fingerprint: {table.fingerprint}\n# settings: {settings}\n")
+        file.write(f"{_MARK}{table.fingerprint}\n# settings: {settings}\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*(column.astype(int) for column in columns.values()), strict=True))
@@ -100,11 +107,11 @@ def write_labels(path: str | Path, table: LabelTable) -> None:
 def holds_labels(path: str | Path) -> bool:
     """Whether a file was written by :func:`write_labels`."""
     if Path(path).suffix == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            return {"index", "given", "held_out", "fingerprint"} <= set(archive.files)
+        with open_arrays(Path(path)) as archive:
+            return {"index", "given", "held_out", "fingerprint", "settings"} <= set(archive.files)
     if Path(path).suffix == ".csv":
-        with open(path, encoding="utf-8") as file:
-            return file.readline().startswith("# fingerprint: ")
+        with open(path, "rb") as file:
+            return file.readline().removeprefix(BOM).startswith(_MARK.encode())
     return False
 
 
@@ -122,26 +129,45 @@ def read_labels(path: str | Path) -> LabelTable:
         )
     columns: Mapping[str, Any]
     if suffix == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            columns = {name: archive[name] for name in archive.files}
+        with open_arrays(Path(path)) as archive:
+            columns = {name: read_member(archive, name, Path(path)) for name in archive.files}
         mark, settings = str(columns["fingerprint"]), str(columns["settings"])
     else:
-        with open(path, newline="", encoding="utf-8") as file:
-            mark = file.readline().removeprefix("# fingerprint: ").strip()
-            settings = file.readline().removeprefix("# settings: ")
-            header, *rows = csv.reader(file)
-        values = np.asarray(rows, dtype=np.int64).reshape(-1, len(header))
-        columns = dict(zip(header, values.T, strict=True))
+        first, second, rest = [*read_text(Path(path)).split("\n", 2), "", ""][:3]
+        mark, settings = first.removeprefix(_MARK).strip(), second.removeprefix("# settings: ")
+        rows = Table(Path(path), *delimited_columns(Path(path), rest, before=2))
+        columns = {name: rows.values(name) for name in rows.columns}
+    columns = {name: values for name, values in columns.items() if name in _COLUMNS}
+    wrong = [name for name in columns if columns[name].dtype.kind not in "iub"]
+    missing = [name for name in ("index", "given", "held_out") if name not in columns]
+    if wrong or missing:
+        raise ValueError(
+            f"Expected columns index, given and held_out of whole numbers in {path}, but "
+            f"{', '.join(missing + wrong)} is none. Try: export the labels again."
+        )
     table = LabelTable(
         index=columns["index"].astype(np.int64),
         given=columns["given"].astype(np.int64),
         held_out=columns["held_out"].astype(bool),
         truth=columns["true"].astype(np.int64) if "true" in columns else None,
-        settings=json.loads(settings),
+        settings=_settings(settings, path),
         fingerprint=mark,
     )
     table.verify(str(path))
     return table
+
+
+def _settings(text: str, path: str | Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(text)
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise ValueError(
+            f"Expected the settings of the labels in {path}, but they cannot be read. "
+            "Try: export the labels again."
+        )
+    return settings
 
 
 def _suffix(path: str | Path) -> str:

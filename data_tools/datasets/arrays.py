@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from data_tools.datasets.base import Source, dataset
 from data_tools.images import ImageArray, Images, ImageSet, IntArray
 from data_tools.mapped_array import MappedArray, locate
+from data_tools.npz import open_arrays, read_member
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +45,7 @@ def arrays(
     path = Path(file)
     if not path.is_file():
         raise FileNotFoundError(f"Expected a file of argument `file`, but {path} does not exist.")
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"Expected an .npz file of arrays, but {path} is none: {error}") from error
+    archive = open_arrays(path)
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise ValueError(
             f"Expected an .npz file with x_train and y_train, but {path} is one array."
@@ -67,7 +63,7 @@ def arrays(
         if "x_test" in archive:
             test = _images(path, archive, "x_test", map_above_mb), _labels(archive, "y_test", path)
         if "classes" in archive:
-            classes = tuple(str(name) for name in archive["classes"])
+            classes = _classes(archive, path)
         else:
             highest = max(int(part[1].max(initial=0)) for part in (train, test) if part)
             classes = tuple(str(label) for label in range(highest + 1))
@@ -102,12 +98,28 @@ def _images(path: Path, archive: Any, name: str, map_above_mb: int) -> Images:
             name,
             megabytes,
         )
-    pixels: ImageArray = archive[name]
+    pixels: ImageArray = read_member(archive, name, path)
     return pixels if pixels.ndim == 4 else pixels[..., None]
 
 
+def _classes(archive: Any, path: Path) -> tuple[str, ...]:
+    """Names of the classes, as the labels number them."""
+    names = read_member(archive, "classes", path)
+    if names.ndim != 1 or names.dtype.kind not in "iuU":
+        raise ValueError(
+            f"Expected names of the classes, texts or whole numbers (C,), in `classes` of {path}, "
+            f"but got {names.dtype} {names.shape}."
+        )
+    classes = tuple(str(name).strip() for name in names)
+    twice = sorted({name for name in classes if classes.count(name) > 1})
+    if twice or "" in classes:
+        got = f"{twice[0]!r} twice" if twice and twice[0] else "an empty one"
+        raise ValueError(f"Expected a name for each class in `classes` of {path}, but got {got}.")
+    return classes
+
+
 def _labels(archive: Any, name: str, path: Path) -> IntArray:
-    label: npt.NDArray[Any] = archive[name]
+    label = read_member(archive, name, path)
     if label.ndim == 2 and label.shape[1] == 1:
         label = label[:, 0]
     if label.ndim != 1 or not np.issubdtype(label.dtype, np.integer):

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from data_tools.arguments import check_between
+from data_tools.class_names import sorted_classes
 from data_tools.datasets.base import Share, Source, dataset
 from data_tools.image_files import ImageFiles, Mode, list_images
 from data_tools.images import ImageSet
@@ -30,7 +31,8 @@ def image_folder(
 ) -> Source:
     """A folder of images: ``train/<class>/*`` and ``test/<class>/*``, or just ``<class>/*``.
 
-    Images anywhere below a class's folder belong to it. Files that are no images are left out, and
+    Classes are in the order of their names, by value where every name is a whole number. Images
+    anywhere below a class's folder belong to it. Files that are no images are left out, and
     counted in the log. Images are read when asked for.
 
     Args:
@@ -55,7 +57,7 @@ def image_folder(
         raise FileNotFoundError(f"Expected a folder of argument `root`, but {root} does not exist.")
     split = (top / "train").is_dir()
     train_files = _classes_of(top / "train" if split else top)
-    classes = tuple(sorted(train_files))
+    classes = sorted_classes(train_files)
     if (top / "test").is_dir() and split:
         test_files = _classes_of(top / "test")
         unknown = sorted(set(test_files) - set(classes))

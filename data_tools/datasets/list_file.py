@@ -7,9 +7,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from data_tools.class_names import is_whole_number
 from data_tools.datasets.base import Source, dataset
 from data_tools.image_files import ImageFiles, Mode, require_files
 from data_tools.images import ImageSet, IntArray
+from data_tools.plain_text import read_text
+
+LARGEST = 1_000_000
+"""Classes are numbered up to the largest label: beyond this it is a slip, and costs memory."""
 
 Benchmark = Literal["imagenet_lt", "places_lt", "inaturalist2018"]
 
@@ -94,12 +99,13 @@ def read_list(path: Path) -> tuple[list[str], IntArray]:
     if not path.is_file():
         raise FileNotFoundError(f"Expected a list of images, but {path} does not exist.")
     names, labels = [], []
-    lines = path.read_text(encoding="utf-8-sig").rstrip().split("\n")
+    lines = read_text(path).rstrip().split("\n")
     for number, line in enumerate(lines, start=1):
         parts = line.rsplit(maxsplit=1)
-        if len(parts) != 2 or not parts[1].isdecimal():
+        if len(parts) != 2 or not is_whole_number(parts[1]) or not 0 <= int(parts[1]) < LARGEST:
             raise ValueError(
-                f"Expected `relative/path label` in line {number} of {path}, but got {line!r}."
+                f"Expected `relative/path label`, the label a number from 0, in line {number} of "
+                f"{path}, but got {line!r}."
             )
         names.append(parts[0])
         labels.append(int(parts[1]))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import posixpath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from data_tools.class_names import numbered
 from data_tools.datasets.base import Source, dataset
 from data_tools.image_files import ImageFiles, Mode, require_files
-from data_tools.images import ImageSet, IntArray
-
-if TYPE_CHECKING:
-    import pandas as pd
+from data_tools.images import ImageSet
+from data_tools.tables import Table, read_table
 
 SPLITS = ("train", "val", "test")
 
@@ -28,14 +27,16 @@ def manifest(
     flips: bool = True,
     clean: bool = False,
 ) -> Source:
-    """A table of images (CSV, JSONL or Parquet): columns path, label, optional split, any others.
+    """A table of images: columns path, label, optional split, any others.
 
-    Labels are class names or integers; classes are numbered in sorted order, integers by value.
-    ``split`` says ``train``, ``val`` or ``test``; without it every row is for training. Every other
-    column is kept for selectors.
+    A label is one text or whole number and is taken as it stands: ``1``, ``01`` and ``1.0`` are
+    three classes. Blanks around it are taken away, which the log says. Classes are in the order of
+    their names, by value where every name is a whole number. ``split`` says ``train``, ``val`` or
+    ``test``; without it every row is for training. Every other column is kept for selectors.
 
     Args:
-        file: The table; its suffix (``.csv``, ``.jsonl``, ``.parquet``) says its format.
+        file: The table, in UTF-8; its suffix (``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``) says
+            its format.
         root: Folder that relative paths start from; None for the table's own.
         mode: ``rgb`` or ``grey``.
         flips: Whether a mirrored image keeps its label.
@@ -43,31 +44,22 @@ def manifest(
 
     Raises:
         FileNotFoundError: The table or an image does not exist.
-        ValueError: A column is missing, a label is empty, a split is unknown, or no row is for
-            training.
+        ValueError: The table is malformed, a column is missing, a label is empty or more than one
+            name, a path comes twice, a split is unknown, or no row is for training. The message
+            names the file and the line.
     """
     path = Path(file)
-    table = _read(path)
-    for needed in ("path", "label"):
-        if needed not in table:
-            raise ValueError(
-                f"Expected a column `{needed}` in {path}, but got {', '.join(map(str, table))}."
-            )
-        empty = np.flatnonzero(table[needed].isna())
-        if len(empty):
-            raise ValueError(
-                f"Expected a {needed} in every row of {path}, but {len(empty)} rows have none, "
-                f"first row {empty[0] + 1}."
-            )
-    split = _splits(table, path)
-    label, classes = _labels(table["label"])
+    table = read_table(path)
+    table.require("path", "label")
+    names = table.texts("path")
+    _refuse_twice(table, names)
+    label, classes = numbered(table.texts("label"))
+    split = _splits(table)
     base = path.parent if root is None else Path(root)
-    files = [base / str(name) for name in table["path"]]
+    files = [base / name for name in names]
     require_files(files, path)
     columns: dict[str, npt.NDArray[Any]] = {
-        str(name): table[name].to_numpy()
-        for name in table
-        if name not in ("path", "label", "split")
+        name: table.values(name) for name in table.columns if name not in ("path", "label", "split")
     }
     columns["path"] = np.asarray([str(name) for name in files], dtype=object)
 
@@ -89,58 +81,22 @@ def manifest(
     return Source(train, part("test"), truth_known=clean, validation=part("val"))
 
 
-def _read(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a table of argument `file`, but {path} does not exist.")
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        return pd.read_csv(path, dtype={"path": str}, keep_default_na=False, na_values=[""])
-    if suffix in (".jsonl", ".ndjson"):
-        return pd.DataFrame(_rows(path))
-    if suffix == ".parquet":
-        try:
-            return pd.read_parquet(path)
-        except ImportError as error:
-            raise ModuleNotFoundError(
-                "Expected package `pyarrow` for Parquet tables. "
-                'Try: pip install "supcon-ext[parquet]"'
-            ) from error
-    raise ValueError(
-        f"Expected a .csv, .jsonl or .parquet table of argument `file`, but got {path}."
-    )
+def _refuse_twice(table: Table, names: list[str]) -> None:
+    """Refuse a path that two rows have."""
+    first: dict[str, int] = {}
+    for row, name in enumerate(names):
+        other = first.setdefault(posixpath.normpath(name), row)
+        if other != row:
+            hint = "one row for each image"
+            got = f"{name} of {table.unit} {table.lines[other]} again"
+            table.refuse(row, "another path", got, hint)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    rows = []
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                rows.append(json.loads(line))
-            except ValueError as error:
-                raise ValueError(
-                    f"Expected a JSON object in line {number} of {path}, but got: {error}."
-                ) from error
-    return rows
-
-
-def _splits(table: pd.DataFrame, path: Path) -> npt.NDArray[Any]:
-    if "split" not in table:
+def _splits(table: Table) -> npt.NDArray[Any]:
+    if "split" not in table.columns:
         return np.full(len(table), "train", dtype=object)
-    split: npt.NDArray[Any] = table["split"].to_numpy()
-    unknown = np.flatnonzero(~np.isin(split.astype(str), SPLITS))
-    if len(unknown):
-        raise ValueError(
-            f"Expected train, val or test in column `split` of {path}, but got "
-            f"{split[unknown[0]]!r} in row {unknown[0] + 1}."
-        )
-    return split
-
-
-def _labels(column: pd.Series) -> tuple[IntArray, tuple[str, ...]]:
-    values = column.to_numpy()
-    if not np.issubdtype(values.dtype, np.integer):
-        values = np.asarray([str(value) for value in values])
-    names, label = np.unique(values, return_inverse=True)
-    return label.astype(np.int64), tuple(str(name) for name in names)
+    splits = table.texts("split")
+    for row, split in enumerate(splits):
+        if split not in SPLITS:
+            table.refuse(row, "train, val or test in column `split`", repr(split))
+    return np.asarray(splits, dtype=object)

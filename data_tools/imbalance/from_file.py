@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data_tools.class_names import is_whole_number
 from data_tools.images import IntArray
 from data_tools.imbalance.base import Seed, imbalance, keep
+from data_tools.plain_text import read_text
 
 
 @imbalance("from_file")
@@ -43,13 +45,11 @@ def read_counts(path: Path, classes: int) -> IntArray:
     """
     if not path.is_file():
         raise FileNotFoundError(f"Expected a file of argument `file`, but {path} does not exist.")
-    text = path.read_text(encoding="utf-8-sig")
-    try:
-        given = _parsed(text, path.suffix)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f'Expected class counts in {path}, but got: {error}. Try: lines "class count".'
-        ) from error
+    text = read_text(path)
+    pairs = _from_json(path, text) if path.suffix == ".json" else _from_lines(path, text)
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise ValueError(f"Expected each class once in {path}, but got one twice.")
     if sorted(given) != list(range(classes)) or min(given.values()) < 0:
         raise ValueError(
             f"Expected a count of at least 0 for each of the classes 0 to {classes - 1} in {path}, "
@@ -59,21 +59,43 @@ def read_counts(path: Path, classes: int) -> IntArray:
     return np.asarray([given[class_] for class_ in range(classes)], dtype=np.int64)
 
 
-def _parsed(text: str, suffix: str) -> dict[int, int]:
+def _from_json(path: Path, text: str) -> list[tuple[int, int]]:
+    try:
+        content = json.loads(text, object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, list):
+        raise ValueError(
+            f"Expected class counts as a JSON list or mapping in {path}, but got something else. "
+            'Try: [500, 300] or {"0": 500, "1": 300}.'
+        )
+    pairs = [p if isinstance(p, tuple) else (place, p) for place, p in enumerate(content)]
+    for pair in pairs:
+        if any(isinstance(value, bool) or not _is_whole(value) for value in pair):
+            raise ValueError(
+                f"Expected whole numbers as class counts in {path}, but got {pair[1]!r} for class "
+                f"{pair[0]!r}. Try: [500, 300] or {{'0': 500, '1': 300}}."
+            )
+    return [(int(class_), int(count)) for class_, count in pairs]
+
+
+def _from_lines(path: Path, text: str) -> list[tuple[int, int]]:
     """Counts by class. A header line (one without any number) is passed over."""
-    if suffix == ".json":
-        content = json.loads(text)
-        pairs = list(content.items() if isinstance(content, dict) else enumerate(content))
-    else:
-        lines = text.strip().split("\n")
-        rows = list(csv.reader(lines)) if suffix == ".csv" else [line.split() for line in lines]
-        if rows and not any(cell.strip().isdecimal() for cell in rows[0]):
-            rows = rows[1:]
-        if all(len(row) == 1 for row in rows):
-            pairs = [(place, row[0]) for place, row in enumerate(rows)]
-        else:
-            pairs = [(class_, count) for class_, count in rows]
-    counts = {int(class_): int(count) for class_, count in pairs}
-    if len(counts) != len(pairs):
-        raise ValueError("a class is given twice")
-    return counts
+    rows: list[list[int]] = []
+    for number, line in enumerate(text.rstrip().split("\n"), start=1):
+        cells = next(csv.reader([line]), []) if path.suffix == ".csv" else line.split()
+        cells = [cell.strip() for cell in cells]
+        if number == 1 and cells and not any(map(is_whole_number, cells)):
+            continue
+        width = len(rows[0]) if rows else len(cells)
+        if len(cells) != width or width not in (1, 2) or not all(map(is_whole_number, cells)):
+            raise ValueError(
+                f'Expected a line "count" or "class count" of whole numbers in line {number} of '
+                f"{path}, but got {line.strip()!r}. Try: the same number of them in every line."
+            )
+        rows.append([int(cell) for cell in cells])
+    return [(row[0], row[1]) if len(row) == 2 else (i, row[0]) for i, row in enumerate(rows)]
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and is_whole_number(value))

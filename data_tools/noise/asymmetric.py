@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from data_tools.class_names import class_number
 from data_tools.images import ImageSet
 from data_tools.noise.base import Count, NoisyLabels, Rate, Seed, flip_by_map, noise
 from data_tools.noise.pair_flip import pair_flip
@@ -128,29 +129,26 @@ def asymmetric_map(
     Args:
         train: The images with their true labels.
         rate: Share of the labels hit; those of classes not named stay as they are.
-        mapping: From class to class, by name or by number: ``{husky: wolf, wolf: husky}``.
+        mapping: From class to class, ``{husky: wolf, wolf: husky}``. A class goes by its name, on
+            both sides alike; by its place from 0 only where no class is called by a number.
         count: Whether that share is drawn or exact, see ``asymmetric_cifar10``.
         seed: Seed of the draw.
 
     Raises:
-        ValueError: ``rate`` is outside [0, 1], or a class does not exist.
+        ValueError: ``rate`` is outside [0, 1], a class does not exist, or is mapped twice.
     """
     target = np.arange(len(train.classes))
+    named: dict[int, int | str] = {}
     for source, other in mapping.items():
-        target[_class_number(source, train)] = _class_number(other, train)
+        number = class_number(source, train.classes, "argument `mapping`")
+        if number in named:
+            raise ValueError(
+                "Expected each class once on the left of argument `mapping`, but got "
+                f"{named[number]!r} and {source!r}, which are one. Try: leave one out."
+            )
+        named[number] = source
+        target[number] = class_number(other, train.classes, "argument `mapping`")
     return flip_by_map(train, target, rate, count, generator("noise", seed))
-
-
-def _class_number(name: int | str, train: ImageSet) -> int:
-    if isinstance(name, str) and name in train.classes:
-        return train.classes.index(name)
-    number = int(name) if str(name).isdecimal() else -1  # keys of a recipe's mapping are texts
-    if 0 <= number < len(train.classes):
-        return number
-    raise ValueError(
-        f"Expected a class of the data set in argument `mapping`, but got {name!r}. "
-        f"Try: a name ({', '.join(train.classes[:3])}...) or a number below {len(train.classes)}."
-    )
 
 
 def _expect(train: ImageSet, classes: tuple[str, ...], name: str) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from data_tools.class_names import class_numbers
 from data_tools.images import ImageSet, IntArray
 from data_tools.labels_file import LabelTable, holds_labels, read_labels
 from data_tools.noise.base import NoisyLabels, in_order, noise
+from data_tools.npz import open_arrays, read_member
+from data_tools.plain_text import read_text
+from data_tools.tables import SUFFIXES, Table, read_table
 from data_tools.torch_file import load_torch_file
 
 
@@ -18,17 +22,18 @@ from data_tools.torch_file import load_torch_file
 def from_file(
     train: ImageSet, *, file: str, key: str | None = None, truth_key: str | None = None
 ) -> NoisyLabels:
-    """Given labels from a file: .npy, .npz, .csv, .txt, .pt, or labels exported by this package.
+    """Given labels from a file: .npy, .npz, a table, .txt, .pt, or labels exported by this package.
 
+    A label is the name of a class, or its number where no class is called by a number.
     The vector holds a label for each training image, in order, or for each image of the whole data
     set where the training images are a part of it. Exported labels are found by their index
     instead, and their fingerprint is verified.
 
     Args:
         train: The training images with their true labels.
-        file: The file. ``.txt`` has one label a line, ``.csv`` a header.
-        key: Name of the vector in ``.npz``, ``.csv`` or ``.pt``; None where the file holds just
-            one.
+        file: The file. ``.txt`` has one label a line; ``.csv``, ``.tsv``, ``.jsonl`` and
+            ``.parquet`` have columns.
+        key: Name of the vector or column; None where the file holds just one.
         truth_key: Name of the vector of true labels, which must then equal the data set's.
 
     Raises:
@@ -42,9 +47,10 @@ def from_file(
     if holds_labels(path):
         return _exported(read_labels(path), train, file)
     vectors = _vectors(path)
-    given = in_order(_vector(vectors, key, file), train, file)
+    given = in_order(_vector(vectors, key, file, train.classes), train, file)
     if truth_key is not None:
-        truth = in_order(_vector(vectors, truth_key, file), train, f"`{truth_key}` of {file}")
+        truth = _vector(vectors, truth_key, file, train.classes)
+        truth = in_order(truth, train, f"`{truth_key}` of {file}")
         _require_equal(truth, train.label, file)
     return NoisyLabels(given, train.label.copy())
 
@@ -71,49 +77,53 @@ def _exported(table: LabelTable, train: ImageSet, file: str) -> NoisyLabels:
 
 def _vectors(path: Path) -> Any:
     """The file's vectors by name, or its only one."""
-    suffix = path.suffix
-    if suffix in (".npy", ".npz"):
-        content = np.load(path, allow_pickle=False)
-        if suffix == ".npy":
-            return content
-        with content:
-            return {name: content[name] for name in content.files}
-    if suffix == ".csv":
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = csv.reader(file)
-        return {name: [row[place] for row in rows] for place, name in enumerate(header)}
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        table = read_table(path)
+        table.require()
+        return table
+    if suffix == ".npy":
+        return open_arrays(path)
+    if suffix == ".npz":
+        with open_arrays(path) as archive:
+            return {name: read_member(archive, name, path) for name in archive.files}
     if suffix == ".txt":
-        return path.read_text(encoding="utf-8-sig").split()
+        lines = [line.strip() for line in read_text(path).rstrip().split("\n")]
+        if "" in lines:
+            raise ValueError(
+                f"Expected a label in line {lines.index('') + 1} of {path}, but it is empty. "
+                "Try: one label a line."
+            )
+        return lines
     if suffix == ".pt":
         return load_torch_file(path)
     raise ValueError(
-        f"Expected a .npy, .npz, .csv, .txt or .pt file of argument `file`, but got {path}."
+        "Expected a .npy, .npz, .csv, .tsv, .jsonl, .parquet, .txt or .pt file of argument `file`, "
+        f"but got {path}."
     )
 
 
-def _vector(vectors: Any, key: str | None, file: str) -> IntArray:
-    if isinstance(vectors, dict):
-        if key is None and len(vectors) == 1:
-            key = next(iter(vectors))
-        if key not in vectors:
+def _vector(vectors: Any, key: str | None, file: str, classes: tuple[str, ...]) -> IntArray:
+    """The class numbers of one of the vectors."""
+    names = vectors.columns if isinstance(vectors, Table) else vectors
+    if isinstance(names, Mapping):
+        if key is None and len(names) == 1:
+            key = next(iter(names))
+        if key is None or key not in names:
             raise ValueError(
                 f"Expected the name of a vector in {file}, but got {key}. "
-                f"Try: key={', '.join(map(str, vectors))}."
+                f"Try: key={', '.join(map(str, names))}."
             )
-        vectors = vectors[key]
+        vectors = vectors.texts(key) if isinstance(vectors, Table) else vectors[key]
     elif key is not None:
         raise ValueError(f"Expected no `key` for {file}, which holds one vector, but got {key}.")
     values = np.asarray(vectors)
-    if values.dtype.kind == "U":
-        try:
-            values = values.astype(np.int64)
-        except ValueError as error:
-            raise ValueError(f"Expected integer labels in {file}, but got: {error}.") from error
-    if values.dtype.kind not in "iu" or values.ndim != 1:
+    if values.dtype.kind not in "iuU" or values.ndim != 1:
         raise ValueError(
-            f"Expected a vector of integer labels in {file}, but got {values.dtype} {values.shape}."
+            f"Expected a vector of labels, names or integers, in {file}, "
+            f"but got {values.dtype} {values.shape}."
         )
-    return values.astype(np.int64)
+    return class_numbers(values, classes, file)
 
 
 def _require_equal(truth: IntArray, label: IntArray, file: str) -> None:

@@ -18,8 +18,9 @@ def outside_scores(file: Path, samples: Samples) -> Tensor:
     """Read a score for each sample.
 
     Args:
-        file: A CSV file or an NPZ archive with ``index``, the place in the data set's training set
-            as in the audit's ``labels.csv``, and ``score`` in [0, 1], the larger the more believed.
+        file: A table (CSV, TSV, JSONL, Parquet) or an NPZ archive with ``index``, the place in the
+            data set's training set as in the audit's ``labels.csv``, and ``score`` in [0, 1], the
+            larger the more believed.
         samples: The N samples under audit. Validation images that were shipped apart are in no such
             file and get none (NaN).
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from data_tools.npz import open_arrays, read_member
+from data_tools.tables import read_table
 from supcon_ext.selectors.base import SampleBank, SampleSelector, Selection, selector
 from supcon_ext.selectors.per_class import constant
 
@@ -34,75 +37,88 @@ class Scores:
 
 
 def read_scores(path: Path) -> Scores:
-    """Read ``index``, ``score`` and, if there, ``label`` from a CSV file or an NPZ archive.
+    """Read ``index``, ``score`` and, if there, ``label`` from a table or an NPZ archive.
 
     Args:
-        path: A CSV file with a line of column names, or arrays of these names in an ``.npz``.
+        path: A table (CSV, TSV, JSONL or Parquet), or arrays of these names in an ``.npz``.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A column is missing or of another length, an index comes twice or is no integer
-            of at least 0, a score is not finite.
+        ValueError: The file is malformed, a column is missing or of another length, an index comes
+            twice or is no integer of at least 0, a score is not finite.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a file of scores, but {path} does not exist.")
-    columns = _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
+    columns = _columns(path)
     for name in ("index", "score"):
         if name not in columns:
             raise ValueError(
                 f"Expected a column `{name}` in {path}, but got {', '.join(columns) or 'none'}. "
                 "Try: the columns index, score and, if you like, label"
             )
-    lengths = {name: columns[name].shape for name in COLUMNS if name in columns}
-    if len(set(lengths.values())) > 1 or columns["index"].ndim != 1:
-        raise ValueError(f"Expected columns of one length in {path}, but got shapes {lengths}")
-    index = _integers(columns["index"], "index", path, least=0)
+    lengths = {name: len(column.number) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"Expected columns of one length in {path}, but got lengths {lengths}")
+    index = columns["index"].integers(least=0)
     values, first = np.unique(index, return_index=True)
     if len(values) < len(index):
-        twice = index[np.setdiff1d(np.arange(len(index)), first)[0]]
-        raise ValueError(f"Expected each index once in {path}, but got {twice} more than once")
-    try:
-        score = columns["score"].astype(np.float64)
-    except ValueError:
-        score = np.full(len(index), np.nan)
-    if not np.isfinite(score).all():
-        place = int(index[~np.isfinite(score)][0])
+        row = int(np.setdiff1d(np.arange(len(index)), first)[0])
         raise ValueError(
-            f"Expected finite numbers as scores in {path}, but got another at index {place}"
+            f"Expected each index once, but got {index[row]} more than once, "
+            f"again in {columns['index'].place(row)}"
         )
-    label = None
-    if "label" in columns:
-        label = _integers(columns["label"], "label", path, least=-1)
-    return Scores(index, score, label)
+    score = columns["score"]
+    score.require(np.isfinite(score.number), "finite numbers")
+    label = columns["label"].integers(least=-1) if "label" in columns else None
+    return Scores(index, score.number, label)
 
 
-def _read_npz(path: Path) -> dict[str, NDArray[np.generic]]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column: its cells as numbers (NaN where one is none), as they came, and their places."""
+
+    name: str
+    number: NDArray[np.float64]
+    cells: Sequence[Any] | NDArray[Any]
+    place: Callable[[int], str]
+
+    def integers(self, least: int) -> NDArray[np.int64]:
+        number = self.number
+        good = np.isfinite(number) & (number >= least) & (number == np.rint(number))
+        self.require(good, f"integers of at least {least}")
+        return number.astype(np.int64)
+
+    def require(self, good: NDArray[np.bool_], what: str) -> None:
+        wrong = np.flatnonzero(~good)
+        if len(wrong):
+            row = int(wrong[0])
+            raise ValueError(
+                f"Expected {what} in column `{self.name}`, but got {self.cells[row]!r} in "
+                f"{self.place(row)}"
+            )
 
 
-def _read_csv(path: Path) -> dict[str, NDArray[np.generic]]:
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, skipinitialspace=True, encoding="utf-8-sig")
-    except pd.errors.EmptyDataError:
-        return {}
-    return {str(name): table[name].to_numpy() for name in table.columns}
-
-
-def _integers(values: NDArray[np.generic], name: str, path: Path, least: int) -> NDArray[np.int64]:
-    try:
-        numbers = values.astype(np.float64)
-    except ValueError:
-        numbers = np.full(len(values), np.nan)
-    wrong = ~(np.isfinite(numbers) & (numbers >= least) & (numbers == np.rint(numbers)))
-    if wrong.any():
-        raise ValueError(
-            f"Expected integers of at least {least} in column `{name}` of {path}, "
-            f"but got {values[wrong][0]!s} in row {int(wrong.nonzero()[0][0]) + 1}"
+def _columns(path: Path) -> dict[str, _Column]:
+    if path.suffix.lower() != ".npz":
+        table = read_table(path, argument="path")
+        table.require("index", "score")
+        names = [name for name in COLUMNS if name in table.columns]
+        return {
+            name: _Column(name, table.numbers(name), table.columns[name], table.place)
+            for name in names
+        }
+    with open_arrays(path) as archive:
+        arrays = {n: read_member(archive, n, path) for n in COLUMNS if n in archive.files}
+    for name, values in arrays.items():
+        if values.ndim != 1 or values.dtype.kind not in "iuf":
+            raise ValueError(
+                f"Expected numbers (n,) in `{name}` of {path}, "
+                f"but got {values.dtype} {values.shape}"
+            )
+    return {
+        name: _Column(
+            name, values.astype(np.float64), values, lambda row: f"row {row + 1} of {path}"
         )
-    return numbers.astype(np.int64)
+        for name, values in arrays.items()
+    }
 
 
 @selector("offline_scores")
@@ -111,12 +127,13 @@ class OfflineScores(SampleSelector):
 
     CLIPCleaner (Feng et al. 2024) finds clean samples in this way once, before training. The file
     has a score for each training sample, the larger the more it is believed, and may have a label,
-    which then is the working label (-1 keeps the given one). Rows go by ``index``, the sample's
-    place in the training set, and may come in any order; every sample must have one. Where all
-    scores are equal every sample is kept.
+    which then is the working label: a class's number from 0 (-1 keeps the given one). Rows go by
+    ``index``, the sample's place in the training set, and may come in any order; every sample must
+    have one. Where all scores are equal every sample is kept.
 
     Args:
-        path: A CSV file or an NPZ archive with ``index``, ``score`` and perhaps ``label``.
+        path: A table (CSV, TSV, JSONL, Parquet) or an NPZ archive with ``index``, ``score`` and
+            perhaps ``label``.
         threshold: Kept is whose score is at least this; 0.5 where no quantile is named.
         quantile: Kept is whose score is at least this quantile of all (linear): 0.3 leaves out the
             lowest 30 %.

@@ -207,7 +207,7 @@ def test_compressed_arrays_are_read_and_the_log_says_so(tmp_path, pixels, caplog
         ({"y_train": np.zeros(19, np.int64)}, "one label for each of the 20 images"),
         ({"y_test": None}, "both x_test and y_test"),
         ({"classes": np.array(["a", "b"])}, r"labels in \[0, 2\)"),
-        ({"y_train": np.array([{}] * 20)}, "Object arrays cannot be loaded"),
+        ({"y_train": np.array([{}] * 20)}, "`y_train` of .*x.astype"),
     ],
 )
 def test_bad_arrays_are_refused(tmp_path, pixels, change, match: str) -> None:
@@ -222,7 +222,7 @@ def test_files_that_are_no_npz(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match=r"argument `file`"):
         arrays(file=str(tmp_path / "none.npz"))
     (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(ValueError, match=r"Expected an .npz file"):
+    with pytest.raises(ValueError, match=r"Expected an .npy or .npz file"):
         arrays(file=str(tmp_path / "text.npz"))
     np.save(tmp_path / "one.npy", np.zeros(3))
     with pytest.raises(ValueError, match=r"is one array"):

@@ -151,10 +151,10 @@ def test_counts_from_a_file(tmp_path, name: str, text: str) -> None:
     ("text", "match"),
     [
         ("5\n3\n", "each of the classes 0 to 2"),
-        ("0 5\n0 3\n2 2", "given twice"),
-        ("0 5\n1 x\n2 2", "Expected class counts"),
+        ("0 5\n0 3\n2 2", "one twice"),
+        ("0 5\n1 x\n2 2", "in line 2 .*'1 x'"),
         ("5\n6\n2", "at most 5 images of class 1, but got 6"),
-        ("", "Expected class counts|each of the classes"),
+        ("", "in line 1"),
     ],
 )
 def test_bad_count_files_are_refused(tmp_path, text: str, match: str) -> None:

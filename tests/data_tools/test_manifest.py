@@ -72,8 +72,8 @@ def test_root_and_no_split(tmp_path, table: pd.DataFrame) -> None:
     [
         ({"path": None}, "a column `path`"),
         ({"label": None}, "a column `label`"),
-        ({"label": ["dog", ""] * 4}, "label in every row.*4 rows have none, first row 2"),
-        ({"split": ["train", "tset"] * 4}, "'tset' in row 2"),
+        ({"label": ["dog", ""] * 4}, "label in every row.*4 of 8 have none, first in line 3"),
+        ({"split": ["train", "tset"] * 4}, "train, val or test .* line 3 .*'tset'"),
         ({"split": ["test"] * 8}, "a row with split `train`"),
     ],
 )
@@ -92,5 +92,5 @@ def test_tables_of_another_kind(tmp_path) -> None:
     with pytest.raises(ValueError, match=r"JSON object in line 2"):
         manifest(file=str(tmp_path / "table.jsonl"))
     (tmp_path / "table.xml").write_text("<a/>")
-    with pytest.raises(ValueError, match=r".csv, .jsonl or .parquet"):
+    with pytest.raises(ValueError, match=r"\.csv, \.tsv, \.jsonl or \.parquet"):
         manifest(file=str(tmp_path / "table.xml"))

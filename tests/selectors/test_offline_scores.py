@@ -67,15 +67,15 @@ def test_equal_scores_keep_all(tmp_path: Path, caplog: pytest.LogCaptureFixture)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "column `index`"),
+        ("", "names of the columns in line 1"),
         ("path,score\na.png,1\n", "column `index`"),
         ("index,label\n0,1\n", "column `score`"),
         ("index,score\n0,1\n1,1\n0,2\n", "0 more than once"),
         ("index,score\n0,1\n-1,1\n", "integers of at least 0"),
-        ("index,score\n0,1\n1.5,1\n", "got 1.5 in row 2"),
+        ("index,score\n0,1\n1.5,1\n", "got '1.5' in line 3"),
         ("index,score\na,1\n", "integers"),
-        ("index,score\n0,1\n1,\n", "finite numbers as scores"),
-        ("index,score\n0,1\n1,good\n", "finite numbers as scores"),
+        ("index,score\n0,1\n1,\n", "finite numbers in column `score`"),
+        ("index,score\n0,1\n1,good\n", "finite numbers in column `score`"),
         ("index,score,label\n0,1,-2\n", "column `label`"),
     ],
 )
