@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from numbers import Integral
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
+from pydantic import Field
 
-from data_tools.images import IntArray
+if TYPE_CHECKING:  # the schema of recipes names classes, and loads in little time
+    import numpy.typing as npt
+
+    from data_tools.images import IntArray
+
+ClassName = Annotated[int, Field(strict=True)] | str
+"""A class as a recipe names it, see :func:`class_number`."""
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,99}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -35,6 +41,8 @@ def sorted_classes(names: Iterable[str]) -> tuple[str, ...]:
 
 def numbered(names: Sequence[str]) -> tuple[IntArray, tuple[str, ...]]:
     """``(N,)`` class numbers of labels that are texts, and the classes."""
+    import numpy as np
+
     classes = sorted_classes(names)
     place = {name: number for number, name in enumerate(classes)}
     return np.asarray([place[name] for name in names], dtype=np.int64), classes
@@ -58,12 +66,12 @@ def class_number(name: object, classes: Sequence[str], where: str) -> int:
     Raises:
         ValueError: It names no class, or is no text or whole number.
     """
-    whole = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
+    whole = isinstance(name, Integral) and not isinstance(name, bool)
     if whole or isinstance(name, str):
         text = str(name) if str(name) in classes else str(name).strip()
         if text in classes:
             return classes.index(text)
-        if any(_NUMBER.fullmatch(known) for known in classes):
+        if any(_NUMBER.fullmatch(known.strip()) for known in classes):
             raise ValueError(
                 f"Expected the name of a class in {where}, but got {name!r}. Classes are called by "
                 f"numbers here, so a number is a name and no place. Try: {_some(classes)}."
@@ -82,6 +90,8 @@ def class_numbers(names: npt.NDArray[Any], classes: Sequence[str], where: str) -
     Raises:
         ValueError: An element names no class.
     """
+    import numpy as np
+
     distinct, place = np.unique(names, return_inverse=True)
     found = [class_number(name, classes, where) for name in distinct.tolist()]
     return np.asarray(found, dtype=np.int64)[place]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_tools.class_names import class_number
+from data_tools.class_names import ClassName, class_number
 from data_tools.images import ImageSet
 from data_tools.noise.base import Count, NoisyLabels, Rate, Seed, flip_by_map, noise
 from data_tools.noise.pair_flip import pair_flip
@@ -120,7 +120,7 @@ def asymmetric_map(
     train: ImageSet,
     *,
     rate: Rate,
-    mapping: dict[int | str, int | str],
+    mapping: dict[ClassName, ClassName],
     count: Count = "bernoulli",
     seed: Seed = 0,
 ) -> NoisyLabels:
@@ -138,7 +138,7 @@ def asymmetric_map(
         ValueError: ``rate`` is outside [0, 1], a class does not exist, or is mapped twice.
     """
     target = np.arange(len(train.classes))
-    named: dict[int, int | str] = {}
+    named: dict[int, ClassName] = {}
     for source, other in mapping.items():
         number = class_number(source, train.classes, "argument `mapping`")
         if number in named:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from torch import nn
 from torch.optim import Optimizer
 
+from data_tools.class_names import class_number
 from data_tools.images import ImageSet
 from data_tools.made import MadeData, make_data
 from data_tools.registry import Spec, family
@@ -45,12 +46,13 @@ def build_groups(section: Data, data: MadeData) -> ShotGroups:
     """Shot groups by named classes, or by training counts (clean ones where they are known)."""
     groups = section.groups
     if groups.many is not None:
-        return by_ranges(
-            many=groups.many,
-            medium=groups.medium or [],
-            few=groups.few or [],
-            classes=len(data.train.classes),
-        )
+        names = data.train.classes
+        lists = {"many": groups.many, "medium": groups.medium or [], "few": groups.few or []}
+        numbers = {
+            group: [class_number(name, names, f"`data.groups.{group}`") for name in listed]
+            for group, listed in lists.items()
+        }
+        return by_ranges(**numbers, classes=len(names))
     counts = data.counts if data.clean_counts is None else data.clean_counts
     return by_counts(counts, many_above=groups.many_above, few_below=groups.few_below)
 

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from data_tools.class_names import ClassName
 from data_tools.registry import Part, Spec
 from supcon_ext.recipe.parts import PartOr, Term, distinct, import_plugin, load_families
 
@@ -63,18 +64,21 @@ def as_kind(value: Any) -> Any:
 
 
 class Groups(Section):
-    """Which classes have many, a medium number of, or few samples: by counts, or by class ids."""
+    """Which classes have many, a medium number of, or few samples: by counts, or named.
+
+    A class goes by its name; by its place from 0 only where no class is called by a number.
+    """
 
     many_above: Annotated[int, Field(ge=0)] = 100
     """A class with more training samples than this is in the group `many`."""
     few_below: Annotated[int, Field(ge=0)] = 20
     """A class with fewer training samples than this is in the group `few`."""
-    many: list[Annotated[int, Field(ge=0)]] | None = None
-    """Class ids of the group `many`, in place of the counts."""
-    medium: list[Annotated[int, Field(ge=0)]] | None = None
-    """Class ids of the group `medium`."""
-    few: list[Annotated[int, Field(ge=0)]] | None = None
-    """Class ids of the group `few`."""
+    many: list[ClassName] | None = None
+    """Classes of the group `many`, in place of the counts."""
+    medium: list[ClassName] | None = None
+    """Classes of the group `medium`."""
+    few: list[ClassName] | None = None
+    """Classes of the group `few`."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Groups:
@@ -89,7 +93,7 @@ class Groups(Section):
         ids = [class_id for group in given for class_id in group]
         if len(set(ids)) < len(ids):
             raise PydanticCustomError(
-                "groups", "Expected each class id in one group, but got one twice."
+                "groups", "Expected each class in one group, but got one twice."
             )
         if self.few_below > self.many_above + 1:
             raise PydanticCustomError(
