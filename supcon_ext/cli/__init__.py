@@ -15,18 +15,19 @@ from supcon_ext.cli.show import show, validate
 from supcon_ext.cli.sweep import sweep
 
 
-@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=CommandLine,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Begin with
+  supcon recipes             what ships
+  supcon run quickstart      a first comparison, under two minutes on a CPU
+  supcon show quickstart     what it does, every default written out""",
+)
 @click.version_option(package_name="supcon-ext", prog_name="supcon")
 @click.option("--debug", is_flag=True, help="Print the traceback of an unexpected error.")
 def main(debug: bool) -> None:
-    r"""Train and compare encoders on data with wrong labels and rare classes.
-
-    \b
-    Begin with
-      supcon recipes             what ships
-      supcon run quickstart      a first comparison, under two minutes on a CPU
-      supcon show quickstart     what it does, every default written out
-    """
+    """Train and compare encoders on data with wrong labels and rare classes."""
 
 
 for _command in (

@@ -32,7 +32,9 @@ from supcon_ext.experiment.build import (
 from supcon_ext.experiment.folder import RECIPE, find_run, new_folder, write_traceback
 from supcon_ext.experiment.last_validations import last_validations
 from supcon_ext.experiment.measure import Measurer
+from supcon_ext.experiment.outlook import further_lines, planned_work, what_makes_it_shorter
 from supcon_ext.experiment.selection_watch import SelectionWatch
+from supcon_ext.experiment.workers import workers_at_hand
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network
 from supcon_ext.recipe.load import load_recipe
@@ -215,6 +217,7 @@ class _Run:
         self.tags = tags
         self.parent_run_id = parent_run_id
         self.first = fabric.global_rank == 0
+        self.processes = max(1, fabric.world_size // recipe.compute.nodes)
 
     def execute(self, resuming: bool) -> RunResult:
         checkpoint = self.folder / "checkpoints" / "last.pt"
@@ -269,7 +272,7 @@ class _Run:
         stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
         settings = LoopSettings(
             seed=recipe.seed,
-            workers=recipe.compute.workers,
+            workers=workers_at_hand(recipe.compute.workers, self.processes),
             folder=self.folder / "checkpoints",
             checkpoint_every=recipe.checkpoint.every,
             keep_best=recipe.checkpoint.keep_best,
@@ -341,6 +344,8 @@ class _Run:
             parts.append(f"{noise:.1%} of the labels wrong")
         if told["imbalance_factor"] and told["imbalance_factor"] > 1.5:
             parts.append(f"largest class {told['imbalance_factor']:.1f} times the smallest")
+        counts = [int(told[split] or 0) for split in ("train", "validation", "test")]
+        progress.plan(planned_work(self.recipe, *counts), what_makes_it_shorter(self.recipe))
         size = sum(p.numel() for p in network.parameters())
         progress.start_run(
             f"{self.recipe.name} (seed {self.recipe.seed})",
@@ -350,6 +355,7 @@ class _Run:
                 f"{self.fabric.device}",
                 "folder": str(self.folder),
                 "tracking": tracker.uri or "journal only",
+                **further_lines(self.recipe, self.processes),
             },
         )
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from data_tools.whole_file import write_whole
 from supcon_ext.experiment import Interrupted, resume, run
 from supcon_ext.experiment.folder import write_traceback
 from supcon_ext.sweep.plan import Child
+from supcon_ext.tracking.results import RESULTS_NAME
 
 VARIANT = "variant.json"
 
@@ -15,6 +17,11 @@ VARIANT = "variant.json"
 def has_begun(folder: Path) -> bool:
     """Whether a run's folder holds a run to go on with."""
     return (folder / "recipe.yaml").is_file()
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run's folder holds a run with its results."""
+    return has_begun(folder) and (folder / RESULTS_NAME).is_file()
 
 
 def run_child(child: Child, folder: Path, parent_run_id: str | None) -> str | None:
@@ -35,7 +42,7 @@ def run_child(child: Child, folder: Path, parent_run_id: str | None) -> str | No
             tags = {f"sweep.{axis}": str(choice) for axis, choice in child.variant.items()}
             folder.mkdir(parents=True, exist_ok=True)
             place = {"variant": dict(child.variant), "seed": child.seed}
-            (folder / VARIANT).write_text(json.dumps(place, indent=2) + "\n")
+            write_whole(folder / VARIANT, json.dumps(place, indent=2) + "\n")
             run(child.recipe, folder=folder, tags=tags, parent_run_id=parent_run_id)
     except Interrupted:
         raise

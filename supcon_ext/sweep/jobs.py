@@ -39,6 +39,7 @@ def run_side_by_side(
     parent_run_id: str | None,
     jobs: int,
     report: Callable[[Child, str | None], None],
+    look: Callable[[], None],
 ) -> None:
     """Run all, some at a time, each process with its share of the CPU threads.
 
@@ -50,6 +51,7 @@ def run_side_by_side(
         parent_run_id: The sweep's MLflow run.
         jobs: Runs at a time.
         report: Called as each ends, with what went wrong or None.
+        look: Called now and then while they run.
 
     Raises:
         RuntimeError: A process died.
@@ -79,6 +81,7 @@ def run_side_by_side(
                 done, waiting = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED)
                 for future in done:
                     report(futures[future], future.result())
+                look()
                 if stop.requested:
                     raise Interrupted("interrupted")
         except BrokenProcessPool:
@@ -145,7 +148,11 @@ def _work(
         raise Interrupted("interrupted")
     child = Child(name, variant, seed, parse_recipe(recipe))
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / CONSOLE).open("a") as file, redirect_stdout(file), redirect_stderr(file):
+    with (
+        (folder / CONSOLE).open("a", encoding="utf-8") as file,
+        redirect_stdout(file),
+        redirect_stderr(file),
+    ):
         _busy = True
         try:
             return run_child(child, folder, parent_run_id)

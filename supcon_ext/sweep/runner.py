@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,9 @@ from supcon_ext.experiment import Interrupted
 from supcon_ext.sweep.child import has_begun, run_child
 from supcon_ext.sweep.jobs import check_jobs, run_side_by_side
 from supcon_ext.sweep.plan import Child, Sweep
+from supcon_ext.sweep.progress import SweepProgress
 from supcon_ext.tracking import Tracker, TrackingSettings
 from supcon_ext.tracking.console import ConsoleProgress
-
-logger = logging.getLogger(__name__)
 
 RUN_ID_PATIENCE = 30.0
 
@@ -65,25 +63,22 @@ def run_sweep(sweep: Sweep, *, again: bool = False, jobs: int = 1) -> SweepResul
     tracker = _tracker(sweep, folder)
     status: Any = "FAILED"
     failed: list[str] = []
-    ended = 0
+    progress = SweepProgress(console, sweep.children, folder, jobs)
+    progress.start(sweep.name)
 
     def report(child: Child, problem: str | None) -> None:
-        nonlocal ended
-        ended += 1
-        if jobs > 1:
-            console.note(f"[{ended}/{len(sweep.children)}] {child.name} ended")
+        progress.end(child, problem)
         if problem is not None:
-            logger.warning(problem)
             failed.append(child.name)
 
     try:
         all_begun = all(has_begun(folder / child.name) for child in sweep.children)
         parent_id = None if all_begun else tracker.wait_run_id(RUN_ID_PATIENCE)
         if jobs > 1:
-            run_side_by_side(sweep.children, folder, parent_id, jobs, report)
+            run_side_by_side(sweep.children, folder, parent_id, jobs, report, progress.look)
         else:
-            for position, child in enumerate(sweep.children, 1):
-                console.note(f"[{position}/{len(sweep.children)}] {child.name}")
+            for child in sweep.children:
+                progress.begin(child)
                 report(child, run_child(child, folder / child.name, parent_id))
         finished = [folder / c.name for c in sweep.children if c.name not in failed]
         comparison = compare(finished) if finished else None

@@ -17,6 +17,9 @@ class Silence:
     def start_run(self, *args: Any, **kwargs: Any) -> None:
         """Say nothing."""
 
+    def plan(self, *args: Any, **kwargs: Any) -> None:
+        """Say nothing."""
+
     def start_stage(self, *args: Any, **kwargs: Any) -> None:
         """Say nothing."""
 
