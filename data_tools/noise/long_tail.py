@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from typing import Annotated
 
-from data_tools.images import ImageSet
+import numpy as np
+from pydantic import Field
+
+from data_tools.images import ImageSet, IntArray
 from data_tools.noise.base import (
     Matrix,
     NoisyLabels,
@@ -14,6 +18,7 @@ from data_tools.noise.base import (
     flip_by_map,
     hit,
     noise,
+    share_of,
 )
 from data_tools.noise.symmetric import symmetric
 from data_tools.randomness import generator
@@ -119,3 +124,77 @@ def tabasco_flip(train: ImageSet, *, rate: Rate, map_seed: Seed = 1, seed: Seed 
     legacy = np.random.RandomState(map_seed)
     target = np.asarray([legacy.choice(np.delete(classes, class_)) for class_ in classes])
     return flip_by_map(train, target, rate, "bernoulli", generator("noise", seed))
+
+
+def head_classes(sizes: Matrix, head: float) -> IntArray:
+    """The largest classes, in ascending order; those of smaller number first where equally large.
+
+    Args:
+        sizes: ``(C,)`` float64 class counts.
+        head: Share of the classes, rounded up.
+
+    Raises:
+        ValueError: None, or all of the classes.
+    """
+    number = math.ceil(head * len(sizes) - 1e-9)
+    if not 0 < number < len(sizes):
+        raise ValueError(
+            f"Expected a share of the {len(sizes)} classes that leaves some for the tail of "
+            f"argument `head`, but got {head}. Try: 0.5"
+        )
+    return np.sort(np.argsort(-sizes, kind="stable")[:number])
+
+
+def tail_to_head_matrix(sizes: Matrix, rate: float, head: float) -> Matrix:
+    """``(C, C)`` P(given j | true i): rate n_j / N_head from a tail class i to a head class j.
+
+    Args:
+        sizes: ``(C,)`` float64 class counts n.
+        rate: Share of the tail classes' labels that flip.
+        head: Share of the classes that are the head, rounded up.
+    """
+    into = head_classes(sizes, head)
+    transition: Matrix = np.eye(len(sizes))
+    tail = np.setdiff1d(np.arange(len(sizes)), into)
+    transition[tail, tail] = 1 - rate
+    transition[np.ix_(tail, into)] = rate * sizes[into] / sizes[into].sum()
+    return transition
+
+
+@noise("tail_to_head")
+def tail_to_head(
+    train: ImageSet,
+    *,
+    rate: Rate,
+    head: Annotated[float, Field(gt=0, lt=1)] = 0.5,
+    seed: Seed = 0,
+) -> NoisyLabels:
+    """Labels of tail classes flip to head classes, never the other way (Chen et al. 2025, DULL).
+
+    The paper's abstract says that much; the matrix that it draws from could not be read, and this
+    one is of our own making. The largest classes are the head. Of all labels of the others exactly
+    floor(rate N_tail) flip, each to a head class j with a chance of n_j / N_head. So the given
+    counts are more long-tailed than the true ones, head classes are polluted, and what is labelled
+    as tail is clean.
+
+    Args:
+        train: The images, already imbalanced, with their true labels.
+        rate: Share of the tail classes' labels that flip; the share of all labels is smaller.
+        head: Share of the classes that are the head, rounded up; of equally large classes those of
+            smaller number come first.
+        seed: Seed of the draw.
+
+    Raises:
+        ValueError: ``rate`` is outside [0, 1], or ``head`` leaves no class for the head or the
+            tail.
+    """
+    check_rate(rate)
+    sizes = np.bincount(train.label, minlength=len(train.classes)).astype(np.float64)
+    transition = tail_to_head_matrix(sizes, rate, head)
+    into = head_classes(sizes, head)
+    random = generator("noise", seed)
+    label = train.label.copy()
+    tail = np.flatnonzero(~np.isin(label, into))
+    chosen = random.choice(tail, share_of(rate, len(tail)), replace=False)
+    label[chosen] = random.choice(into, len(chosen), p=sizes[into] / sizes[into].sum())
+    return NoisyLabels(label, train.label.copy(), transition=transition)

@@ -3,11 +3,14 @@ import pytest
 
 from data_tools.imbalance.exponential import exponential_counts
 from data_tools.noise.long_tail import (
+    head_classes,
     imbalanced_matrix,
     rolt_imbalanced,
     rolt_symmetric,
     tabasco_flip,
     tabasco_uniform,
+    tail_to_head,
+    tail_to_head_matrix,
 )
 from data_tools.summary import empirical_transition, label_purity
 from tests.data_tools.toy import balanced, labelled
@@ -67,7 +70,13 @@ def test_thirty_of_579_tail_labels_are_clean() -> None:
 
 def test_draws_match_the_matrix() -> None:
     train = cifar_lt(10, 10)
-    for protocol in (rolt_symmetric, rolt_imbalanced, tabasco_uniform, tabasco_flip):
+    for protocol in (
+        rolt_symmetric,
+        rolt_imbalanced,
+        tabasco_uniform,
+        tabasco_flip,
+        tail_to_head,
+    ):
         noisy = protocol(train, rate=0.4)
         found = empirical_transition(noisy.label, noisy.truth, 10)
         assert noisy.transition.sum(axis=1) == pytest.approx(np.ones(10))
@@ -98,3 +107,61 @@ def test_tabasco_flip_has_one_target_a_class() -> None:
     assert off.argmax(axis=1).tolist() == [np.random.choice(row) for row in others]
     assert (tabasco_flip(train, rate=0.2, seed=5).transition == noisy.transition).all()
     assert (tabasco_flip(train, rate=0.2, map_seed=2).transition != noisy.transition).any()
+
+
+def test_tail_to_head_matrix_by_hand() -> None:
+    """Of five classes the three of 8, 6 and 2 are the head; the matrix's head rows stand."""
+    sizes = np.array([2.0, 8.0, 1.0, 6.0, 1.0])
+    assert head_classes(sizes, 0.5).tolist() == [0, 1, 3]
+    found = tail_to_head_matrix(sizes, 0.4, 0.5)
+    assert (found[[0, 1, 3]] == np.eye(5)[[0, 1, 3]]).all()
+    assert found[2] == pytest.approx([0.4 * 2 / 16, 0.4 * 8 / 16, 0.6, 0.4 * 6 / 16, 0])
+    assert found[4] == pytest.approx([0.4 * 2 / 16, 0.4 * 8 / 16, 0, 0.4 * 6 / 16, 0.6])
+    assert found.sum(axis=1) == pytest.approx(np.ones(5))
+
+
+@pytest.mark.parametrize(("classes", "factor"), [(10, 100), (10, 10), (100, 10)])
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.33, 0.5, 1.0])
+@pytest.mark.parametrize("head", [0.2, 0.5, 0.8])
+def test_tail_to_head_flips_exactly_so_many_and_only_upwards(
+    classes: int, factor: float, rate: float, head: float
+) -> None:
+    train = cifar_lt(classes, factor)
+    noisy = tail_to_head(train, rate=rate, head=head)
+    first = round(head * classes)  # classes are in the order of their sizes
+    tail = train.label >= first
+    flipped = noisy.label != train.label
+    assert flipped.sum() == int(rate * tail.sum() + 1e-9)
+    assert not flipped[~tail].any()
+    assert (noisy.label[flipped] < first).all()
+    assert (noisy.truth == train.label).all()
+
+
+def test_tail_to_head_makes_the_tail_longer_and_keeps_it_clean() -> None:
+    train = cifar_lt(10, 100)
+    noisy = tail_to_head(train, rate=0.4)
+    true, given = (np.bincount(label) for label in (train.label, noisy.label))
+    assert given.max() / given.min() > 1.3 * true.max() / true.min()
+    purity = label_purity(noisy.label, noisy.truth, 10)
+    assert (purity[5:] == 1).all() and (purity[:5] < 1).all()
+
+
+def test_tail_to_head_goes_by_its_seed() -> None:
+    train = cifar_lt(10, 10)
+    first, again, other = (tail_to_head(train, rate=0.4, seed=seed) for seed in (3, 3, 4))
+    assert (first.label == again.label).all() and (first.label != other.label).any()
+    assert (first.transition == other.transition).all()
+
+
+def test_equally_large_classes_are_head_by_their_number() -> None:
+    noisy = tail_to_head(balanced(4, 50), rate=0.5)
+    assert (noisy.label != noisy.truth).sum() == 50
+    assert set(noisy.truth[noisy.label != noisy.truth]) == {2, 3}
+
+
+@pytest.mark.parametrize("head", [0.0, 0.95, 1.0, -0.5, 2.0])
+def test_tail_to_head_needs_a_head_and_a_tail(head: float) -> None:
+    with pytest.raises(ValueError, match="argument `head`, but got"):
+        tail_to_head(balanced(4, 5), rate=0.5, head=head)
+    with pytest.raises(ValueError, match="`rate`"):
+        tail_to_head(balanced(4, 5), rate=1.5)

@@ -49,6 +49,7 @@ def test_the_parts_asked_for_are_there() -> None:
         "rolt_imbalanced",
         "tabasco_uniform",
         "tabasco_flip",
+        "tail_to_head",
     } <= set(noise.names())
     assert {"exponential", "step", "pareto", "from_file"} <= set(imbalance.names())
 
