@@ -306,3 +306,19 @@ def family(name: str) -> Registry[Any]:
             f"no family of parts is called `{name}`; there are: {', '.join(sorted(_FAMILIES))}"
         )
     return _FAMILIES[name]
+
+
+def part_name(family_name: str, part: Any) -> str:
+    """A part in a message: ``weighting `balanced```; its class's name where it has no other.
+
+    Args:
+        family_name: Its family.
+        part: The object, or the function; a text is the name itself.
+    """
+    if isinstance(part, str):
+        return f"{family_name} `{part}`"
+    target = part if inspect.isroutine(part) else type(part)
+    known = _FAMILIES.get(family_name)
+    entries = [] if known is None else known._entries.values()
+    name = next((entry.name for entry in entries if entry.target is target), target.__name__)
+    return f"{family_name} `{name}`"

@@ -196,13 +196,41 @@ class PairRule(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class WeightingStep:
+    """What a weighting may know of one call of the loss. It is handed over, never kept.
+
+    Attributes:
+        rows: ``(N,)`` rows of the batch, of all processes, as the loss compares them.
+        temperature: tau of the loss.
+        class_vectors: ``(C, F)`` the classifier's weights, with gradient; None where there is none.
+        counts: ``(C,)`` int64 training samples of each working label that are trusted: the given
+            counts until something selects. None outside of training.
+        epoch: Epochs of the stage that are done.
+        progress: Share of the stage that is done, in [0, 1).
+        generator: For random draws; kept in the checkpoint. None outside of training.
+    """
+
+    rows: Views
+    temperature: float
+    class_vectors: Tensor | None = None
+    counts: Tensor | None = None
+    epoch: int = 0
+    progress: float = 0.0
+    generator: torch.Generator | None = None
+
+
 class PairWeights(Protocol):
     """What the loss asks of a weighting."""
 
-    def columns(self, batch: Views) -> Views | None:
-        """Extra contrasts for this batch (prototypes), or None."""
-        ...
+    def observe(self, step: WeightingStep) -> None:
+        """Look at a batch in training, before the other two; state changes here alone."""
+        return None
 
-    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+    def columns(self, step: WeightingStep) -> Views | None:
+        """Extra contrasts for this batch (prototypes), or None."""
+        return None
+
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
         """The weights of these anchors and contrasts."""
         ...

@@ -13,7 +13,7 @@ weighting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from supcon_ext.losses.cap import Cap
+from supcon_ext.losses.check_plan import check_plan, checked_columns
 from supcon_ext.losses.engine import anchor_losses
 from supcon_ext.losses.factors import Factors, label_code
 from supcon_ext.losses.gather import gather_views, global_mean, process_rank, world_size
@@ -29,8 +30,8 @@ from supcon_ext.losses.pairs import (
     PairRule,
     PairTile,
     PairWeights,
-    Source,
     Views,
+    WeightingStep,
     WeightPlan,
 )
 from supcon_ext.losses.tiled import Denominator, Form
@@ -221,6 +222,7 @@ class SupConLoss(nn.Module):
         mask: Tensor | None = None,
         cap_seed: int = 0,
         anchor_weight: Tensor | None = None,
+        step: WeightingStep | None = None,
     ) -> LossResult:
         """The loss with each anchor's loss and positives.
 
@@ -231,6 +233,8 @@ class SupConLoss(nn.Module):
             mask: See there.
             cap_seed: See there.
             anchor_weight: ``(N,)`` >= 0 further factor on the weight of each row as an anchor.
+            step: What the weighting may know beside the batch; the rows of all processes are put in
+                here.
         """
         if isinstance(features, Views):
             if labels is not None:
@@ -246,7 +250,7 @@ class SupConLoss(nn.Module):
             if extra is not None:
                 extra = extra.with_z(self._embeddings(extra.z))
             views = views.with_z(self._embeddings(views.z))
-            return self._details(views, extra, rule, cap, anchor_weight)
+            return self._details(views, extra, rule, cap, anchor_weight, step)
 
     def _embeddings(self, z: Tensor) -> Tensor:
         z = z if z.dtype == torch.float64 else z.float()
@@ -266,6 +270,7 @@ class SupConLoss(nn.Module):
         rule: PairRule,
         cap: Cap | None,
         anchor_weight: Tensor | None,
+        step: WeightingStep | None,
     ) -> LossResult:
         start, count = 0, len(batch)
         if world_size() > 1:
@@ -273,7 +278,13 @@ class SupConLoss(nn.Module):
         mine = torch.arange(start, start + count, device=batch.z.device)
         if self.anchors == "first":
             mine = mine[_first_of_each(batch.index[mine])]
-        columns = None if self.weighting is None else self.weighting.columns(batch)
+        if step is None:
+            step = WeightingStep(batch, self.temperature)
+        step, columns = replace(step, rows=batch), None
+        if self.weighting is not None:
+            if self.training:
+                self.weighting.observe(step)
+            columns = checked_columns(self.weighting, self.weighting.columns(step), batch)
         more = [part for part in (extra, columns) if part is not None]
         if len(mine) < len(batch):
             rest = torch.ones(len(batch), dtype=torch.bool, device=mine.device)
@@ -284,9 +295,8 @@ class SupConLoss(nn.Module):
         contrasts = Views.cat([anchors, *others]) if others else anchors
         plan = WeightPlan()
         if self.weighting is not None:
-            plan = self.weighting.plan(
-                anchors, contrasts, trusted_counts(contrasts, self.weighting)
-            )
+            plan = self.weighting.plan(step, anchors, contrasts)
+            check_plan(self.weighting, plan, len(anchors), len(contrasts))
         losses, positives = anchor_losses(
             anchors,
             contrasts,
@@ -320,19 +330,6 @@ class SupConLoss(nn.Module):
         return LossResult(
             loss, losses.detach(), positives, lonely, anchors.detached(), contrasts.detached(), plan
         )
-
-
-def trusted_counts(contrasts: Views, weighting: PairWeights) -> Tensor | None:
-    """``(C,)`` trusted contrasts of each class, without prototypes; None if no label is known."""
-    sample = contrasts.source != Source.PROTOTYPE
-    counted = sample & (contrasts.label >= 0) & (contrasts.trust > 0.5)
-    classes = getattr(weighting, "classes", None)
-    if classes is None:
-        classes = int(contrasts.label.max()) + 1
-        if classes < 1:
-            return None
-    counts = torch.zeros(classes, dtype=torch.int64, device=contrasts.z.device)
-    return counts.index_add_(0, contrasts.label.clamp(min=0), counted.long())
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:

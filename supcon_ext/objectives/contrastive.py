@@ -207,18 +207,17 @@ class Contrastive(Term):
         views = self._mixed(batch, rows) if self.mixup else self._plain(batch, rows)
         classes = self.weighting.classes or int(samples.label.max()) + 1
         counts = samples.trusted_counts(max(classes, 1))
-        self.weighting.begin(
-            WeightingStep(
-                batch.class_vectors,
-                counts,
-                batch.epoch,
-                batch.progress,
-                batch.generator,
-                self.loss.temperature,
-            )
+        step = WeightingStep(
+            views,
+            self.loss.temperature,
+            class_vectors=batch.class_vectors,
+            counts=counts,
+            epoch=batch.epoch,
+            progress=batch.progress,
+            generator=batch.generator,
         )
         result = self.loss.details(
-            views, extra=queued, cap_seed=seed, anchor_weight=self._on(views)
+            views, extra=queued, cap_seed=seed, anchor_weight=self._on(views), step=step
         )
         if self.queue is not None:
             self.queue.push_rows(batch_views(batch, batch.twin_outputs().z[rows].flatten(0, 1)))

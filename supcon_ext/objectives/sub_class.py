@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from supcon_ext.losses.pairs import PairTile, Views, WeightPlan
+from supcon_ext.losses.pairs import PairTile, PairWeights, Views, WeightingStep, WeightPlan
 from supcon_ext.losses.supcon import SupConLoss
 from supcon_ext.objectives.base import (
     OverStage,
@@ -36,17 +36,13 @@ class _OtherSubClasses:
 
 
 @dataclass(frozen=True)
-class _RowTemperatures:
+class _RowTemperatures(PairWeights):
     """A temperature for each class."""
 
     temperature_C: Tensor
     default: float
 
-    def columns(self, batch: Views) -> None:
-        """None."""
-        return None
-
-    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
         """Row temperatures alone."""
         own = self.temperature_C.to(anchors.z)[anchors.label.clamp(min=0)]
         known = anchors.label >= 0

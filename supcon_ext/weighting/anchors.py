@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from supcon_ext.losses.pairs import Views, WeightPlan
-from supcon_ext.weighting.base import Weighting
+from supcon_ext.weighting.base import Weighting, WeightingStep
 
 
 class ClassAnchors(Weighting):
@@ -26,9 +26,9 @@ class ClassAnchors(Weighting):
             size_C: ``(C,)`` float64 counts of at least 1.
         """
 
-    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
         """Weights of the anchors alone."""
-        size = self.sizes(counts)
+        size = self.sizes(step, contrasts)
         if size is None:
             return WeightPlan()
         weight = self.class_weights(size.to(anchors.z.device))

@@ -13,7 +13,7 @@ from supcon_ext.losses.pairs import Source, Views, WeightPlan
 from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weighting.base import Weighting, WeightingStep, weighting
 from supcon_ext.weighting.printed import counting_itself, origin_view
-from supcon_ext.weighting.prototypes import ClassPrototypes, prototype_views
+from supcon_ext.weighting.prototypes import ClassPrototypes, class_prototypes
 
 
 @weighting("balanced")
@@ -72,8 +72,6 @@ class Balanced(Weighting):
         self.count = count
         self.requires = frozenset({"posterior"}) if soft else frozenset()
         self.made: ClassPrototypes | None = None
-        self._vectors: Tensor | None = None
-        self._temperature: float | None = None
 
     def setup(self, facts: TrainingFacts) -> None:
         """Make the prototypes' MLP."""
@@ -81,47 +79,28 @@ class Balanced(Weighting):
         if self.prototypes:
             self.made = ClassPrototypes(facts.features, self.hidden, facts.dim, facts.classes)
 
-    def begin(self, step: WeightingStep) -> None:
-        """Take the classifier's weights of this step.
+    def columns(self, step: WeightingStep) -> Views | None:
+        """The prototypes, with gradient to the classifier.
 
         Raises:
             ValueError: There is no classifier to make prototypes of.
         """
-        if self.prototypes and step.class_vectors is None:
-            raise ValueError(
-                "Expected a classifier to make prototypes of, but the network has none. "
-                "Try: prototypes: false"
-            )
-        self._vectors, self._temperature = step.class_vectors, step.temperature
-
-    def columns(self, batch: Views) -> Views | None:
-        """The prototypes, with gradient to the classifier; None before the first step."""
-        prototypes = self._prototypes(batch)
+        prototypes = self._prototypes(step) if self.prototypes else None
         if self.count == "released":
             return prototypes
-        itself = origin_view(batch, -1 - (0 if prototypes is None else len(prototypes)))
+        itself = origin_view(step.rows, -1 - (0 if prototypes is None else len(prototypes)))
         return itself if prototypes is None else Views.cat([prototypes, itself])
 
-    def _prototypes(self, batch: Views) -> Views | None:
-        if self.made is None or self._vectors is None:
-            return None
-        return prototype_views(self.made(self._vectors).to(batch.z.dtype), batch)
+    def _prototypes(self, step: WeightingStep) -> Views:
+        return class_prototypes(self.made, step, "prototypes: false")
 
-    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
-        """Log weights of contrasts, corrections of anchors, and which anchors count.
-
-        Raises:
-            ValueError: ``count: printed`` where the loss's temperature is not known.
-        """
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+        """Log weights of contrasts, corrections of anchors, and which anchors count."""
+        counts = self.counts(contrasts)
         if self.count == "released":
             return self._plan(anchors, contrasts, counts)
-        if self._temperature is None:
-            raise ValueError(
-                "Expected the temperature of the step beside `count: printed`, but got none. "
-                "Try: count: released"
-            )
         plan = self._plan(anchors, contrasts.rows(slice(0, len(contrasts) - 1)), counts)
-        return plan if counts is None else counting_itself(plan, anchors, self._temperature)
+        return plan if counts is None else counting_itself(plan, anchors, step.temperature)
 
     def _plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
         z = contrasts.z

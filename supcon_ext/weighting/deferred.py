@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
-from torch import Tensor
 
 from data_tools.registry import Part
 from supcon_ext.losses.pairs import Views, WeightPlan
@@ -33,26 +32,27 @@ class Deferred(Weighting):
         self.then: Weighting = _make(weighting)
         self.requires = self.then.requires
         self.start = start
-        self.active = False
 
     def setup(self, facts: TrainingFacts) -> None:
         """Set up what takes over."""
         super().setup(facts)
         self.then.setup(facts)
 
-    def begin(self, step: WeightingStep) -> None:
-        """Take over once it is time."""
-        self.active = step.progress >= self.start
-        if self.active:
-            self.then.begin(step)
+    def observe(self, step: WeightingStep) -> None:
+        """Let what took over look."""
+        if self._active(step):
+            self.then.observe(step)
 
-    def columns(self, batch: Views) -> Views | None:
+    def columns(self, step: WeightingStep) -> Views | None:
         """Those of what took over."""
-        return self.then.columns(batch) if self.active else None
+        return self.then.columns(step) if self._active(step) else None
 
-    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
         """That of what took over; nothing but defaults before."""
-        return self.then.plan(anchors, contrasts, counts) if self.active else WeightPlan()
+        return self.then.plan(step, anchors, contrasts) if self._active(step) else WeightPlan()
+
+    def _active(self, step: WeightingStep) -> bool:
+        return step.progress >= self.start
 
 
 def _make(value: Weighting | str) -> Weighting:

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from supcon_ext.losses.pairs import Source, Views, WeightPlan
-from supcon_ext.weighting.base import Weighting, weighting
+from supcon_ext.weighting.base import Weighting, WeightingStep, weighting
 
 
 @weighting("dscl")
@@ -28,11 +28,12 @@ class DSCL(Weighting):
         super().__init__()
         self.beta = beta
 
-    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
         """Factor of the own views' targets: targets are normalised, so the ratio is all it takes.
 
         An anchor without other positives is left with its own views whatever the factor.
         """
+        counts = self.counts(contrasts)
         if counts is None:
             return WeightPlan()
         sample = (contrasts.index >= 0) & (contrasts.source != int(Source.PROTOTYPE))

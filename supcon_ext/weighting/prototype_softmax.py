@@ -6,12 +6,11 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from supcon_ext.losses.pairs import Source, Views, WeightPlan
 from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weighting.base import Weighting, WeightingStep, weighting
-from supcon_ext.weighting.prototypes import ClassPrototypes, prototype_views
+from supcon_ext.weighting.prototypes import ClassPrototypes, class_prototypes
 
 
 @weighting("prototype_softmax")
@@ -37,38 +36,26 @@ class PrototypeSoftmax(Weighting):
         self.tau = tau
         self.hidden = hidden
         self.made: ClassPrototypes | None = None
-        self._vectors: Tensor | None = None
 
     def setup(self, facts: TrainingFacts) -> None:
         """Make the prototypes' MLP."""
         super().setup(facts)
         self.made = ClassPrototypes(facts.features, self.hidden, facts.dim, facts.classes)
 
-    def begin(self, step: WeightingStep) -> None:
-        """Take the classifier's weights, and the counts of the samples that are trusted now.
+    def columns(self, step: WeightingStep) -> Views:
+        """The prototypes.
 
         Raises:
             ValueError: There is no classifier to make prototypes of.
         """
-        if step.class_vectors is None:
-            raise ValueError(
-                "Expected a classifier to make prototypes of, but the network has none"
-            )
-        super().begin(step)
-        self._vectors = step.class_vectors
+        return class_prototypes(self.made, step, "another weighting, such as effective_number")
 
-    def columns(self, batch: Views) -> Views | None:
-        """The prototypes; None before the first step."""
-        if self.made is None or self._vectors is None:
-            return None
-        return prototype_views(self.made(self._vectors).to(batch.z.dtype), batch)
-
-    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
         """Samples out of every denominator and no positives; prototypes by the prior."""
         stands = contrasts.source == int(Source.PROTOTYPE)
         if not bool(stands.any()):
             return WeightPlan()
-        size = self.sizes(counts)
+        size = self.sizes(step, contrasts)
         if size is None:
             return WeightPlan()
         prior = size.to(contrasts.z.device)

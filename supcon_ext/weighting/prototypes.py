@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from supcon_ext.losses.pairs import Source, Views
+from supcon_ext.losses.pairs import Source, Views, WeightingStep
 from supcon_ext.models.heads import unit_rows
 
 
@@ -51,6 +51,24 @@ class ClassPrototypes(nn.Module):
                 f"but got {tuple(class_vectors.shape)}. Try: the weight matrix transposed"
             )
         return unit_rows(self.layers(class_vectors))
+
+
+def class_prototypes(made: ClassPrototypes | None, step: WeightingStep, instead: str) -> Views:
+    """One prototype a class, with gradient to the classifier.
+
+    Args:
+        made: Makes them; None before a weighting's ``setup``.
+        step: Knows the classifier's class vectors.
+        instead: What to try where there is no classifier.
+
+    Raises:
+        ValueError: There is none to make prototypes of.
+    """
+    if made is None or step.class_vectors is None:
+        raise ValueError(
+            f"Expected a classifier to make prototypes of, but got none. Try: {instead}"
+        )
+    return prototype_views(made(step.class_vectors).to(step.rows.z.dtype), step.rows)
 
 
 def prototype_views(z: Tensor, like: Views) -> Views:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from supcon_ext.losses.pairs import Views, WeightPlan
-from supcon_ext.weighting.base import Weighting, weighting
+from supcon_ext.weighting.base import Weighting, WeightingStep, weighting
 
 
 @weighting("rcl")
@@ -19,9 +18,9 @@ class RCL(Weighting):
     label weigh 1. The paper's feature scaling is not part of it.
     """
 
-    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
         """Log weights of the contrasts."""
-        size = self.sizes(counts)
+        size = self.sizes(step, contrasts)
         if size is None:
             return WeightPlan()
         share = size.to(contrasts.z.device)

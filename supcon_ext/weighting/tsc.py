@@ -76,7 +76,6 @@ class TSC(Weighting):
         self.positive = positive
         self.start = start
         self.seed = seed
-        self.active = False
 
     def setup(self, facts: TrainingFacts) -> None:
         """Spread the targets."""
@@ -85,22 +84,12 @@ class TSC(Weighting):
         self.register_buffer("mean", torch.zeros(facts.classes, facts.dim))
         self.register_buffer("seen", torch.zeros(facts.classes, dtype=torch.bool))
 
-    def begin(self, step: WeightingStep) -> None:
-        """Let the targets in once it is time."""
-        self.active = step.progress >= self.start
-
     @torch.no_grad()
-    def columns(self, batch: Views) -> Views | None:
-        """The targets in the order of the classes they are assigned to."""
-        if self.classes is None:
-            return None
-        self._follow(batch)
-        if not self.active:
-            return None
-        return prototype_views(self.targets[self.assignment()].to(batch.z.dtype), batch)
-
-    def _follow(self, batch: Views) -> None:
+    def observe(self, step: WeightingStep) -> None:
         """Move the running means of the classes that the batch has trusted samples of."""
+        if self.classes is None:
+            return
+        batch = step.rows
         trusted = (batch.trust > 0.5) & (batch.label >= 0)
         label, z = batch.label[trusted], batch.z[trusted].to(self.mean.dtype)
         total = torch.zeros_like(self.mean).index_add_(0, label, z)
@@ -111,6 +100,12 @@ class TSC(Weighting):
         self.mean = torch.where(there[:, None], moved, self.mean)
         self.seen = self.seen | there
 
+    def columns(self, step: WeightingStep) -> Views | None:
+        """The targets in the order of the classes they are assigned to, once it is time."""
+        if self.classes is None or step.progress < self.start:
+            return None
+        return prototype_views(self.targets[self.assignment()].to(step.rows.z.dtype), step.rows)
+
     def assignment(self) -> Tensor:
         """``(C,)`` int64 target of each class."""
         from scipy.optimize import linear_sum_assignment
@@ -119,7 +114,7 @@ class TSC(Weighting):
         _, column = linear_sum_assignment(likeness, maximize=True)
         return torch.from_numpy(column).to(self.targets.device)
 
-    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
         """Weight of the targets as positives."""
         stands = contrasts.source == int(Source.PROTOTYPE)
         if not bool(stands.any()):

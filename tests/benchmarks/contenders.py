@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcon_ext.losses import PairTile, SupConLoss, Views, WeightPlan
+from supcon_ext.losses.pairs import PairWeights, WeightingStep
 
 TEMPERATURE = 0.1
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -67,16 +68,13 @@ class SameLabelInPython:
         return pairs.same("label")
 
 
-class ClassBalanced:
+class ClassBalanced(PairWeights):
     """Columns weigh 1 / (their class's count), less the anchor itself in its own class (BCL)."""
 
     def __init__(self, classes: int) -> None:
         self.classes = classes
 
-    def columns(self, batch: Views) -> Views | None:
-        return None
-
-    def plan(self, anchors: Views, contrasts: Views, counts: Tensor | None) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
         count = torch.bincount(contrasts.label, minlength=self.classes).to(anchors.z.dtype)
         own = count[anchors.label]
         return WeightPlan(

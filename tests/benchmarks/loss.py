@@ -16,6 +16,7 @@ import click
 import torch
 from rich.console import Console
 
+from supcon_ext.losses.pairs import WeightingStep
 from supcon_ext.losses.reference import reference_loss
 from supcon_ext.losses.supcon import SameLabel, rows_of
 from tests.benchmarks.contenders import BASE, CONTENDERS, TEMPERATURE, Contender
@@ -100,7 +101,11 @@ def expected(contender: Contender, features: torch.Tensor, labels: torch.Tensor)
     if features.shape[0] * features.shape[1] > LARGEST_CHECK:
         return None
     rows = rows_of(torch.nn.functional.normalize(features.detach().double(), dim=2), labels)
-    plan = None if contender.weighting is None else contender.weighting.plan(rows, rows, None)
+    plan = (
+        None
+        if contender.weighting is None
+        else contender.weighting.plan(WeightingStep(rows, 1.0), rows, rows)
+    )
     return float(reference_loss(rows, rows, SameLabel(), plan, TEMPERATURE))
 
 

@@ -6,16 +6,16 @@ import torch
 from torch import nn
 
 from supcon_ext.losses import Views, WeightPlan
-from supcon_ext.losses.pairs import Source
+from supcon_ext.losses.pairs import PairWeights, Source, WeightingStep
 
 
-class Balanced:
+class Balanced(PairWeights):
     """Class averaging over the global batch, prototypes included once."""
 
     def __init__(self, prototypes: torch.Tensor) -> None:
         self.prototypes = nn.functional.normalize(prototypes, dim=1)
 
-    def columns(self, batch: Views) -> Views:
+    def columns(self, step: WeightingStep) -> Views:
         return Views.of(
             self.prototypes,
             torch.arange(len(self.prototypes)),
@@ -24,7 +24,7 @@ class Balanced:
             source=Source.PROTOTYPE,
         )
 
-    def plan(self, anchors: Views, contrasts: Views, counts: None) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
         n = torch.bincount(contrasts.label, minlength=len(self.prototypes)).double()
         mine = n[anchors.label]
         same = torch.where(mine > 1, mine / (mine - 1), 1.0).log()

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from supcon_ext.losses import SupConLoss, Views, WeightPlan
+from supcon_ext.losses.counts import trusted_counts
+from supcon_ext.losses.pairs import WeightingStep
 from supcon_ext.losses.reference import reference_anchor_losses
-from supcon_ext.losses.supcon import SameLabel, trusted_counts
+from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.losses.tiled import tiled_anchor_losses
 from supcon_ext.weighting.base import Weighting
 
@@ -82,10 +84,8 @@ class Planned(Weighting):
     def __init__(self, plan: WeightPlan) -> None:
         super().__init__()
         self.said = plan
-        self.counts: torch.Tensor | None = None
 
-    def plan(self, anchors: Views, contrasts: Views, counts: torch.Tensor | None) -> WeightPlan:
-        self.counts = counts
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
         return self.said
 
 
@@ -102,13 +102,10 @@ def test_every_path_of_the_loss_equals_the_plain_formula(chosen: set[str], seed:
 def test_counts_are_of_trusted_known_samples_without_prototypes() -> None:
     label = torch.tensor([0, 0, 1, -1, 2])
     views = Views.of(torch.eye(5), label, trust=torch.tensor([1.0, 0.2, 0.6, 1.0, 0.9]))
-    weighting = Planned(WeightPlan())
-    SupConLoss(weighting=weighting)(views)
-    assert weighting.counts is not None and weighting.counts.tolist() == [1, 1, 1]
-    weighting.classes = 4
-    counted = trusted_counts(views, weighting)
-    assert counted is not None and counted.tolist() == [1, 1, 1, 0]
-    assert trusted_counts(Views.of(torch.eye(2)), Planned(WeightPlan())) is None
+    for classes, expected in ((None, [1, 1, 1]), (4, [1, 1, 1, 0])):
+        counted = trusted_counts(views, classes)
+        assert counted is not None and counted.tolist() == expected
+    assert trusted_counts(Views.of(torch.eye(2))) is None
 
 
 def test_rejected_pairs_are_negative_or_out_of_the_denominator() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from supcon_ext.losses import SupConLoss, Views, WeightPlan
+from supcon_ext.losses.pairs import WeightingStep
 from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import Objective, StepBatch
@@ -162,7 +163,7 @@ def test_a_weighted_loss_is_diagnosed_with_its_weights() -> None:
     class Without(Uniform):
         """Leaves one contrast out of every denominator."""
 
-        def plan(self, anchors: Views, contrasts: Views, counts: None) -> WeightPlan:
+        def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
             return WeightPlan(
                 log_column=torch.zeros(len(contrasts)).index_fill_(0, OUT, -torch.inf)
             )

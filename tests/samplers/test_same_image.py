@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from supcon_ext.losses.pairs import PairTile, Views, WeightPlan
+from supcon_ext.losses.pairs import PairTile, PairWeights, Views, WeightPlan
 from supcon_ext.losses.supcon import SupConLoss
 from supcon_ext.samplers.class_balanced import ClassBalanced
 from supcon_ext.selectors.base import SampleSelector, Selection
@@ -30,16 +30,13 @@ def tile(views: Views) -> PairTile:
     return PairTile(views, views, views.z @ views.z.T)
 
 
-class OwnViews:
+class OwnViews(PairWeights):
     """A weighting that scales the targets of an anchor's own views."""
 
     def __init__(self, factor: float) -> None:
         self.factor = factor
 
-    def columns(self, batch):
-        return None
-
-    def plan(self, anchors, contrasts, counts):
+    def plan(self, step, anchors, contrasts):
         return WeightPlan(target_own=torch.full((len(anchors),), self.factor))
 
 

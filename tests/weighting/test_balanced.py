@@ -30,8 +30,8 @@ class Given(Balanced):
         super().__init__(prototypes=prototypes is not None, **changes)  # type: ignore[arg-type]
         self.given = prototypes
 
-    def columns(self, batch: Views) -> Views | None:
-        return None if self.given is None else prototype_views(self.given, batch)
+    def columns(self, step: WeightingStep) -> Views | None:
+        return None if self.given is None else prototype_views(self.given, step.rows)
 
 
 def views_of(z: Tensor, label: Tensor, trust: Tensor | None = None, copies: int = 2) -> Views:
@@ -150,8 +150,7 @@ def test_gradient_mass_of_a_class_does_not_depend_on_its_count(counts: tuple[int
     views, axes = collapsed(label, 3)
     contrasts = Views.cat([views, prototype_views(axes, views)])
     weighting = Given(axes)
-    size = torch.bincount(views.label, minlength=3)
-    plan = weighting.plan(views, contrasts, size)
+    plan = weighting.plan(WeightingStep(views, 1.0), views, contrasts)
     s = views.z @ contrasts.z.T
     assert plan.log_column is not None and plan.log_same is not None
     same = views.label[:, None] == contrasts.label[None, :]
@@ -205,7 +204,7 @@ def test_an_untrusted_sample_changes_no_other_row() -> None:
     d = z.new_zeros(len(kept))
     rows = views_of(z, label, trust)
     both = Views.cat([rows, prototype_views(prototypes, rows)])
-    plan = Given(prototypes).plan(rows, both, torch.tensor([2, 2]))
+    plan = Given(prototypes).plan(WeightingStep(rows, 0.3), rows, both)
     assert plan.log_column is not None and plan.log_same is not None
     for n, i in enumerate(kept):
         same = (label[i] == both.label) & (both.trust > 0.5)
@@ -319,13 +318,14 @@ def test_a_step_gives_prototypes_to_the_loss() -> None:
     counts = torch.tensor([2, 1, 0])
     weighting.setup(TrainingFacts(3, 3, counts, dim=5, features=6))
     weights = torch.randn(3, 6, requires_grad=True)
-    weighting.begin(WeightingStep(weights, counts, 0, 0.0, torch.Generator()))
     z, _ = drawn(8, [0, 1, 0, 0, 1, 0], 3)
-    loss = SupConLoss(0.1, weighting=weighting)(views_of(z.float(), torch.tensor([0, 1, 0] * 2)))
-    loss.backward()
+    rows = views_of(z.float(), torch.tensor([0, 1, 0] * 2))
+    step = WeightingStep(rows, 0.1, class_vectors=weights, counts=counts)
+    loss = SupConLoss(0.1, weighting=weighting)
+    loss.details(rows, step=step).loss.backward()
     assert weights.grad is not None and bool(weights.grad.isfinite().all())
     with pytest.raises(ValueError, match="prototypes: false"):
-        weighting.begin(WeightingStep(None, counts, 0, 0.0, torch.Generator()))
+        loss(rows)
 
 
 def test_without_prototypes_a_lonely_sample_is_left_out() -> None:

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from supcon_ext.losses import SupConLoss, Views
 from supcon_ext.losses.pairs import PairTile, Source
 from supcon_ext.losses.reference import reference_loss
-from supcon_ext.losses.supcon import SameLabel, trusted_counts
+from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.losses.tiled import tiled_anchor_losses
 from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weighting.balanced import Balanced
@@ -196,7 +196,7 @@ def test_fast_and_tiled_ways_are_the_plain_formula(
     rows = Views.of(z, label, index=rows.index, trust=trust, extra={"posterior": posterior})
     both = Views.cat([rows, prototype_views(prototypes, rows)])
     weighting = Given(prototypes, **changes)
-    plan = weighting.plan(rows, both, trusted_counts(both, weighting))
+    plan = weighting.plan(WeightingStep(rows, TAU), rows, both)
     expected = reference_loss(rows, both, SameLabel(), plan, TAU)
     assert expected > 0
     found = SupConLoss(TAU, weighting=weighting, tile=tile, normalize=False)(rows)
@@ -287,12 +287,12 @@ def test_no_loop_goes_over_classes(soft: bool) -> None:
         counts = torch.bincount(label, minlength=classes)
         weighting = Balanced(hidden=4, soft=soft)
         weighting.setup(TrainingFacts(4, classes, counts, dim=5, features=6))
-        step = WeightingStep(torch.randn(classes, 6), counts, 0, 0.0, torch.Generator())
+        vectors = torch.randn(classes, 6)
+        step = WeightingStep(rows, TAU, class_vectors=vectors, counts=counts)
         with Operations() as operations:
-            weighting.begin(step)
-            made = weighting.columns(rows)
+            made = weighting.columns(step)
             assert made is not None and len(made) == classes
-            weighting.plan(rows, Views.cat([rows, made]), counts)
+            weighting.plan(step, rows, Views.cat([rows, made]))
         found.append(operations.count)
     assert found[0] == found[1]
 

@@ -23,13 +23,13 @@ from tests.weighting import test_product as product
 class Printed(Balanced):
     """With prototypes that are given, not made."""
 
-    def __init__(self, prototypes: Tensor | None, temperature: float, **changes: Any) -> None:
+    def __init__(self, prototypes: Tensor | None, **changes: Any) -> None:
         super().__init__(prototypes=prototypes is not None, count="printed", **changes)
         self.given = prototypes
-        self._temperature = temperature
 
-    def _prototypes(self, batch: Views) -> Views | None:
-        return None if self.given is None else prototype_views(self.given, batch)
+    def _prototypes(self, step: WeightingStep) -> Views:
+        assert self.given is not None
+        return prototype_views(self.given, step.rows)
 
 
 def views_of(z: Tensor, label: list[int], trust: Tensor | None = None) -> Views:
@@ -72,7 +72,7 @@ def test_it_is_the_printed_formula(
     )
     prototypes = functional.normalize(c, dim=1) if complement else None
     expected = printed(functional.normalize(raw, dim=1), images * 2, prototypes, 0.2)
-    found = SupConLoss(0.2, weighting=Printed(prototypes, 0.2), tile=tile)(views_of(raw, images))
+    found = SupConLoss(0.2, weighting=Printed(prototypes), tile=tile)(views_of(raw, images))
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
     leaves = [raw, c] if complement else [raw]
     wanted = torch.autograd.grad(expected, leaves, retain_graph=True)
@@ -82,14 +82,14 @@ def test_it_is_the_printed_formula(
 
 def test_two_orthogonal_views_of_one_class() -> None:
     axes = torch.eye(3, dtype=torch.float64)
-    loss = SupConLoss(1.0, weighting=Printed(axes[2:], 1.0))(views_of(axes[:2], [0]))
+    loss = SupConLoss(1.0, weighting=Printed(axes[2:]))(views_of(axes[:2], [0]))
     assert loss.item() == pytest.approx(0.452832, abs=1e-6)
 
 
 def test_untrusted_samples_count_for_nothing() -> None:
     generator = torch.Generator().manual_seed(0)
     z, c = (torch.randn(n, 5, generator=generator, dtype=torch.float64) for n in (6, 2))
-    weighting = Printed(functional.normalize(c, dim=1), 0.2)
+    weighting = Printed(functional.normalize(c, dim=1))
     loss = SupConLoss(0.2, selector=Oracle(), weighting=weighting, reduction="none")
     found = loss(views_of(z, [0, 1, 1], torch.tensor([1.0, 1, 0] * 2)))
     alone = loss(views_of(z[[0, 1, 3, 4]], [0, 1]))
@@ -105,28 +105,28 @@ def test_single_precision_stays_finite(temperature: float) -> None:
     z = torch.randn(64, 16, generator=generator).requires_grad_()
     c = functional.normalize(torch.randn(4, 16, generator=generator), dim=1)
     label = [0] * 30 + [1, 2]
-    loss = SupConLoss(temperature, weighting=Printed(c, temperature))(views_of(z, label))
+    loss = SupConLoss(temperature, weighting=Printed(c))(views_of(z, label))
     loss.backward()
     assert loss.isfinite() and z.grad is not None and z.grad.isfinite().all()
 
 
-def test_it_takes_the_temperature_of_the_step() -> None:
+def test_it_stands_outside_of_training_with_class_vectors() -> None:
     counts = torch.tensor([1, 1])
     weighting = Balanced(hidden=4, count="printed")
     weighting.setup(TrainingFacts(2, 2, counts, dim=5, features=3))
     rows = views_of(torch.randn(4, 5, generator=torch.Generator().manual_seed(0)), [0, 1])
-    with pytest.raises(ValueError, match="temperature of the step"):
+    with pytest.raises(ValueError, match="prototypes: false"):
         SupConLoss(0.1, weighting=weighting)(rows)
     vectors = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
-    weighting.begin(WeightingStep(vectors, counts, 0, 0.0, torch.Generator(), 0.1))
-    made = weighting.columns(rows)
+    step = WeightingStep(rows, 0.1, class_vectors=vectors, counts=counts)
+    made = weighting.columns(step)
     assert made is not None and made.label.tolist() == [0, 1, -1]
-    assert SupConLoss(0.1, weighting=weighting)(rows).isfinite()
+    assert SupConLoss(0.1, weighting=weighting).details(rows, step=step).loss.isfinite()
     with pytest.raises(ValueError, match="released"):
         Balanced(soft=True, count="printed")
 
 
-def test_the_contrastive_term_tells_the_temperature() -> None:
+def test_the_contrastive_term_tells_the_class_vectors() -> None:
     x, label, columns = product.data()
     net = product.Net()
     torch.manual_seed(5)
@@ -135,6 +135,6 @@ def test_the_contrastive_term_tells_the_temperature() -> None:
     term.setup(product.facts(label))
     loss = product.step(net, x, term, label, columns)
     loss.backward()
-    assert made._temperature == 0.25 and loss.isfinite()
+    assert loss.isfinite()
     assert net.classifier.weight_CF.grad is not None
     assert net.classifier.weight_CF.grad.isfinite().all()

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from supcon_ext.losses import SupConLoss, Views
 from supcon_ext.losses.reference import reference_loss
-from supcon_ext.losses.supcon import SameLabel, trusted_counts
+from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weighting.base import Weighting, WeightingStep
 from supcon_ext.weighting.base import weighting as weightings
@@ -40,11 +40,8 @@ def ready(name: str | Weighting) -> Weighting:
     return made.double()
 
 
-def begun(weighting: Weighting, weights: Tensor | None = None) -> Weighting:
-    """The same, late in a stage; running means of the original stay as they are."""
-    weighting = copy.deepcopy(weighting)
-    weighting.begin(WeightingStep(weights, COUNTS, 9, 0.9, torch.Generator()))
-    return weighting
+def late(views: Views, weights: Tensor | None = None, progress: float = 0.9) -> WeightingStep:
+    return WeightingStep(views, TAU, class_vectors=weights, counts=COUNTS, progress=progress)
 
 
 def class_vectors() -> Tensor:
@@ -52,24 +49,27 @@ def class_vectors() -> Tensor:
     return torch.randn(4, 5, generator=generator, dtype=torch.float64).requires_grad_()
 
 
-def plain(weighting: Weighting, views: Views) -> Tensor:
-    columns = weighting.columns(views)
+def plain(weighting: Weighting, step: WeightingStep) -> Tensor:
+    views = step.rows
+    weighting.observe(step)
+    columns = weighting.columns(step)
     both = views if columns is None else Views.cat([views, columns])
-    plan = weighting.plan(views, both, trusted_counts(both, weighting))
+    plan = weighting.plan(step, views, both)
     return reference_loss(views, both, SameLabel(), plan, TAU)
 
 
 @pytest.mark.parametrize("name", weightings.names())
 def test_fast_and_tiled_ways_are_the_plain_formula(name: str) -> None:
     made, weights, views = ready(name), class_vectors(), batch()
-    alone = begun(made, weights)
-    expected = plain(alone, views)
+    alone, step = copy.deepcopy(made), late(views, weights)
+    expected = plain(alone, step)
     leaves = [views.z, weights, *alone.parameters()]
     wanted = torch.autograd.grad(expected, leaves, allow_unused=True, materialize_grads=True)
     assert float(wanted[0].abs().sum()) > 0
     for tile in (1, 3, 64, None):
-        weighting = begun(made, weights)
-        found = SupConLoss(TAU, weighting=weighting, tile=tile, normalize=False)(views)
+        weighting = copy.deepcopy(made)
+        loss = SupConLoss(TAU, weighting=weighting, tile=tile, normalize=False)
+        found = loss.details(views, step=step).loss
         torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
         leaves = [views.z, weights, *weighting.parameters()]
         ours = torch.autograd.grad(found, leaves, allow_unused=True, materialize_grads=True)
@@ -80,10 +80,13 @@ def test_fast_and_tiled_ways_are_the_plain_formula(name: str) -> None:
 def test_deferred_is_what_it_defers() -> None:
     """With prototypes too; before its time it is SupCon, with nothing among the contrasts."""
     weights, views = class_vectors(), batch()
-    later = begun(ready(Deferred("balanced", start=0.8)), weights)
-    balanced = begun(ready("balanced"), weights)
-    found, expected = (SupConLoss(TAU, weighting=made)(views) for made in (later, balanced))
+    later = ready(Deferred("balanced", start=0.8))
+    found, expected = (
+        SupConLoss(TAU, weighting=made).details(views, step=late(views, weights)).loss
+        for made in (later, ready("balanced"))
+    )
     assert torch.equal(found, expected)
-    later.begin(WeightingStep(None, COUNTS, 0, 0.79, torch.Generator()))
-    assert later.columns(views) is None
-    assert torch.equal(SupConLoss(TAU, weighting=later)(views), SupConLoss(TAU)(views))
+    early = late(views, progress=0.79)
+    assert later.columns(early) is None
+    found = SupConLoss(TAU, weighting=later).details(views, step=early).loss
+    assert torch.equal(found, SupConLoss(TAU)(views))

@@ -22,12 +22,15 @@ from supcon_ext.weighting.tsc import TSC, spread_targets
 COUNTS = torch.tensor([5000, 500, 50])
 
 
-def ready(weighting: Weighting, counts: torch.Tensor = COUNTS, progress: float = 0.0) -> Weighting:
+def ready(weighting: Weighting, counts: torch.Tensor = COUNTS) -> Weighting:
     torch.manual_seed(0)
     weighting.setup(TrainingFacts(int(counts.sum()), len(counts), counts, dim=4, features=6))
-    weights = torch.randn(len(counts), 6)
-    weighting.begin(WeightingStep(weights, counts, 0, progress, torch.Generator()))
     return weighting
+
+
+def at(views: Views, counts: torch.Tensor = COUNTS, progress: float = 0.0) -> WeightingStep:
+    weights = torch.randn(len(counts), 6, generator=torch.Generator().manual_seed(1))
+    return WeightingStep(views, 0.5, class_vectors=weights, counts=counts, progress=progress)
 
 
 def rows(label: list[int], seed: int = 0) -> Views:
@@ -38,7 +41,7 @@ def rows(label: list[int], seed: int = 0) -> Views:
 
 def anchor_weights(weighting: Weighting) -> list[float]:
     views = rows([0, 1, 2, -1])
-    plan = weighting.plan(views, views, None)
+    plan = weighting.plan(at(views), views, views)
     assert plan.anchor is not None and plan.log_column is None
     return [float(value) for value in plan.anchor]
 
@@ -71,29 +74,29 @@ def test_effective_numbers_of_small_classes(
 
 def anchor_weights_of(weighting: Weighting, counts: torch.Tensor) -> list[float]:
     views = rows([0, 1])
-    plan = ready(weighting, counts).plan(views, views, None)
+    plan = ready(weighting, counts).plan(at(views, counts), views, views)
     assert plan.anchor is not None
     return [float(value) for value in plan.anchor]
 
 
 def test_counts_are_those_of_trusted_samples() -> None:
     weighting = ready(InverseFrequency(), torch.tensor([4, 1]))
-    weighting.begin(WeightingStep(None, torch.tensor([1, 1]), 0, 0.0, torch.Generator()))
     views = rows([0, 1])
-    plan = weighting.plan(views, views, None)
+    plan = weighting.plan(at(views, torch.tensor([1, 1])), views, views)
     assert plan.anchor is not None and plan.anchor.tolist() == [1, 1]
 
 
 def test_deferred_takes_over_late() -> None:
     weighting = Deferred(InverseFrequency(), start=0.8)
     views = rows([0, 1, 2])
-    assert ready(weighting, progress=0.79).plan(views, views, None).anchor is None
-    assert ready(weighting, progress=0.8).plan(views, views, None).anchor is not None
+    ready(weighting)
+    assert weighting.plan(at(views, progress=0.79), views, views).anchor is None
+    assert weighting.plan(at(views, progress=0.8), views, views).anchor is not None
 
 
 def test_rcl_multiplies_where_bcl_divides() -> None:
     views = rows([0, 1, 2, -1])
-    plan = ready(RCL()).plan(views, views, None)
+    plan = ready(RCL()).plan(at(views), views, views)
     assert plan.log_column is not None
     size = COUNTS / COUNTS.double().mean()
     expected = [*size.log().tolist(), 0.0]
@@ -125,9 +128,9 @@ def test_prototype_softmax_is_balanced_softmax_over_cosines() -> None:
     assert isinstance(weighting, PrototypeSoftmax) and weighting.made is not None
     weighting.made.eval()  # the same prototypes in both calls
     views = rows([0, 0, 1, 2])
-    made = weighting.columns(views)
+    made = weighting.columns(at(views, counts))
     assert made is not None
-    found = SupConLoss(0.5, weighting=weighting)(views)
+    found = SupConLoss(0.5, weighting=weighting).details(views, step=at(views, counts)).loss
     prior = (counts / counts.sum()).double()
     logits = views.z @ made.z.T / 0.5 + prior.log()
     # weights stand in the denominator alone, so the own class's log prior is added: a constant
@@ -137,7 +140,8 @@ def test_prototype_softmax_is_balanced_softmax_over_cosines() -> None:
     assert isinstance(plain, PrototypeSoftmax) and plain.made is not None
     plain.made.eval()
     cross = functional.cross_entropy(views.z @ made.z.T / 0.5, views.label)
-    torch.testing.assert_close(SupConLoss(0.5, weighting=plain)(views), cross)
+    told = SupConLoss(0.5, weighting=plain).details(views, step=at(views, counts)).loss
+    torch.testing.assert_close(told, cross)
 
 
 @pytest.mark.parametrize(("classes", "dim"), [(3, 4), (5, 4)])
@@ -150,25 +154,27 @@ def test_targets_form_a_simplex(classes: int, dim: int) -> None:
 
 
 def test_tsc_assigns_each_class_the_target_it_is_near() -> None:
-    weighting = ready(TSC(start=0.5), torch.tensor([3, 3, 3]), progress=0.6)
+    counts = torch.tensor([3, 3, 3])
+    weighting = ready(TSC(start=0.5), counts)
     assert isinstance(weighting, TSC)
     order = torch.tensor([2, 0, 1])
     views = Views.of(weighting.targets[order], torch.tensor([0, 1, 2]))
-    made = weighting.columns(views)
+    step = at(views, counts, 0.6)
+    weighting.observe(step)
+    made = weighting.columns(step)
     assert weighting.assignment().tolist() == order.tolist()
     assert made is not None
     torch.testing.assert_close(made.z, weighting.targets[order])
     both = Views.cat([views, made])
-    plan = weighting.plan(views, both, None)
+    plan = weighting.plan(step, views, both)
     assert plan.target_column is not None
     torch.testing.assert_close(plan.target_column, torch.tensor([1.0, 1, 1, 0.2, 0.2, 0.2]))
-    early = ready(TSC(start=0.5), torch.tensor([3, 3, 3]), progress=0.4)
-    assert early.columns(views) is None
+    assert weighting.columns(at(views, counts, 0.4)) is None
 
 
 def test_tsc_remembers_class_means_in_its_state() -> None:
     weighting, other = ready(TSC()), ready(TSC(seed=3))
-    weighting.columns(rows([0, 0, 1]).with_z(rows([0, 0, 1]).z.float()))
+    weighting.observe(at(rows([0, 0, 1]).with_z(rows([0, 0, 1]).z.float())))
     other.load_state_dict(weighting.state_dict())
     assert isinstance(weighting, TSC) and isinstance(other, TSC)
     assert torch.equal(other.mean, weighting.mean) and other.seen.tolist() == [True, True, False]
