@@ -317,8 +317,22 @@ def part_name(family_name: str, part: Any) -> str:
     """
     if isinstance(part, str):
         return f"{family_name} `{part}`"
-    target = part if inspect.isroutine(part) else type(part)
     known = _FAMILIES.get(family_name)
-    entries = [] if known is None else known._entries.values()
-    name = next((entry.name for entry in entries if entry.target is target), target.__name__)
+    name = None if known is None else _registered(known, part)
+    if name is None:
+        name = (part if inspect.isroutine(part) else type(part)).__name__
     return f"{family_name} `{name}`"
+
+
+def any_part_name(part: Any) -> str | None:
+    """The same, of whatever family it is; None where it is registered in none."""
+    for known in _FAMILIES.values():
+        name = _registered(known, part)
+        if name is not None:
+            return f"{known.family} `{name}`"
+    return None
+
+
+def _registered(known: Registry[Any], part: Any) -> str | None:
+    target = part if inspect.isroutine(part) else type(part)
+    return next((entry.name for entry in known._entries.values() if entry.target is target), None)

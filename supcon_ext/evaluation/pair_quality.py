@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from supcon_ext.evaluation.selection_quality import BoolArray, IntArray, is_right
+from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.factors import targets_of
 from supcon_ext.losses.pairs import PairTile, Views
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
@@ -70,7 +71,7 @@ def sampled_targets(
     )
     similarity = views.z @ views.z.T
     if known:
-        targets = selector.targets(PairTile(views, views, similarity))
+        targets = asked_targets(selector, PairTile(views, views, similarity))
     else:
         factors = selector.factors(views)
         if factors is None or factors.threshold is not None:

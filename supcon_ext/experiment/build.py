@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
-
-from torch import nn
-from torch.optim import Optimizer
+from typing import Any
 
 from data_tools.class_names import class_number
 from data_tools.images import ImageSet
 from data_tools.made import MadeData, make_data
 from data_tools.registry import Spec, family
 from data_tools.shot_groups import ShotGroups, by_counts, by_ranges
-from supcon_ext.models.base import Backbone
+from supcon_ext.experiment.checked_parts import (
+    backbone_of,
+    factor_of,
+    imbalance_of,
+    noise_of,
+    optimizer_of,
+    source_of,
+    view_of,
+)
 from supcon_ext.models.network import Network, build_network
 from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.objectives.base import Objective
@@ -28,11 +32,11 @@ LARGE_SIDE = 224
 
 def build_data(section: Data) -> MadeData:
     """Read the data set, inject imbalance and noise, split off the validation set."""
-    source = section.dataset.bind()()
+    source = source_of(section.dataset)
     return make_data(
         source,
-        noise=None if section.noise is None else section.noise.bind(),
-        imbalance=None if section.imbalance is None else section.imbalance.bind(),
+        noise=None if section.noise is None else noise_of(section.noise),
+        imbalance=None if section.imbalance is None else imbalance_of(section.imbalance),
         order=section.order,
         validation=section.validation,
         seed=section.seed,
@@ -75,20 +79,19 @@ def view_context(section: Data, train: ImageSet) -> ViewContext:
 
 def plain_view(context: ViewContext) -> View:
     """The view that evaluation uses: no augmentation."""
-    return cast(View, family("policy").spec("none").bind()(context))
+    return view_of(family("policy").spec("none"), context)
 
 
 def augmented_view(context: ViewContext) -> View:
     """The weak view of the SGD linear probe: crop and flip."""
-    return cast(View, family("policy").spec("weak").bind()(context))
+    return view_of(family("policy").spec("weak"), context)
 
 
 def build_model(recipe: Recipe, classes: int, channels: int) -> Network:
     """The network, its first weights drawn from the recipe's seed alone."""
     model = recipe.model
-    backbone = model.backbone.bind()
     return build_network(
-        cast(Callable[[int], Backbone], backbone),
+        backbone_of(model.backbone),
         channels,
         classes,
         projector=model.projector.model_dump(),
@@ -118,7 +121,7 @@ def build_stage(section: StageSection, context: ViewContext, seed: int) -> Stage
     views: list[View] = []
     names: list[str] = []
     for number, group in enumerate(section.views):
-        view = cast(View, group.policy.bind()(context))
+        view = view_of(group.policy, context)
         views += [view] * group.count
         names += [group.name or f"views_{number}"] * group.count
     return Stage(
@@ -128,8 +131,8 @@ def build_stage(section: StageSection, context: ViewContext, seed: int) -> Stage
         views=views,
         view_names=tuple(names),
         objective=build_objective(section, seed),
-        optimizer=cast(Callable[[nn.Module], Optimizer], section.optimizer.bind()),
-        factor=section.schedule.bind()(),
+        optimizer=optimizer_of(section.optimizer),
+        factor=factor_of(section.schedule),
         clip_norm=section.clip_norm,
         drop_last=section.drop_last,
         sampler=section.sampler.build(),

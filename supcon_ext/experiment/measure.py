@@ -12,6 +12,7 @@ from data_tools.images import ImageSet
 from data_tools.made import MadeData
 from data_tools.shot_groups import ShotGroups
 from supcon_ext.evaluation.base import Embedded, EvaluationInput, Report, Split
+from supcon_ext.evaluation.check_report import checked_report
 from supcon_ext.evaluation.classifier import Classifier
 from supcon_ext.evaluation.knn import KNN
 from supcon_ext.models.network import Network, Outputs
@@ -89,7 +90,10 @@ class Measurer:
         data = self.input(network, test="test" in splits)
         there = [s for s in splits if (data.test if s == "test" else data.validation) is not None]
         return {
-            split: {name: part.evaluate(data, split) for name, part in evaluators.items()}
+            split: {
+                name: checked_report(part, part.evaluate(data, split))
+                for name, part in evaluators.items()
+            }
             for split in there
         }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from supcon_ext.losses.asking import asked_factors
 from supcon_ext.losses.cap import Cap
-from supcon_ext.losses.factors import FactoredRule, Factors
+from supcon_ext.losses.factors import Factors
 from supcon_ext.losses.pairs import PairRule, Views, WeightPlan
 from supcon_ext.losses.symmetric import (
     TILE,
@@ -53,7 +54,7 @@ def anchor_losses(
     """
     vectors = plan.target_own is None and plan.target_column is None and plan.table is None
     plain = denominator == "all" and cap is None and not neutral and vectors
-    factors = rule.factors(contrasts) if plain and isinstance(rule, FactoredRule) else None
+    factors = asked_factors(rule, contrasts) if plain else None
     single = contrasts.z.dtype != torch.float64
     if factors is not None and single and contrasts.z.is_cuda:
         from supcon_ext.losses.fused import fused_available

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.pairs import PairRule, PairTile, Views
 
 PREFIX = "mix:"
@@ -47,7 +48,7 @@ class MixupRule:
 
     def targets(self, pairs: PairTile) -> Tensor:
         """``(A, K)`` floats; anchors that are not mixed have the rule's own targets."""
-        first = self.rule.targets(pairs).to(pairs.similarity_AK.dtype)
+        first = asked_targets(self.rule, pairs)
         anchors = pairs.anchors
         if f"{PREFIX}share" not in anchors.extra:
             return first
@@ -59,5 +60,5 @@ class MixupRule:
         }
         fixed = {name: known.pop(name) for name in ("label", "index", "trust")}
         other = Views(z=anchors.z, uid=anchors.uid, source=anchors.source, extra=known, **fixed)
-        second = self.rule.targets(PairTile(other, pairs.contrasts, pairs.similarity_AK))
-        return torch.lerp(second.to(first.dtype), first, share.expand_as(first))
+        second = asked_targets(self.rule, PairTile(other, pairs.contrasts, pairs.similarity_AK))
+        return torch.lerp(second, first, share.expand_as(first))

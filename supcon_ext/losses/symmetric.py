@@ -18,10 +18,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.factors import Factors
 from supcon_ext.losses.once import first_derivative_only
 from supcon_ext.losses.pairs import PairRule, PairTile, Views
-from supcon_ext.losses.tiled import checked_targets
 
 LARGEST_EXPONENT = 60.0
 RANGE = 145.0  # from exp(60) down to the smallest normal float32, in logarithms
@@ -346,12 +346,8 @@ class _Work:
         return self._targets(pairs, tile)
 
     def _targets(self, pairs: PairTile, tile: _Tile) -> Tensor:
-        targets = self.problem.rule.targets(pairs)
-        changed = checked_targets(targets, pairs)
-        if tile.diagonal:
-            changed = changed.clone() if changed is targets else changed
-            changed.fill_diagonal_(0.0)
-        return changed
+        targets = asked_targets(self.problem.rule, pairs)
+        return targets.clone().fill_diagonal_(0.0) if tile.diagonal else targets
 
     def add_masked(self, tile: _Tile, denominator: Tensor, positive: Tensor) -> None:
         """Add what depends on equal labels (denominator) and equal codes (in form's positives)."""

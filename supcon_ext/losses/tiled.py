@@ -20,6 +20,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.cap import Cap
 from supcon_ext.losses.once import first_derivative_only
 from supcon_ext.losses.pairs import PairRule, PairTile, Views, WeightPlan
@@ -54,7 +55,7 @@ class TiledProblem:
                 columns = slice(column, min(column + self.tile, len(z_KD)))
                 similarity = z_AD[rows] @ z_KD[columns].T
                 pairs = PairTile(anchors, self.contrasts.rows(columns), similarity)
-                targets = checked_targets(self.rule.targets(pairs), pairs)
+                targets = asked_targets(self.rule, pairs)
                 targets = self._scaled(targets, rows, columns, pairs)
                 yield rows, columns, pairs, targets.masked_fill(pairs.itself(), 0.0)
 
@@ -119,20 +120,6 @@ class TiledProblem:
             return self
         found = ((rows, pairs, targets) for rows, _, pairs, targets in self.pairs(z_AD, z_KD))
         return replace(self, threshold=self.cap.threshold(found, len(z_AD)))
-
-
-def checked_targets(targets: Tensor, pairs: PairTile) -> Tensor:
-    """The rule's answer in the embeddings' type.
-
-    Raises:
-        ValueError: It has the wrong shape.
-    """
-    if targets.shape != pairs.similarity_AK.shape:
-        raise ValueError(
-            f"Expected targets of shape {tuple(pairs.similarity_AK.shape)} (anchors, contrasts), "
-            f"but got {tuple(targets.shape)}"
-        )
-    return targets.to(pairs.similarity_AK.dtype)
 
 
 def _finite(values: Tensor, some: Tensor) -> Tensor:

@@ -14,9 +14,11 @@ from typing import Any, ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from data_tools.registry import Registry
+from data_tools.registry import Registry, part_name
 from supcon_ext.models.network import Network, Outputs
+from supcon_ext.objectives.check_result import check_result
 from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
+from supcon_ext.selectors.asking import checked_selection
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.training_facts import TrainingFacts
 
@@ -311,7 +313,10 @@ class Objective(nn.Module):
         Raises:
             ValueError: Two terms each want to say what to believe.
         """
-        selections = {name: part.refresh(bank, epoch) for name, part in self}
+        selections = {
+            name: checked_selection(part_name("term", part), part.refresh(bank, epoch), bank)
+            for name, part in self
+        }
         found = {name: made for name, made in selections.items() if made is not None}
         if len(found) > 1:
             raise ValueError(
@@ -325,6 +330,7 @@ class Objective(nn.Module):
         stats: dict[str, Tensor] = {}
         for name, part in self:
             result: Any = part(batch)
+            check_result(part, result, TermResult)
             stats[f"{name}/loss"] = result.loss.detach()
             stats.update({f"{name}/{key}": value for key, value in result.stats.items()})
             weighted = part.weight * share_of(part.over_stage, batch.progress) * result.loss

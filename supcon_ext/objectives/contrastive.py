@@ -26,6 +26,7 @@ from supcon_ext.objectives.base import (
     view_problems,
 )
 from supcon_ext.objectives.rows import batch_views, mixed_batch_views, samples_columns
+from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.base import selector as selectors
 from supcon_ext.selectors.guards import guarded
@@ -191,7 +192,7 @@ class Contrastive(Term):
         """Let the selector look at the training set, and see that enough stays of every class."""
         if not self.due(epoch):
             return None
-        made = self.selector.refresh(bank, epoch)
+        made = ask(self.selector, bank, epoch)
         return None if made is None else guarded(made, bank.classes, self.min_per_class)
 
     def forward(self, batch: StepBatch) -> TermResult:

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.mixup import MixupRule
 from supcon_ext.losses.pairs import PairRule, PairTile
 from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
@@ -85,7 +86,7 @@ class Similarity(Term):
         if mix is not None:
             views, rule = mixed_batch_views(views, mix, rows), MixupRule(rule)
         pairs = PairTile(views, views, views.z @ views.z.T)
-        target = rule.targets(pairs).float().clamp(max=1.0)
+        target = asked_targets(rule, pairs).float().clamp(max=1.0)
         alike = (p @ p.T).clamp(SMALLEST, 1 - SMALLEST)
         other = ~pairs.itself()
         loss = functional.binary_cross_entropy(alike[other], target[other])

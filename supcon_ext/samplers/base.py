@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.random import Generator
 
+from data_tools.border import check_array, refuse
 from data_tools.images import IntArray
-from data_tools.registry import Registry
+from data_tools.registry import Registry, part_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,20 @@ class Sampler(Protocol):
     def order(self, data: SamplerInput) -> IntArray:
         """``(n,)`` int64 samples in the order of their visits; a sample may come several times."""
         ...
+
+
+def asked_order(sampler: Sampler, data: SamplerInput) -> IntArray:
+    """The samples of an epoch, as a sampler orders them.
+
+    Raises:
+        ValueError: They are no samples of the data set.
+    """
+    made = sampler.order(data)
+    name, count = part_name("sampler", sampler), len(data.label)
+    check_array(name, "an order", made, (None,), ("int",))
+    if len(made) and not 0 <= made.min() <= made.max() < count:
+        raise refuse(name, f"samples in [0, {count})", f"{made.min()} to {made.max()}")
+    return np.asarray(made, dtype=np.int64)
 
 
 sampler: Registry[Sampler] = Registry("sampler", "supcon_ext.samplers")

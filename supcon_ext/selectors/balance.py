@@ -14,6 +14,7 @@ from torch import Tensor
 from data_tools.registry import Part
 from supcon_ext.losses.factors import Factors
 from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, Role, SampleBank, Selection, selector
 from supcon_ext.selectors.per_class import rank_in_class
 
@@ -78,7 +79,7 @@ class Balance(PositiveSelector):
 
     def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
         """Ask the inner selector and balance what it says."""
-        made = self.inner.refresh(bank, epoch)
+        made = ask(self.inner, bank, epoch)
         if made is None:
             return None
         trusted = made.trust > 0.5

@@ -14,6 +14,7 @@ from torch import Tensor
 from data_tools.registry import Part
 from supcon_ext.losses.factors import Factors
 from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import (
     PositiveSelector,
     SampleBank,
@@ -84,7 +85,7 @@ class Combination(PositiveSelector):
 
     def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
         """Ask each member; None where none says anything."""
-        made = [member.refresh(bank, epoch) for member in self.members]
+        made = [ask(member, bank, epoch) for member in self.members]
         if all(selection is None for selection in made):
             return None
         silent = Selection.of(bank.label, torch.ones(len(bank)))

@@ -14,6 +14,7 @@ from torch.nn import functional
 from data_tools.registry import Part
 from supcon_ext.losses.factors import Factors
 from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
 from supcon_ext.selectors.combination import follows_trust, standing
 
@@ -50,10 +51,10 @@ class Then(PositiveSelector):
 
     def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
         """Ask the first, then the second about what is left."""
-        made = self.first.refresh(bank, epoch)
+        made = ask(self.first, bank, epoch)
         if made is None:
             self.place = torch.arange(len(bank))
-            return self.second.refresh(bank, epoch)
+            return ask(self.second, bank, epoch)
         rows = (made.trust > 0.5).nonzero()[:, 0]
         self.place = torch.full((len(bank),), -1)
         if len(rows) < 2:
@@ -62,7 +63,7 @@ class Then(PositiveSelector):
             )
             return made
         self.place[rows] = torch.arange(len(rows))
-        later = self.second.refresh(_kept(bank, rows, made.label[rows]), epoch)
+        later = ask(self.second, _kept(bank, rows, made.label[rows]), epoch)
         if later is None:
             later = Selection.of(made.label[rows], torch.ones(len(rows)))
         return _joined(made, later, rows)

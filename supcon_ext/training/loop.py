@@ -25,12 +25,13 @@ from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network, Outputs
 from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.objectives.base import Objective, Samples, TrainingFacts
-from supcon_ext.samplers.base import Sampler, SamplerInput
+from supcon_ext.samplers.base import Sampler, SamplerInput, asked_order
 from supcon_ext.samplers.shuffled import Shuffled
 from supcon_ext.selectors.base import PositiveSelector, Role, SampleBank, Selection
 from supcon_ext.training.averages import Averages
 from supcon_ext.training.bank import embed, make_bank
 from supcon_ext.training.checkpoint import load_checkpoint, save_checkpoint
+from supcon_ext.training.declared_state import check_declared, declared_keys
 from supcon_ext.training.interrupt import Interrupted, StopRequest
 from supcon_ext.training.random_state import random_state, restore_random_state, seeded_generator
 from supcon_ext.training.step import TrainingStep
@@ -199,11 +200,13 @@ class _Running:
     """The objects of the stage that runs now."""
 
     module: nn.Module
+    step: TrainingStep
     optimizer: Any
     objective: Objective
     batches: EpochBatches
     loader: DataLoader[Any]
     dataset: ViewDataset = field(repr=False)
+    declared: frozenset[str] | None = field(repr=False)
 
 
 class Trainer:
@@ -355,7 +358,12 @@ class Trainer:
         loader = training_loader(
             dataset, batches, self.settings.workers, pin_memory=self.device.type == "cuda"
         )
-        self._running = _Running(wrapped, optimizer, objective, batches, loader, dataset)
+        declared = declared_keys(module)
+        self._running = _Running(
+            wrapped, module, optimizer, objective, batches, loader, dataset, declared
+        )
+        if saved is not None:
+            self._restore_random(saved)  # last of all: setting up may draw
         self.progress.start_stage(
             stage.name, stage.epochs, len(batches), self.at.epoch, self.at.step
         )
@@ -388,7 +396,8 @@ class Trainer:
         if plain and not bool(dropped.any()):
             return None
         seed = [self._key("sampler", self.at.stage), self.at.epoch]
-        order = stage.sampler.order(
+        order = asked_order(
+            stage.sampler,
             SamplerInput(
                 label=self.samples.label.cpu().numpy(),
                 trusted=((self.samples.trust > 0.5) & ~dropped).cpu().numpy(),
@@ -397,7 +406,7 @@ class Trainer:
                 epoch=self.at.epoch,
                 epochs=stage.epochs,
                 generator=np.random.default_rng(np.random.SeedSequence(seed)),
-            )
+            ),
         )
         kept: IntArray = order[~dropped.cpu().numpy()[order]]
         return kept
@@ -485,6 +494,9 @@ class Trainer:
         running.optimizer.zero_grad(set_to_none=True)
         if self.twin is not None:
             self.twin.update(self.network)
+        if running.declared is not None:
+            check_declared(running.step, running.declared)
+            running.declared = None
         return loss.detach(), {"loss": loss.detach(), **stats}
 
     def _refresh(self, running: _Running) -> None:
@@ -624,6 +636,11 @@ class Trainer:
         }
         save_checkpoint(self.last, state)
 
+    def _restore_random(self, state: dict[str, Any]) -> None:
+        mine = state["randomness"][self.fabric.global_rank]
+        restore_random_state(mine["global"])
+        self.generator.set_state(mine["generator"])
+
     def _restore_position(self, path: Path) -> dict[str, Any] | None:
         state = load_checkpoint(path)
         if state["labels_hash"] != self.data.labels_hash:
@@ -655,9 +672,7 @@ class Trainer:
                 posterior=samples["posterior"],
             )
         )
-        mine = randomness[self.fabric.global_rank]
-        restore_random_state(mine["global"])
-        self.generator.set_state(mine["generator"])
+        self._restore_random(state)
         if self.at.epoch == self.stages[self.at.stage].epochs:
             self.at.stage += 1
             self.at.epoch = self.at.step = 0

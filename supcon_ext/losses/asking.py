@@ -1,0 +1,48 @@
+"""Asking a selector for its targets, and looking at the answer before the loss uses it."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from data_tools.border import check_array, check_type
+from data_tools.registry import part_name
+from supcon_ext.losses.factors import FactoredRule, Factors
+from supcon_ext.losses.pairs import PairRule, PairTile, Views
+
+
+def asked_targets(rule: PairRule, pairs: PairTile) -> Tensor:
+    """``(A, K)`` targets of a tile, in the similarities' type.
+
+    Raises:
+        ValueError: The rule answered with something of another shape, or no tensor.
+    """
+    targets = rule.targets(pairs)
+    if not isinstance(targets, Tensor) or targets.shape != pairs.similarity_AK.shape:
+        shape = tuple(pairs.similarity_AK.shape)
+        check_array(part_name("selector", rule), "targets", targets, shape)
+    return targets.to(pairs.similarity_AK.dtype)
+
+
+def asked_factors(rule: PairRule, views: Views) -> Factors | None:
+    """The targets of N views as vectors; None where the rule has none.
+
+    Raises:
+        ValueError: The rule answered with something else, or vectors of another length.
+    """
+    if not isinstance(rule, FactoredRule):
+        return None
+    made = rule.factors(views)
+    if made is None:
+        return None
+    name = part_name("selector", rule)
+    check_type(name, "factors", made, Factors)
+    for field, kinds in (
+        ("code", ("int",)),
+        ("weight", ("float", "int", "bool")),
+        ("trusted", ("bool",)),
+        ("threshold", ("float",)),
+    ):
+        value = getattr(made, field)
+        if value is not None or field == "code":
+            check_array(name, f"`{field}` of factors", value, (len(views),), kinds)
+    return made
