@@ -17,6 +17,7 @@ import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
@@ -296,6 +297,7 @@ class Trainer:
             FloatingPointError: The loss is not finite.
             ValueError: The checkpoint does not belong to this run.
         """
+        self._check_rows()
         saved = None if resume_from is None else self._restore_position(resume_from)
         with StopRequest() as stop:
             while self.at.stage < len(self.stages):
@@ -316,6 +318,23 @@ class Trainer:
         images, index = next(iter(running.loader))
         _, stats = self._step(self.stages[0], running, images, index, len(running.batches))
         return {name: float(value) for name, value in stats.items()}
+
+    def _check_rows(self) -> None:
+        """Batch normalisation needs two rows: known before the first step, for every stage.
+
+        Raises:
+            ValueError: A process would have a batch of one row.
+        """
+        if not any(isinstance(part, _BatchNorm) for part in self.network.modules()):
+            return
+        for stage in self.stages:
+            least = -(-2 // len(stage.views)) * self.fabric.world_size
+            if stage.batch_size < least:
+                raise ValueError(
+                    f"Expected `stages.{stage.name}.batch_size` of at least {least}: batch "
+                    "normalisation needs two rows in each process, but got "
+                    f"{stage.batch_size}. Try: a larger batch, or two views"
+                )
 
     def _start_stage(self, saved: dict[str, Any] | None) -> None:
         stage = self.stages[self.at.stage]

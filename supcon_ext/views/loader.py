@@ -21,6 +21,8 @@ from supcon_ext.views.dataset import PlainDataset, ViewDataset
 
 Key = tuple[int, ...]
 
+ROWS = 2  # of a process in a batch, at least
+
 
 class EpochBatches(Sampler[list[Key]]):
     """The batches of one epoch, as lists of ``(epoch, index)``.
@@ -35,7 +37,8 @@ class EpochBatches(Sampler[list[Key]]):
         rank: This process. It takes rows ``rank::world`` of each global batch, so that all
             processes together have exactly the batch that one process alone would have.
         world: Number of processes.
-        drop_last: Leave out the last batch of an epoch if it is short.
+        drop_last: Leave out the last batch of an epoch if it is short. Kept, one that has less than
+            two rows for each process joins the batch before: batch normalisation needs two.
         order: The indices of epoch e, ``(count,)`` int64, for other samplers. The second and later
             visits of an index within an epoch get keys ``(epoch, index, visit)``, so that their
             views differ.
@@ -76,24 +79,19 @@ class EpochBatches(Sampler[list[Key]]):
         self._check_rows(count)
 
     def _check_rows(self, count: int) -> None:
-        batch_size, world = self.batch_size, self.world
-        least = batch_size if self.drop_last else 1
+        least = self.batch_size if self.drop_last else ROWS * self.world
         if count < least:
-            raise ValueError(
-                f"Expected at least {least} samples for one batch, but got {count}. "
-                "Try: a smaller batch_size, or drop_last=False"
+            advice = (
+                "a smaller batch_size, or drop_last=False" if self.drop_last else "more samples"
             )
-        if not self.drop_last and 0 < count % batch_size < world:
             raise ValueError(
-                f"Expected rows for all {world} processes in the last batch, but got "
-                f"{count % batch_size}. Try: drop_last=True, or another batch_size"
+                f"Expected at least {least} samples for one batch, but got {count}. Try: {advice}"
             )
 
     def __len__(self) -> int:
         """Steps of a whole epoch, wherever this one starts."""
-        return (
-            self.count // self.batch_size if self.drop_last else -(-self.count // self.batch_size)
-        )
+        full, rest = divmod(self.count, self.batch_size)
+        return full if self.drop_last else max(full + (rest >= ROWS * self.world), 1)
 
     def set_epoch(self, epoch: int, start_step: int = 0, order: IntArray | None = None) -> None:
         """Choose the epoch that the next iteration gives.
@@ -129,9 +127,11 @@ class EpochBatches(Sampler[list[Key]]):
         if self.epoch is None:
             raise ValueError("Expected an epoch to be set, but got none. Try: batches.set_epoch(0)")
         keys = self._keys(self.epoch)
-        for step in range(self.start_step, len(self)):
-            batch = keys[step * self.batch_size : (step + 1) * self.batch_size]
-            yield batch[self.rank :: self.world]
+        steps = len(self)
+        for step in range(self.start_step, steps):
+            last = step + 1 == steps and not self.drop_last
+            stop = None if last else (step + 1) * self.batch_size
+            yield keys[step * self.batch_size : stop][self.rank :: self.world]
 
     def _keys(self, epoch: int) -> list[Key]:
         if self.order is None:
