@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
@@ -183,10 +185,13 @@ def _from_first(fabric: Fabric, make: Any) -> Path:
 
 @contextmanager
 def _determinism(wanted: bool, seed: int, rank: int) -> Iterator[None]:
-    """Seed torch's global generator, and ask for deterministic algorithms while a run lasts."""
+    """Seed the global generators, and ask for deterministic algorithms while a run lasts."""
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(wanted, warn_only=True)
-    torch.manual_seed(seed * 1_000_003 + rank)
+    mine = seed * 1_000_003 + rank
+    torch.manual_seed(mine)
+    np.random.seed(mine % 2**32)
+    random.seed(mine)
     try:
         yield
     finally:

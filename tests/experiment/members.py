@@ -1,0 +1,290 @@
+"""Recipes in which every registered member of every family takes part, on very little data.
+
+A new member is in them by itself. One that needs more than its defaults has a line in
+``PARAMETERS``, and one that is more alive with other than its defaults may have one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from data_tools.datasets.base import Source, dataset
+from data_tools.images import ImageSet
+from data_tools.registry import family
+from supcon_ext.models.base import Backbone, backbone
+from supcon_ext.recipe.parts import load_families
+
+CLASSES, EACH, BATCH, EPOCHS = 4, 20, 24, 2
+
+PARAMETERS: dict[str, dict[str, dict[str, Any]]] = {
+    "selector": {
+        "all_of": {"members": ["gmm", "confident_pairs"]},
+        "any_of": {"members": ["aum", "similarity_top_k"]},
+        "balance": {"inner": "elr_history"},
+        "confident_pairs": {"neighbours": 10, "pair_threshold": "per_class"},
+        "fine": {"from_kept": True},
+        "gmm": {"history": 3},
+        "offline_scores": {"path": "scores.csv"},
+        "then": {"first": "forgetting", "second": {"kind": "confident_pairs", "neighbours": 5}},
+    },
+    "weighting": {
+        "balanced": {"hidden": 8},
+        "deferred": {"weighting": "tsc", "start": 0.3},
+        "prototype_softmax": {"hidden": 8},
+        "tsc": {"start": 0.0},
+    },
+    "term": {
+        "co_teaching": {"rate": 0.3, "ramp_epochs": 2},
+        "contrastive": {"queue": 60, "mixup": 1.0, "positives_cap": 6},
+        "cross_entropy": {"bootstrap": 0.5, "mixup": 0.2, "cutmix": 1.0, "prior": "trusted"},
+        "paco": {"queue": 60, "prior": "trusted"},
+        "proco": {"prior": "trusted"},
+        "sub_class_contrastive": {"warmup": 0, "recluster_every": 1, "size": 4},
+    },
+    "schedule": {"step": {"milestones": [1], "warmup_epochs": 1}},
+    "policy": {},
+    "sampler": {},
+    "optimizer": {"sgd": {"lr": 0.02}, "lars": {"lr": 0.1}, "rmsprop": {"lr": 0.001}},
+}
+"""What members are given in place of their defaults."""
+
+FAMILIES = tuple(PARAMETERS)
+
+
+@dataset("few_digits")
+def few_digits() -> Source:
+    """A few handwritten digits, with a column of several labels each."""
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    rows = np.concatenate([np.flatnonzero(raw.target == c)[: EACH + 8] for c in range(CLASSES)])
+    rows = rows.reshape(CLASSES, -1)
+    images = np.round(raw.images * (255 / 16)).astype(np.uint8)[..., None]
+    names = tuple(str(digit) for digit in range(CLASSES))
+
+    def part(index: np.ndarray) -> ImageSet:
+        label = raw.target[index].astype(np.int64)
+        labels = np.eye(CLASSES, dtype=np.float32)[label] + np.eye(CLASSES, dtype=np.float32)[1]
+        return ImageSet(images[index], label, names, {"labels": labels.clip(0, 1)}, flips=False)
+
+    return Source(part(rows[:, :EACH].ravel()), part(rows[:, EACH:].ravel()), truth_known=True)
+
+
+@backbone("forgetful_pixels")
+def forgetful_pixels(channels: int) -> Backbone:
+    """A linear map with dropout, which draws from the global generator at every step."""
+    layers = [nn.Flatten(), nn.Linear(64 * channels, 12), nn.Dropout(0.2), nn.BatchNorm1d(12)]
+    return Backbone(nn.Sequential(*layers), 12)
+
+
+def members(of: str) -> list[str]:
+    """Names of a family's members, without those of other tests."""
+    load_families()
+    registry = family(of)
+    own = ("supcon_ext.", "data_tools.", __name__)
+    return [entry.name for entry in registry if entry.target.__module__.startswith(own)]
+
+
+def given(of: str, name: str) -> dict[str, Any]:
+    """A member as a recipe names it.
+
+    Raises:
+        AssertionError: It needs more than its defaults, and the table does not say what.
+    """
+    parameters = PARAMETERS.get(of, {}).get(name, {})
+    required = {
+        key
+        for key, field in family(of).get(name).parameters.model_fields.items()
+        if field.is_required()
+    }
+    missing = required - parameters.keys()
+    assert not missing, f"{of} `{name}` needs {sorted(missing)}: add a line to PARAMETERS"
+    return {"kind": name, **parameters}
+
+
+def stage(
+    number: int,
+    selector: str,
+    weighting: str,
+    term: str | None = None,
+    **parts: Any,
+) -> dict[str, Any]:
+    """One stage; every second has a queue, every third Mixup, every fourth new heads."""
+    needs = family("selector").spec(given("selector", selector)).build().requires
+    contrastive: dict[str, Any] = {
+        "selector": given("selector", selector),
+        "weighting": given("weighting", weighting),
+        "queue": 60 if number % 2 else 0,
+        "mixup": 1.0 if number % 3 == 2 else 0.0,
+    }
+    if term == "contrastive":
+        contrastive |= PARAMETERS["term"]["contrastive"]
+    objective: list[Any] = [{"contrastive": contrastive}]
+    wanted = [term] if term not in (None, "contrastive") else []
+    if "peer_logits" in needs and "co_teaching" not in wanted:
+        wanted.append("co_teaching")
+    for name in wanted:
+        parameters = given("term", name)
+        objective.append({parameters.pop("kind"): parameters})
+    return {
+        "name": f"s{number}",
+        "epochs": EPOCHS,
+        "batch_size": BATCH,
+        "objective": objective,
+        "reset": ["projector", "classifier"] if number % 4 == 3 else [],
+        "clip_norm": 5.0,
+        "drop_last": number % 5 != 4,
+        **parts,
+    }
+
+
+def recipe(stages: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    """A recipe of these stages."""
+    return {
+        "name": "members",
+        "plugins": [__name__],
+        "data": {
+            "dataset": "few_digits",
+            "noise": {"kind": "symmetric", "rate": 0.3},
+            "validation": 0,
+        },
+        "model": {
+            "backbone": {"kind": "conv4", "width": 2},
+            "projector": {"hidden": 8, "dim": 8},
+            "ema": 0.8,
+        },
+        "stages": stages,
+        "evaluation": [],
+        "validate_every": 0,
+        "tracking": {"uri": "none"},
+        **changes,
+    }
+
+
+def every_member(part: int, parts: int) -> dict[str, Any]:
+    """One part of as many stages as the largest family has members; smaller ones come again."""
+    names = {of: members(of) for of in FAMILIES}
+    length = max(len(each) for each in names.values())
+    rows = {of: list(islice(cycle(each), length)) for of, each in names.items()}
+    stages = []
+    for number in range(part, length, parts):
+        row = {of: rows[of][number] for of in FAMILIES}
+        if number >= len(names["policy"]):
+            row["policy"] = "none"  # the quickest
+        made = {of: given(of, row[of]) for of in ("sampler", "optimizer", "schedule")}
+        views = {"policy": given("policy", row["policy"]), "count": 2}
+        chosen = row["selector"], row["weighting"], row["term"]
+        stages.append(stage(number, *chosen, views=views, **made))
+    return recipe(stages)
+
+
+def settings() -> list[dict[str, Any]]:
+    """What a recipe says once: heads, backbone with dropout, evaluators, no EMA, validation."""
+    evaluators = [given("evaluator", name) for name in members("evaluator")]
+    first = stage(0, "confident_pairs", "balanced", "cross_entropy")
+    second = stage(2, "aum", "tsc", "co_teaching")
+    plain = {"hidden": 8, "dim": 8, "layers": 3, "batch_norm": False}
+    small = {"hidden": 8, "dim": 8, "layers": 1}
+    data = recipe([])["data"]
+    return [
+        recipe(
+            [first, second],
+            model={
+                "backbone": "forgetful_pixels",
+                "projector": plain,
+                "classifier": {"kind": "cosine", "scale": 10},
+            },
+            evaluation=evaluators,
+            validate_every=1,
+            data={**data, "validation": 0.1},
+        ),
+        recipe(
+            [second, first],
+            model={"backbone": "forgetful_pixels", "projector": small, "ema": 0.5},
+        ),
+    ]
+
+
+def product() -> list[tuple[str, list[dict[str, Any]]]]:
+    """Every selector with every weighting: a chain of stages a weighting."""
+    chains = []
+    for weighting in members("weighting"):
+        stages = []
+        for number, selector in enumerate(members("selector")):
+            made = family("selector").spec(given("selector", selector)).build()
+            wanted = family("weighting").spec(given("weighting", weighting)).build()
+            if wanted.requires <= made.provides:
+                stages.append(stage(number, selector, weighting))
+        chains.append((weighting, stages))
+    return chains
+
+
+def write_scores(place: Path) -> None:
+    """The file that `offline_scores` reads."""
+    lines = [f"{index},{index * 37 % 100 / 100}" for index in range(CLASSES * EACH)]
+    (place / "scores.csv").write_text("index,score\n" + "\n".join(lines) + "\n")
+
+
+def go(text: dict[str, Any], folder: str, what: str = "", at: int = 0) -> int:
+    """Run a recipe, or go on with it; in a fresh process.
+
+    Args:
+        text: The recipe.
+        folder: The run's folder, new or not.
+        what: ``term`` or ``kill`` after step ``at``, ``kill_saved`` after the checkpoint there.
+        at: Steps of the run.
+    """
+    from supcon_ext.experiment import Interrupted, resume, run, runner
+    from supcon_ext.recipe import parse_recipe
+    from supcon_ext.training import loop
+    from supcon_ext.weighting import tsc
+
+    tsc.STEPS = 20  # of a search that takes a second and has no state
+    runner._Run._draw = lambda self, reports: []  # type: ignore[method-assign]
+    runner.SelectionWatch.draw = lambda self: []  # type: ignore[method-assign]
+    runner.export_encoder = lambda *a, **k: _written(*a)  # type: ignore[assignment]
+    step, save = loop.Trainer._step, loop.Trainer.save
+
+    def stepping(self: Any, *args: Any) -> Any:
+        made = step(self, *args)
+        if self.at.global_step + 1 == at and what in ("term", "kill"):
+            os.kill(os.getpid(), signal.SIGTERM if what == "term" else signal.SIGKILL)
+        return made
+
+    def saving(self: Any) -> None:
+        save(self)
+        if self.at.global_step == at and what == "kill_saved":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    loop.Trainer._step = stepping  # type: ignore[method-assign]
+    loop.Trainer.save = saving  # type: ignore[method-assign]
+    torch.set_num_threads(1)
+    try:
+        if (Path(folder) / "recipe.yaml").is_file():
+            resume(folder)
+        else:
+            run(parse_recipe(text), folder=Path(folder))
+    except Interrupted:
+        return 143
+    return 0
+
+
+def _written(encoder: Any, shape: tuple[int, ...], path: Path) -> Any:
+    """Stands for the export of an encoder, which takes longer than all the training here."""
+    from supcon_ext.tracking.encoder_file import EncoderFile
+
+    path.write_bytes(b"")
+    return EncoderFile(path, (-1, *shape), (-1, 1), "float32", torch.__version__)
+
+
+if __name__ == "__main__":
+    sys.exit("Try: python -m pytest tests/experiment/test_every_member_resumes.py")
