@@ -16,7 +16,8 @@ class KhoslaLoss(nn.Module):
     It differs from :class:`SupConLoss` in three conventions: the loss is multiplied by
     ``temperature / base_temperature``; anchors without a positive count as 0 in the mean; features
     are taken as they are, not normalised. Where the original gives NaN (features that are not
-    normalised, half precision), this does not.
+    normalised, half precision), this does not. Their TensorFlow code agrees for two views and more;
+    its branch for one view divides by the number of positives twice, where eq. 2 divides once.
 
     Args:
         temperature: tau.

@@ -159,6 +159,10 @@ class PairTile:
         """``(A, K)`` bool: the pair of a row with itself."""
         return self.anchors.uid[:, None] == self.contrasts.uid[None, :]
 
+    def own_views(self) -> Tensor:
+        """``(A, K)`` bool: views of the anchor's sample, but no older key of it in a queue."""
+        return self.same("index") & (self.contrasts.source != int(Source.QUEUE))[None, :]
+
 
 class WeightPlan(NamedTuple):
     """What a weighting says, in vectors; None leaves the default.
@@ -172,7 +176,8 @@ class WeightPlan(NamedTuple):
         temperature: ``(A,)`` > 0, a temperature of its own for each anchor. Default: the loss's.
         group: ``(K,)`` int64, what ``log_same`` compares in place of the label, -1 for none; the
             first A contrasts are the anchors.
-        target_own: ``(A,)`` >= 0, factor on the targets of an anchor's own other views. Default 1.
+        target_own: ``(A,)`` >= 0, factor on the targets of an anchor's own other views of this step
+            (older keys of its sample in a queue are not meant). Default 1.
         target_column: ``(K,)`` >= 0, factor on the targets of a contrast. Default 1.
         table: ``(K, C)`` rows and ``(K, C)`` columns >= 0 whose product is a further factor on w:
             soft class membership; the first A rows are the anchors'.

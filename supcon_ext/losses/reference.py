@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from supcon_ext.losses.pairs import PairRule, PairTile, Views, WeightPlan
+from supcon_ext.losses.pairs import PairRule, PairTile, Source, Views, WeightPlan
 
 
 def reference_anchor_losses(
@@ -48,7 +48,8 @@ def reference_anchor_losses(
     left_out = tile.itself() if dropped_AK is None else tile.itself() | dropped_AK
     targets = rule.targets(tile).to(anchors.z.dtype)
     if plan.target_own is not None:
-        targets = torch.where(tile.same("index"), targets * plan.target_own[:, None], targets)
+        own = tile.same("index") & (contrasts.source != int(Source.QUEUE))[None, :]
+        targets = torch.where(own, targets * plan.target_own[:, None], targets)
     if plan.target_column is not None:
         targets = targets * plan.target_column[None, :]
     targets = targets.masked_fill(left_out, 0.0)

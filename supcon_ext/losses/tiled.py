@@ -64,7 +64,7 @@ class TiledProblem:
         plan = self.plan
         if plan.target_own is not None:
             own = plan.target_own[rows, None].to(targets.dtype)
-            targets = torch.where(pairs.same("index"), targets * own, targets)
+            targets = torch.where(pairs.own_views(), targets * own, targets)
         if plan.target_column is not None:
             targets = targets * plan.target_column[None, columns].to(targets.dtype)
         return targets

@@ -17,8 +17,9 @@ class DSCL(Weighting):
     """The own other view weighs 1, each other positive ``beta / (|P| - 1)`` (Xuan & Zhang 2024).
 
     In SupCon the own view counts less the larger the class is; here head and tail have it alike.
-    |P| - 1 counts the trusted contrasts of the anchor's class that are not its own sample. Several
-    own views share the 1.
+    |P| - 1 counts the trusted contrasts of the anchor's class that are not its own sample's views
+    of this step: an older key of the own sample in a queue is one of them. Several own views share
+    the 1.
 
     Args:
         beta: Weight of all other positives together, beside 1 of the own view.
@@ -36,9 +37,10 @@ class DSCL(Weighting):
         counts = self.counts(contrasts)
         if counts is None:
             return WeightPlan()
-        sample = (contrasts.index >= 0) & (contrasts.source != int(Source.PROTOTYPE))
-        own = _copies(anchors, contrasts.index[sample])
-        trusted = sample & (contrasts.trust > 0.5)
+        view = (contrasts.index >= 0) & (contrasts.source != int(Source.PROTOTYPE))
+        view &= contrasts.source != int(Source.QUEUE)
+        own = _copies(anchors, contrasts.index[view])
+        trusted = view & (contrasts.trust > 0.5)
         own_trusted = _copies(anchors, contrasts.index[trusted])
         known = anchors.label >= 0
         others = (counts[anchors.label.clamp(min=0)] - own_trusted) * known

@@ -10,12 +10,13 @@ from supcon_ext.weighting.base import Weighting, WeightingStep, weighting
 
 @weighting("rcl")
 class RCL(Weighting):
-    """A contrast weighs the size of its class: ``w_ia = n_{y_a}`` (Suh & Seo 2023, prior part).
+    """A contrast weighs the size of its class: ``w_ia = n_{y_a}`` (De Alvis et al. 2023, RCL).
 
     The sign is opposite to BCL's: BCL divides a class by its count, this multiplies, so that
     embeddings of rare classes are not pressed together. Counts are those of trusted training
     samples, relative to their mean; a class without any counts as one sample. Contrasts of unknown
-    label weigh 1. The paper's feature scaling is not part of it.
+    label weigh 1. It is the prior part of "Rebalanced contrastive learning" (De Alvis,
+    Denipitiyage and Seneviratne, arXiv 2312.01753); the feature scaling is not part of it.
     """
 
     def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:

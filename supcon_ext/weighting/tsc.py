@@ -16,7 +16,7 @@ from supcon_ext.weighting.base import Weighting, WeightingStep, weighting
 from supcon_ext.weighting.prototypes import prototype_views
 
 STEPS, RATE, SHARPNESS = 2000, 0.05, 0.07
-KEPT = 0.9  # of a class's running mean, at each step
+KEPT = 0.9  # of a class's centre, at each step
 
 
 @functools.lru_cache(maxsize=8)  # a pure function of small numbers that takes seconds
@@ -51,10 +51,16 @@ def spread_targets(classes: int, dim: int, seed: int = 0) -> Tensor:
 class TSC(Weighting):
     """Fixed targets among the contrasts draw each class to a place of its own (Li et al. 2022).
 
-    In each step, the classes are assigned to targets so that their running mean embeddings are as
-    similar as can be (Hungarian matching); the own target is a positive of weight ``positive``
-    beside 1 of each sample, and every target is a contrast. With ``positives_cap: 6`` and
-    ``surplus: negative`` of the contrastive term it is the published method on top of KCL.
+    In each step, the classes are assigned to targets so that their centres are as similar as can be
+    (Hungarian matching); a centre is a running mean of the class's embeddings, brought back to unit
+    length in each step. The own target is a positive of weight ``positive`` beside 1 of each
+    sample, and every target is a contrast. With ``positives_cap: 6`` and ``surplus: negative`` of
+    the contrastive term it is the published method on top of KCL.
+
+    The authors' code divides an anchor's loss by the number of its positives, the target included,
+    and not by the sum of their weights: its loss is (n + 1.2) / (n + 2) times this one for n
+    positives drawn beside the own view, .9 for n = 6; ``weight`` of the term says so where it
+    matters. Its targets and first centres are others, random ones.
 
     Args:
         positive: Weight of the own target.
@@ -86,7 +92,7 @@ class TSC(Weighting):
 
     @torch.no_grad()
     def observe(self, step: WeightingStep) -> None:
-        """Move the running means of the classes that the batch has trusted samples of."""
+        """Move the centres of the classes that the batch has trusted samples of."""
         if self.classes is None:
             return
         batch = step.rows
@@ -97,7 +103,7 @@ class TSC(Weighting):
         there = count > 0
         new = functional.normalize(total, dim=1)
         moved = torch.where(self.seen[:, None], KEPT * self.mean + (1 - KEPT) * new, new)
-        self.mean = torch.where(there[:, None], moved, self.mean)
+        self.mean = torch.where(there[:, None], functional.normalize(moved, dim=1), self.mean)
         self.seen = self.seen | there
 
     def columns(self, step: WeightingStep) -> Views | None:
@@ -110,7 +116,7 @@ class TSC(Weighting):
         """``(C,)`` int64 target of each class."""
         from scipy.optimize import linear_sum_assignment
 
-        likeness = (functional.normalize(self.mean, dim=1) @ self.targets.T).cpu().numpy()
+        likeness = (self.mean @ self.targets.T).cpu().numpy()
         _, column = linear_sum_assignment(likeness, maximize=True)
         return torch.from_numpy(column).to(self.targets.device)
 

@@ -1,0 +1,115 @@
+"""Weightings beside their authors' programs, whose numbers on small seeded inputs these are."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from supcon_ext.losses import SupConLoss, Views, WeightPlan
+from supcon_ext.losses.pairs import PairWeights, Source, WeightingStep
+from supcon_ext.training_facts import TrainingFacts
+from supcon_ext.weighting.balanced import Balanced
+from supcon_ext.weighting.dscl import DSCL
+from supcon_ext.weighting.prototypes import prototype_views
+from supcon_ext.weighting.tsc import TSC
+from tests.objectives.seeded import classes, unit
+
+
+def queue_of(z: Tensor, label: Tensor, index: Tensor) -> Views:
+    number = torch.arange(len(z))
+    return Views.of(z, label, index=index, uid=-100 - number, source=Source.QUEUE)
+
+
+@pytest.mark.parametrize(
+    ("size", "kept", "beta", "expected"),
+    [(6, 12, 1.0, 7.103899), (6, 12, 8.0, 6.5381), (2, 3, 1.0, 5.522692), (2, 3, 8.0, 6.081916)],
+)
+def test_dscl(size: int, kept: int, beta: float, expected: float) -> None:
+    """SY-Xuan/DSCL 72c823b, dscl/DSCL.py, DSCLLoss(temperature=0.1, K=kept, weighted_beta=beta).
+
+    The queue holds an older key of the first sample: another positive, as theirs has it.
+    """
+    label = classes(3, size, 4) if size > 2 else torch.tensor([0, 1])
+    old = classes(3, kept, 5) if size > 2 else torch.tensor([0, 1, 2])
+    place = 100 + torch.arange(kept)
+    place[int((old == label[0]).nonzero()[0, 0])] = 0
+    rows = Views.of(
+        torch.cat([unit(size, 8, seed=1), unit(size, 8, seed=2)]),
+        label.repeat(2),
+        index=torch.arange(size).repeat(2),
+    )
+    loss = SupConLoss(0.1, weighting=DSCL(beta), anchors="first")
+    found = loss(rows, extra=queue_of(unit(kept, 8, seed=3), old, place))
+    assert found.item() == pytest.approx(expected, abs=2e-6)
+
+
+def test_bcl() -> None:
+    """FlamieZhu/Balanced-Contrastive-Learning f72d070, loss/contrastive.py, BalSCL, tau 0.1."""
+
+    class Given(Balanced):
+        """Prototypes that are given."""
+
+        def columns(self, step: WeightingStep) -> Views:
+            return prototype_views(unit(4, 8, seed=9), step.rows)
+
+    label = classes(4, 10, 10)
+    weighting = Given(prototypes=False)
+    weighting.setup(TrainingFacts(10, 4, torch.tensor([8, 4, 2, 1]), dim=8))
+    found = SupConLoss(0.1, weighting=weighting)(unit(10, 2, 8, seed=8), label)
+    assert found.item() == pytest.approx(5.18945, abs=2e-6)
+
+
+class Targets(PairWeights):
+    """Targets as contrasts, the own one a positive of weight 0.2: TSC's plan with given targets."""
+
+    def __init__(self, z: Tensor, order: Tensor) -> None:
+        self.z = z[order]
+
+    def columns(self, step: WeightingStep) -> Views:
+        return prototype_views(self.z, step.rows)
+
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+        stands = contrasts.source == int(Source.PROTOTYPE)
+        return WeightPlan(target_column=torch.where(stands, 0.2, 1.0))
+
+
+def test_tsc_and_its_scale() -> None:
+    """LTH14/targeted-supcon c4f15eb, moco/builder.py, KCL with targets, tw 0.2, every positive.
+
+    Theirs divides by the number of positives, ours by the sum of their weights.
+    """
+    size, kept, dim = 6, 12, 8
+    label, old = torch.arange(size) % 3, classes(3, kept, 5)
+    queries, keys, queue = (unit(n, dim, seed=s) for n, s in ((size, 1), (size, 2), (kept, 3)))
+    loss = SupConLoss(0.1, weighting=Targets(unit(3, dim, seed=20), torch.tensor([1, 2, 0])))
+    found = []
+    for i in range(size):  # theirs has no contrasts within the batch
+        row = Views.of(queries[i : i + 1], label[i : i + 1], index=torch.tensor([i]))
+        extra = queue_of(
+            torch.cat([keys[i : i + 1], queue]),
+            torch.cat([label[i : i + 1], old]),
+            torch.cat([torch.tensor([i]), 100 + torch.arange(kept)]),
+        )
+        drawn = int((old == label[i]).sum())
+        found.append(float(loss(row, extra=extra)) * (drawn + 1.2) / (drawn + 2))
+    assert sum(found) / size == pytest.approx(5.670365, abs=2e-6)
+
+
+def test_centres_and_assignment_of_tsc() -> None:
+    """The same program: the centre of class 0 after one step and two, from given first centres."""
+    weighting = TSC()
+    weighting.setup(TrainingFacts(6, 3, torch.tensor([2, 2, 2]), dim=8))
+    weighting.targets = unit(3, 8, seed=20)
+    weighting.mean, weighting.seen = unit(3, 8, seed=21), torch.ones(3, dtype=torch.bool)
+    expected = {
+        1: [-0.119414, -0.527586, 0.007815, 0.013662, -0.442714, -0.279591, 0.516734, 0.407387],
+        11: [-0.150045, -0.487749, 0.012624, 0.032522, -0.412543, -0.368101, 0.502996, 0.423882],
+    }
+    for seed, centre in expected.items():
+        rows = Views.of(unit(6, 8, seed=seed), torch.arange(6) % 3)
+        weighting.observe(WeightingStep(rows, 0.1, progress=1.0))
+        torch.testing.assert_close(weighting.mean[0], torch.tensor(centre), atol=2e-6, rtol=0)
+        assert weighting.assignment().tolist() == [1, 2, 0]
+    assert functional.normalize(weighting.mean, dim=1).allclose(weighting.mean)
