@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from supcon_ext.selectors.neighbours import NeighbourGraph
 
 logger = logging.getLogger(__name__)
 
+Interpolation = Literal["linear", "lower"]
 LEAST, MOST = 0.01, 0.99
 
 
@@ -108,13 +110,18 @@ def agreeing_per_class(
 
 
 def equal_number_per_class(
-    loss: Tensor, label: Tensor, classes: int, agrees: Tensor, fraction: float
+    loss: Tensor,
+    label: Tensor,
+    classes: int,
+    agrees: Tensor,
+    fraction: float,
+    interpolation: Interpolation = "linear",
 ) -> Tensor:
     """Keep the same number of samples of each class, those of small loss first.
 
     The number is the ``fraction``-quantile over classes of how many agree (Li et al. 2022, section
-    3.2; linear quantile, rounded down, at least 1). Classes without samples do not count. Ties go
-    to the smaller index.
+    3.2; rounded down, at least 1). Classes without samples do not count. Ties go to the smaller
+    index.
 
     Args:
         loss: ``(N,)`` float.
@@ -122,13 +129,15 @@ def equal_number_per_class(
         classes: Number of classes.
         agrees: ``(N,)`` bool.
         fraction: In [0, 1].
+        interpolation: What a quantile between the numbers of two classes is: drawn linearly, or the
+            lower of them.
 
     Returns:
         ``(N,)`` bool.
     """
     size = torch.bincount(label, minlength=classes)
     agreeing = torch.bincount(label[agrees], minlength=classes)[size > 0]
-    number = int(torch.quantile(agreeing.double(), fraction).floor())
+    number = int(torch.quantile(agreeing.double(), fraction, interpolation=interpolation))
     if number < 1:
         logger.warning("hardly any sample agrees with its neighbours: keeping one of each class")
         number = 1

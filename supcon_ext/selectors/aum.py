@@ -10,7 +10,7 @@ from pydantic import Field
 
 from supcon_ext.selectors.base import SampleBank, SampleSelector, Selection, selector
 from supcon_ext.selectors.margins import label_margin
-from supcon_ext.selectors.mixtures import gaussian_mixture, low_component
+from supcon_ext.selectors.mixtures import DIVIDEMIX, gaussian_mixture, low_component
 from supcon_ext.selectors.running_mean import RunningMean
 
 
@@ -46,7 +46,7 @@ class Aum(SampleSelector):
         margin = self.mean.add(label_margin(bank.need("logits").float(), bank.label))
         posterior, stats = low_component(
             -margin,
-            partial(gaussian_mixture, monotone=True),
+            partial(gaussian_mixture, em=DIVIDEMIX, monotone=True),
             bank.label,
             bank.classes,
             self.per_class,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
 
 from supcon_ext.selectors.base import SampleBank, SampleSelector, Selection, selector
-from supcon_ext.selectors.mixtures import beta_mixture, low_component
+from supcon_ext.selectors.mixtures import Scaling, beta_mixture, low_component
 
 
 @selector("bmm")
@@ -17,7 +18,15 @@ class Bmm(SampleSelector):
     As ``gmm``, with components that fit skewed losses better. Losses that are all the same keep
     every sample, with a warning. The score is the loss, negated.
 
+    The authors' code brings the losses to [0, 1] by their 5th and 95th percentile, so that one loss
+    far out does not press all others together; the paper says by the smallest and the largest:
+    ``scaling``. The code looks posteriors up in a table of 100 values, which is not done here. And
+    where the high component's density rises at 0 too, its table takes every sample for wrong; here
+    the smallest losses are believed.
+
     Args:
+        scaling: What becomes 0 and 1: the 5th and 95th ``percentiles``, between which the densities
+            are fitted (the code), or the ends of the ``range`` (the paper).
         threshold: Posterior of the low component above which a sample is believed.
         per_class: Fit the samples of each given label by themselves.
     """
@@ -26,9 +35,11 @@ class Bmm(SampleSelector):
 
     def __init__(
         self,
+        scaling: Scaling = "percentiles",
         threshold: Annotated[float, Field(ge=0, lt=1)] = 0.5,
         per_class: bool = False,
     ) -> None:
+        self.scaling = scaling
         self.threshold = threshold
         self.per_class = per_class
 
@@ -36,7 +47,11 @@ class Bmm(SampleSelector):
         """Fit the mixture to the losses."""
         loss = bank.need("loss")
         posterior, stats = low_component(
-            loss, beta_mixture, bank.label, bank.classes, self.per_class
+            loss,
+            partial(beta_mixture, scaling=self.scaling),
+            bank.label,
+            bank.classes,
+            self.per_class,
         )
         trust = (posterior > self.threshold).float()
         stats = {"confident": float(trust.sum()), **stats}

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from supcon_ext.losses.pairs import PairTile
 from supcon_ext.selectors.agreement import (
+    Interpolation,
     agreeing_per_class,
     equal_number_per_class,
     two_round_agreement,
@@ -33,6 +34,13 @@ class ConfidentPairs(PositiveSelector):
     views of one sample are always positives. Until the first refresh every pair with the same label
     is one.
 
+    The authors' code differs from the paper, and is followed in what it changes on purpose:
+    similarities equal to the threshold pass, and votes are uniform (its later version weighs them).
+    Not followed: it takes most samples for a neighbour of themselves; its quantile counts each pair
+    twice and each sample with itself, which raises the threshold of small classes; and where no
+    sample of a class agrees it keeps none. For ``fraction: 0.5`` alone it takes the lower of two
+    middle numbers: ``interpolation: lower``, as the recipes of its published figures do.
+
     With rare classes, ``per_class: threshold``, ``balanced_votes``, ``neighbours_per_class`` and
     ``pair_threshold: per_class`` take the place of Sel-CL's one number for all classes.
 
@@ -42,6 +50,8 @@ class ConfidentPairs(PositiveSelector):
         per_class: How many each class keeps: an ``equal`` number (Sel-CL); ``proportional``, the
             ``fraction``-quantile over classes of the share that agrees; or ``threshold``, those
             that agree.
+        interpolation: Of that quantile for ``equal``, between the numbers of two classes:
+            ``linear``, or the ``lower`` of them.
         balanced_votes: Weigh votes by one over the size of the class that they are for.
         neighbours_per_class: At most this many times the size of its class vote on a sample.
         pair_threshold: ``global``, or ``per_class``: a quantile of each class, drawn to the global
@@ -60,6 +70,7 @@ class ConfidentPairs(PositiveSelector):
         fraction: Annotated[float, Field(ge=0, le=1)] = 0.5,
         pair_fraction: Annotated[float, Field(ge=0, le=1)] = 0.25,
         per_class: Literal["equal", "proportional", "threshold"] = "equal",
+        interpolation: Interpolation = "linear",
         balanced_votes: bool = False,
         neighbours_per_class: Annotated[float, Field(gt=0)] | None = None,
         pair_threshold: Literal["global", "per_class"] = "global",
@@ -69,6 +80,7 @@ class ConfidentPairs(PositiveSelector):
         self.fraction = fraction
         self.pair_fraction = pair_fraction
         self.per_class = per_class
+        self.interpolation = interpolation
         self.balanced_votes = balanced_votes
         self.neighbours_per_class = neighbours_per_class
         self.pair_threshold = pair_threshold
@@ -90,7 +102,7 @@ class ConfidentPairs(PositiveSelector):
         )
         voted = agreement.loss, bank.label, bank.classes, agreement.agrees
         if self.per_class == "equal":
-            kept = equal_number_per_class(*voted, self.fraction)
+            kept = equal_number_per_class(*voted, self.fraction, self.interpolation)
         else:
             share = self.fraction if self.per_class == "proportional" else None
             kept = agreeing_per_class(*voted, share)

@@ -24,24 +24,33 @@ class ElrHistory(SampleSelector):
     Networks learn right labels first; the running mean of predictions remembers them when later a
     wrong label is learned by heart. The mean is that of early-learning regularisation's targets,
     over refreshes and images that are not augmented in place of training steps, and scaled so that
-    it sums to 1. It is also the posterior of the selection.
+    it sums to 1: divided by 1 - beta ** n after n refreshes. It is also the posterior of the
+    selection. The authors' code brings probabilities to [1e-4, 1 - 1e-4] first (``clip``), ELR+ and
+    the paper do not; clipped, samples of which the network is sure tie.
 
     The score is the mean of the given label less the largest of the others. Of classes with the
     same mean the first counts. Scores that are all the same keep every sample, with a warning.
 
     Args:
         beta: How much of the running mean each refresh keeps.
+        clip: Probabilities are brought to [clip, 1 - clip], and to a sum of 1; 0 leaves them alone.
     """
 
     requires = frozenset({"logits"})
     provides = frozenset({"posterior"})
 
-    def __init__(self, beta: Annotated[float, Field(ge=0, lt=1)] = 0.7) -> None:
+    def __init__(
+        self,
+        beta: Annotated[float, Field(ge=0, lt=1)] = 0.7,
+        clip: Annotated[float, Field(ge=0, lt=0.5)] = 0.0,
+    ) -> None:
         self.mean = RunningMean(beta)
+        self.clip = clip
 
     def select(self, bank: SampleBank, epoch: int) -> Selection:
         """Take up the predictions, and compare their mean with the labels."""
-        mean = self.mean.add(bank.need("logits").float().softmax(1))
+        predicted = bank.need("logits").float().softmax(1).clamp(self.clip, 1 - self.clip)
+        mean = self.mean.add(predicted / predicted.sum(1, keepdim=True))
         score = label_margin(mean, bank.label)
         trusted = mean.argmax(1) == bank.label
         if constant(score):

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from supcon_ext.selectors.base import SampleBank, SampleSelector, Selection, selector
-from supcon_ext.selectors.mixtures import gaussian_mixture, low_component
+from supcon_ext.selectors.mixtures import DIVIDEMIX, gaussian_mixture, low_component
 
 
 @selector("forgetting")
@@ -48,7 +48,7 @@ class Forgetting(SampleSelector):
         forgotten = torch.where(learned, events, self.refreshes).float()
         posterior, stats = low_component(
             forgotten,
-            partial(gaussian_mixture, monotone=True),
+            partial(gaussian_mixture, em=DIVIDEMIX, monotone=True),
             bank.label,
             bank.classes,
             per_class=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -10,7 +11,12 @@ from pydantic import Field
 from torch import Tensor
 
 from supcon_ext.selectors.base import SampleBank, SampleSelector, Selection, selector
-from supcon_ext.selectors.mixtures import gaussian_mixture, low_component, unit_range
+from supcon_ext.selectors.mixtures import (
+    DIVIDEMIX,
+    gaussian_mixture,
+    low_component,
+    unit_range,
+)
 
 
 @selector("gmm")
@@ -21,7 +27,10 @@ class Gmm(SampleSelector):
     believed if its posterior of the component of lower mean is above the threshold. DivideMix
     trains two networks on each other's choice; this is the choice alone, of one network.
 
-    Losses that are all the same keep every sample, with a warning. The score is the loss, negated.
+    EM takes the authors' settings: at most 10 iterations, tolerance 0.01, 5e-4 added to variances.
+    Theirs starts from one run of k-means, which with few samples may stop at a split that is not
+    the best; here it starts from the best. Losses that are all the same keep every sample, with a
+    warning. The score is the loss, negated.
 
     Args:
         history: Refreshes whose losses are averaged, each brought to [0, 1] first. DivideMix takes
@@ -60,7 +69,11 @@ class Gmm(SampleSelector):
             self.losses = [*self.losses, unit_range(loss).float()][-self.history :]
             loss = torch.stack(self.losses).mean(0)
         posterior, stats = low_component(
-            loss, gaussian_mixture, bank.label, bank.classes, self.per_class
+            loss,
+            partial(gaussian_mixture, em=DIVIDEMIX),
+            bank.label,
+            bank.classes,
+            self.per_class,
         )
         trust = (posterior > self.threshold).float()
         stats = {"confident": float(trust.sum()), **stats}

@@ -6,7 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from supcon_ext.selectors.agreement import equal_number_per_class, two_round_agreement
+from supcon_ext.selectors.agreement import (
+    Interpolation,
+    equal_number_per_class,
+    two_round_agreement,
+)
 from supcon_ext.selectors.base import SampleBank, SampleSelector, Selection, selector
 from supcon_ext.selectors.per_class import warn_of_small_classes
 
@@ -20,12 +24,17 @@ class KnnAgreement(SampleSelector):
     The neighbours vote twice, with the given labels and then with the labels of the first vote. The
     loss of a sample is -log of its label's share in the second. Each class keeps those of smallest
     loss, at most as many as the minimum, median or maximum over classes of how many agree; a class
-    in which fewer agree is filled up with samples that do not. Of an even number of classes the
-    median lies halfway, rounded down. The score is minus the loss.
+    in which fewer agree is filled up with samples that do not. The score is minus the loss.
+
+    The authors' code takes the lower of the two middle numbers for the median of an even number of
+    classes: ``interpolation``. It counts classes without samples, and where no sample of a class
+    agrees its ``min`` keeps none at all; here at least one of each is kept.
 
     Args:
         neighbours: K of the votes; more than there are other samples is brought down to them.
         per_class: Over the classes, the ``min``, ``median`` or ``max`` of how many agree.
+        interpolation: The median of an even number of classes: ``linear``, halfway and rounded
+            down, or ``lower`` (the code).
     """
 
     requires = frozenset({"z"})
@@ -35,16 +44,23 @@ class KnnAgreement(SampleSelector):
         self,
         neighbours: Annotated[int, Field(ge=1)] = 250,
         per_class: Literal["min", "median", "max"] = "median",
+        interpolation: Interpolation = "linear",
     ) -> None:
         self.neighbours = neighbours
         self.per_class = per_class
+        self.interpolation = interpolation
 
     def select(self, bank: SampleBank, epoch: int) -> Selection:
         """Vote twice and keep the same number of each class."""
         warn_of_small_classes(bank.label, bank.classes, self.neighbours)
         found = two_round_agreement(bank.neighbours(self.neighbours), bank.label, bank.classes)
         kept = equal_number_per_class(
-            found.loss, bank.label, bank.classes, found.agrees, FRACTION[self.per_class]
+            found.loss,
+            bank.label,
+            bank.classes,
+            found.agrees,
+            FRACTION[self.per_class],
+            self.interpolation,
         )
         stats = {
             "kept": float(kept.sum()),

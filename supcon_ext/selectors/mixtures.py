@@ -1,7 +1,7 @@
 """Two components in one dimension: the samples of small loss, and the others.
 
 What cannot be told apart (constant or non-finite values, fewer than two of them) is kept whole, and
-warned of. No random draw is made, and the order of the samples does not matter.
+warned of. Unless told otherwise no random draw is made, and the samples' order does not matter.
 
 Letters: N samples, n samples of a class, C classes.
 """
@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,8 +23,12 @@ logger = logging.getLogger(__name__)
 Mixture = Callable[[Tensor], Tensor | None]
 """Fits ``(n,)`` values; gives each one's posterior of the low component, None if it cannot."""
 
+Start = Literal["best_split", "k_means"]
+Scaling = Literal["percentiles", "range"]
+
 RESOLUTION = 1e-6  # values closer than this share of the largest are the same in float32
 EDGE = 1e-4  # Beta densities are only defined between 0 and 1
+OUTSIDE = 1e-3  # what losses beyond the percentiles become, and 1 less this
 BETA_ITERATIONS = 10
 
 
@@ -55,15 +60,36 @@ def unit_range(values: Tensor) -> Tensor:
     return (values - low) / (values.max() - low)
 
 
-def gaussian_mixture(values: Tensor, *, monotone: bool = False) -> Tensor | None:
-    """Posterior of the component of lower mean among two Gaussians (Li et al. 2020, DivideMix).
+@dataclass(frozen=True, slots=True)
+class Em:
+    """How a mixture of two Gaussians is fitted; each published selector has its own way.
 
-    At most 10 iterations of EM on the values brought to [0, 1], tolerance 0.01, 5e-4 added to the
-    variances. EM starts from the split in two of least squares, which k-means looks for and which
-    in one dimension is found exactly.
+    Attributes:
+        iterations: At most so many.
+        tolerance: EM stops where the mean log-likelihood gains less.
+        variance: Added to the variances.
+        unit: Whether the values are brought to [0, 1] first.
+        start: ``best_split``, the split in two of least squares, which k-means looks for and which
+            in one dimension is found exactly; or ``k_means``, one run of scikit-learn's from random
+            centres (seed 0), which may end in another split and depends on the samples' order.
+    """
+
+    iterations: int
+    tolerance: float
+    variance: float
+    unit: bool = True
+    start: Start = "best_split"
+
+
+DIVIDEMIX = Em(iterations=10, tolerance=1e-2, variance=5e-4)
+
+
+def gaussian_mixture(values: Tensor, em: Em, *, monotone: bool = False) -> Tensor | None:
+    """Posterior of the component of lower mean among two Gaussians, fitted by EM.
 
     Args:
         values: ``(n,)`` float, such as losses.
+        em: How they are fitted.
         monotone: Give values outside the two means the posterior of the nearer mean. Left alone,
             the wider component claims both tails, and so the far side of the other one.
 
@@ -75,26 +101,34 @@ def gaussian_mixture(values: Tensor, *, monotone: bool = False) -> Tensor | None
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    unit = unit_range(values).cpu().numpy()
-    low, high = _best_split(unit)
-    variances = np.array([low.var(), high.var()]) + 5e-4
+    told = (unit_range(values) if em.unit else values.double()).cpu().numpy()
     mixture = GaussianMixture(
         n_components=2,
-        max_iter=10,
-        tol=1e-2,
-        reg_covar=5e-4,
-        weights_init=np.array([len(low), len(high)]) / len(unit),
-        means_init=np.array([[low.mean()], [high.mean()]]),
-        precisions_init=(1 / variances)[:, None, None],
+        max_iter=em.iterations,
+        tol=em.tolerance,
+        reg_covar=em.variance,
+        random_state=0,
+        **(_from_split(told, em.variance) if em.start == "best_split" else {}),
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # ten iterations are the definition
-        mixture.fit(np.sort(unit)[:, None])
+        warnings.simplefilter("ignore", ConvergenceWarning)  # so many iterations are the definition
+        mixture.fit((np.sort(told) if em.start == "best_split" else told)[:, None])
     means = mixture.means_[:, 0]
     if monotone:
-        unit = unit.clip(means.min(), means.max())
-    posterior = mixture.predict_proba(unit[:, None])[:, means.argmin()]
+        told = told.clip(means.min(), means.max())
+    posterior = mixture.predict_proba(told[:, None])[:, means.argmin()]
     return torch.from_numpy(posterior).float().to(values.device)
+
+
+def _from_split(values: np.ndarray[Any, Any], variance: float) -> dict[str, Any]:
+    """What EM starts from: the two sides of the best split."""
+    low, high = _best_split(values)
+    variances = np.array([low.var(), high.var()]) + variance
+    return {
+        "weights_init": np.array([len(low), len(high)]) / len(values),
+        "means_init": np.array([[low.mean()], [high.mean()]]),
+        "precisions_init": (1 / variances)[:, None, None],
+    }
 
 
 def _best_split(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -107,39 +141,60 @@ def _best_split(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.
     return ordered[:cut], ordered[cut:]
 
 
-def beta_mixture(values: Tensor) -> Tensor | None:
+def beta_mixture(values: Tensor, scaling: Scaling = "percentiles") -> Tensor | None:
     """Posterior of the component of lower mean among two Betas (Arazo et al. 2019).
 
-    The values are brought to [0, 1] and clipped to [1e-4, 1 - 1e-4]. Ten iterations of EM from
-    Beta(1, 2) and Beta(2, 1), whose M-step matches weighted moments. The posterior of the high
-    component stays at its largest value for all values beyond it, which Beta tails would not do.
+    Ten iterations of EM from Beta(1, 2) and Beta(2, 1), whose M-step matches weighted moments. The
+    posterior of the high component stays at its largest value for all values beyond it, and does
+    not rise again below the low component's mean; Beta tails would do either.
 
     Args:
         values: ``(n,)`` float, such as losses.
+        scaling: ``percentiles``: the 5th and the 95th become 0 and 1, the values between them are
+            fitted, and the others are taken for 1e-3 and 1 - 1e-3. ``range``: so do the smallest
+            and the largest, all are fitted, and clipped to [1e-4, 1 - 1e-4]. Where all values
+            between the percentiles are :func:`alike`, it is the range as well.
 
     Returns:
         ``(n,)`` float32 in [0, 1]; None if the values are :func:`alike`.
     """
     if alike(values):
         return None
-    unit = unit_range(values).clamp(EDGE, 1 - EDGE)
+    unit, fitted = _scaled(values, scaling)
     a, b, weight = (unit.new_tensor(v) for v in ([1.0, 2.0], [2.0, 1.0], [0.5, 0.5]))
     for _ in range(BETA_ITERATIONS):
-        share = _responsibility(unit, a, b, weight)
+        share = _responsibility(fitted, a, b, weight)
         mass = share.sum(1).clamp(min=1e-12)
-        mean = (share @ unit / mass).clamp(EDGE, 1 - EDGE)
-        variance = (share * (unit - mean[:, None]).square()).sum(1) / mass
+        mean = (share @ fitted / mass).clamp(EDGE, 1 - EDGE)
+        variance = (share * (fitted - mean[:, None]).square()).sum(1) / mass
         a = mean * (mean * (1 - mean) / variance.clamp(min=1e-8) - 1)
         b = a * (1 - mean) / mean
         weight = mass / mass.sum()
-    high = _responsibility(unit, a, b, weight)[int((a / (a + b)).argmax())]
+    mean = a / (a + b)
     order = unit.argsort(stable=True)
-    rising = high[order]
-    top = int(rising.argmax())
+    points = torch.cat([mean.min()[None], unit[order]])
+    high = _responsibility(points, a, b, weight)[int(mean.argmax())]
+    at_low_mean, rising = high[0], high[1:]
+    below = min(int((points[1:] < points[0]).sum()), len(unit) - 1)
+    rising[:below] = rising[:below].minimum(at_low_mean)
+    top = below + int(rising[below:].argmax())
     rising[top:] = rising[top]
     posterior = torch.empty_like(unit)
     posterior[order] = 1 - rising
     return posterior.float()
+
+
+def _scaled(values: Tensor, scaling: Scaling) -> tuple[Tensor, Tensor]:
+    """All values within (0, 1), and those of them that are fitted."""
+    values = values.double()
+    if scaling == "percentiles":
+        low, high = np.percentile(values.cpu().numpy(), [5, 95]).tolist()
+        inside = (values >= low) & (values <= high)
+        if not alike(values[inside]):
+            unit = ((values - low) / (high - low)).clamp(OUTSIDE, 1 - OUTSIDE)
+            return unit, unit[inside]
+    unit = unit_range(values).clamp(EDGE, 1 - EDGE)
+    return unit, unit
 
 
 def _responsibility(unit: Tensor, a: Tensor, b: Tensor, weight: Tensor) -> Tensor:

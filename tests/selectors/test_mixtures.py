@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,17 +13,30 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
+from supcon_ext.selectors.fine import FINE
 from supcon_ext.selectors.mixtures import (
+    DIVIDEMIX,
+    Em,
     Mixture,
+    Start,
     alike,
     beta_mixture,
     gaussian_mixture,
     low_component,
     unit_range,
 )
+from supcon_ext.selectors.tcl import TCL
 
 LOSSES = torch.tensor([0.10, 0.12, 0.11, 0.13, 0.90, 1.00, 0.95])
-MIXTURES = [gaussian_mixture, partial(gaussian_mixture, monotone=True), beta_mixture]
+dividemix = partial(gaussian_mixture, em=DIVIDEMIX)
+MIXTURES = [
+    dividemix,
+    partial(gaussian_mixture, em=DIVIDEMIX, monotone=True),
+    partial(gaussian_mixture, em=FINE),
+    partial(gaussian_mixture, em=TCL),
+    beta_mixture,
+    partial(beta_mixture, scaling="range"),
+]
 
 
 def skewed(seed: int) -> np.ndarray:
@@ -32,17 +46,23 @@ def skewed(seed: int) -> np.ndarray:
 
 def test_two_gaussians_by_hand() -> None:
     expected = torch.tensor([1.0, 1, 1, 1, 0, 0, 0])
-    torch.testing.assert_close(gaussian_mixture(LOSSES), expected, atol=1e-4, rtol=0)
-    torch.testing.assert_close(gaussian_mixture(3 * LOSSES + 2), expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(dividemix(LOSSES), expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(dividemix(3 * LOSSES + 2), expected, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_two_gaussians_are_those_of_scikit_learn_from_its_k_means(seed: int) -> None:
+@pytest.mark.parametrize("start", ["best_split", "k_means"])
+@pytest.mark.parametrize("em", [DIVIDEMIX, FINE, TCL])
+@pytest.mark.parametrize("seed", range(2))
+def test_two_gaussians_are_those_of_scikit_learn_from_its_k_means(
+    seed: int, em: Em, start: Start
+) -> None:
     losses = skewed(seed)
-    unit = ((losses - losses.min()) / np.ptp(losses))[:, None]
-    plain = GaussianMixture(2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=seed).fit(unit)
+    unit = ((losses - losses.min()) / np.ptp(losses) if em.unit else losses)[:, None]
+    plain = GaussianMixture(
+        2, max_iter=em.iterations, tol=em.tolerance, reg_covar=em.variance, random_state=0
+    ).fit(unit)
     expected = plain.predict_proba(unit)[:, plain.means_.argmin()]
-    found = gaussian_mixture(torch.from_numpy(losses))
+    found = gaussian_mixture(torch.from_numpy(losses), replace(em, start=start))
     assert found is not None and found.dtype == torch.float32
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
 
@@ -53,7 +73,7 @@ def test_a_wide_component_claims_both_tails_unless_monotone() -> None:
     values = torch.from_numpy(
         np.concatenate([draw.normal(-4, 2, 600), draw.normal(3, 0.5, 400), tail])
     )
-    plain, monotone = gaussian_mixture(values), gaussian_mixture(values, monotone=True)
+    plain, monotone = dividemix(values), dividemix(values, monotone=True)
     assert plain is not None and monotone is not None
     assert plain[-1] > 0.9 and monotone[-1] < 0.1
     assert (monotone[values.argsort()].diff() <= 0).all()
@@ -90,7 +110,7 @@ def betas(unit: np.ndarray) -> np.ndarray:
 def test_two_betas_are_those_of_a_plain_reference(seed: int) -> None:
     losses = skewed(seed)
     unit = ((losses - losses.min()) / np.ptp(losses)).clip(1e-4, 1 - 1e-4)
-    found = beta_mixture(torch.from_numpy(losses))
+    found = beta_mixture(torch.from_numpy(losses), "range")
     assert found is not None
     np.testing.assert_allclose(found.numpy(), betas(unit), atol=1e-5)
 
@@ -100,11 +120,11 @@ def test_two_betas_tell_planted_components_apart(monkeypatch: pytest.MonkeyPatch
     draw = np.random.default_rng(0)
     values = torch.from_numpy(np.concatenate([draw.beta(2, 20, 700), draw.beta(12, 4, 300)]))
     low = torch.arange(1000) < 700
-    early = beta_mixture(values)
+    early = beta_mixture(values, "range")
     assert early is not None
     assert ((early > 0.5) == low).float().mean() > 0.98
     monkeypatch.setattr("supcon_ext.selectors.mixtures.BETA_ITERATIONS", 30)
-    found = beta_mixture(values)
+    found = beta_mixture(values, "range")
     assert found is not None
     assert ((found > 0.5) == low).float().mean() > 0.995
     assert found.mean() == pytest.approx(0.7, abs=0.01)
@@ -127,7 +147,7 @@ def test_two_betas_tell_planted_components_apart(monkeypatch: pytest.MonkeyPatch
 def test_values_that_say_nothing(values: list[float]) -> None:
     found = torch.tensor(values)
     assert alike(found)
-    assert gaussian_mixture(found) is None and beta_mixture(found) is None
+    assert [mixture(found) for mixture in MIXTURES] == [None] * len(MIXTURES)
     assert torch.equal(unit_range(found), torch.zeros(len(values), dtype=torch.float64))
 
 
@@ -163,16 +183,16 @@ def test_one_mixture_for_all_or_one_for_each_class(caplog: pytest.LogCaptureFixt
     """Class 1 is learned late: its small losses are large beside class 0's."""
     low = torch.tensor([0.1, 0.11, 0.12, 0.9, 0.91, 0.8, 0.81, 0.82, 3.0, 3.1, 5.0, 6.0, 6.0])
     label = torch.tensor([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 4, 4])
-    own, told = low_component(low, gaussian_mixture, label, 5, per_class=True)
+    own, told = low_component(low, dividemix, label, 5, per_class=True)
     assert (own > 0.5).tolist() == [True] * 3 + [False] * 2 + [True] * 3 + [False] * 2 + [True] * 3
     assert told == {"classes_kept_whole": 2.0}  # class 2 of one sample, 4 constant; 3 is empty
     assert "2 classes" in caplog.text
-    every, told = low_component(low, gaussian_mixture, label, 5, per_class=False)
+    every, told = low_component(low, dividemix, label, 5, per_class=False)
     assert (every[:8] > 0.5).all() and not (every[8:] > 0.5).any()
     assert told["low_share"] == pytest.approx(8 / 13, abs=0.01)
     assert told["low_mean"] == pytest.approx(float(low[:8].mean()), abs=0.01)
     assert told["high_mean"] == pytest.approx(float(low[8:].mean()), abs=0.05)
     caplog.clear()
-    kept, told = low_component(torch.ones(13), gaussian_mixture, label, 5, per_class=False)
+    kept, told = low_component(torch.ones(13), dividemix, label, 5, per_class=False)
     assert kept.tolist() == [1.0] * 13 and told == {}
     assert "trusting every sample" in caplog.text
