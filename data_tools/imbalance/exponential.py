@@ -28,6 +28,9 @@ def exponential(
 ) -> IntArray:
     """Class counts fall exponentially from the first class to the last (CIFAR-LT, Cui et al. 2019).
 
+    Where C does not divide N, LDAM-DRW's code lets the other counts follow N / C unrounded, so that
+    some are larger by one.
+
     Args:
         label: ``(N,)`` int64 labels.
         classes: Number of classes C.

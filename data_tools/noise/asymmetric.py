@@ -29,7 +29,8 @@ def asymmetric_cifar10(
     """CIFAR-10: truck to automobile, bird to airplane, deer to horse, cat and dog to each other.
 
     Five of ten classes flip, so about rate / 2 of all labels are wrong (Patrini et al. 2017). Class
-    counts become uneven.
+    counts become uneven. ELR's code goes from class to class over labels that it has flipped
+    before, so that a cat made a dog may flip back; here each label flips at most once.
 
     Args:
         train: CIFAR-10 with its true labels.

@@ -29,7 +29,8 @@ def open_set(
     """Images replaced by another data set's, labels kept; the rest of the noise is symmetric.
 
     The true label of a replaced image is -1 (setting of SSR, Feng et al. 2022). floor(rate N)
-    samples are hit, and floor(rate share N) of them are replaced.
+    samples are hit, and floor(rate share N) of them are replaced (of the rounded number of hits in
+    SSR's code, which may be one fewer).
 
     Args:
         train: The images with their true labels.

@@ -27,7 +27,8 @@ def symmetric(
     Two definitions go by this name, and are different problems. ``inclusive`` (DivideMix, UNICON,
     ELR, Sel-CL) redraws over all C classes, so that only rate * (1 - 1/C) of the labels are wrong:
     36 % at a nominal 40 % on ten classes. ``exclusive`` (Co-teaching, MOIT) redraws over the C - 1
-    others.
+    others. Numbers are rounded down, as by most; ELR's code rounds up. The transition is that of
+    the draw; Sel-CL's code draws ``inclusive`` and records the other.
 
     Args:
         train: The images with their true labels.

@@ -38,7 +38,7 @@ class Unicon(SampleSelector):
     The measure d is that of ``jsd``, in bits. The share R of samples below the cut-off (the mean of
     d, less where it is high) sets the number: each class keeps its R N / C smallest, rounded down,
     at least one; a class with fewer keeps all. The published code measures in nats, where a mean
-    above 0.7 cannot occur.
+    above 0.7 cannot occur, and fills the places that a class leaves empty with sample 0.
 
     A kept sample is trusted by 1 - d, or wholly where d < 0.5. Pair rules believe above 0.5, so a
     kept sample of d >= 0.5, there to fill its class, is raised to 0.501. The others have trust 0

@@ -189,3 +189,34 @@ def test_kept_positions_are_sorted_unique_and_repeatable(
 def test_a_recipe_names_an_imbalance() -> None:
     kept = imbalance.spec({"kind": "exponential", "factor": 10}).bind()(CIFAR10, 10)
     assert len(kept) == 20431
+
+
+# kaidic/LDAM-DRW 2536330 (imbalance_cifar.py), and Stomach-ache/RoLT c78db7b the same: of 50,000
+# labels in mixed order, seed 0, the first counts, and of the kept images' places number, sum and
+# sum of squares modulo 1,000,003.
+AUTHORS = [
+    (10, "exponential", 100, [5000, 2997, 1796, 1077, 645, 387], 12406, 311887278, 201514),
+    (10, "exponential", 50, [5000, 3237, 2096, 1357, 878, 568], 13996, 351928933, 625234),
+    (100, "exponential", 100, [500, 477, 455, 434, 415, 396], 10847, 273383248, 64878),
+    (100, "exponential", 10, [500, 488, 477, 466, 455, 445], 19573, 493097486, 77110),
+    (10, "step", 100, [5000, 5000, 5000, 5000, 5000, 50], 25250, 633056240, 228224),
+    (100, "step", 10, [500, 500, 500, 500, 500, 500], 27500, 691079708, 79663),
+]
+
+
+@pytest.mark.parametrize(
+    ("classes", "kind", "factor", "counts", "number", "total", "squares"), AUTHORS
+)
+def test_the_authors_counts_and_images(
+    classes: int, kind: str, factor: int, counts: list[int], number: int, total: int, squares: int
+) -> None:
+    label = np.random.default_rng(7).permutation(np.repeat(np.arange(classes), 50_000 // classes))
+    kept = imbalance.spec({"kind": kind, "factor": factor}).bind()(label, classes)
+    assert np.bincount(label[kept])[: len(counts)].tolist() == counts
+    assert len(kept) == number and kept.sum() == total
+    assert sum(place * place for place in kept.tolist()) % 1_000_003 == squares
+
+
+def test_counts_of_a_set_that_its_classes_do_not_divide() -> None:
+    """Theirs start from 1797 / 10 = 179.7 and give 139, 107, 83, 64, 50, 38...; ours from 179."""
+    assert exponential_counts(179, 10, 10)[:7].tolist() == [179, 138, 107, 83, 64, 49, 38]

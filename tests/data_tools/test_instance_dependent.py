@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import truncnorm
 
 from data_tools.images import ImageSet
 from data_tools.noise import instance_dependent as module
@@ -68,3 +69,27 @@ def test_images_of_several_sizes_are_refused() -> None:
     train = ImageSet(images, np.array([0, 1]), ("a", "b"))
     with pytest.raises(ValueError, match=r"images of one size"):
         instance_dependent(train, rate=0.4)
+
+
+# xiaoboxia/Part-dependent-label-noise b682527, `get_instance_noisy_label` of tools.py: six images
+# of twelve values, classes 0, 1, 2, 0, 1, 2, rate 0.4, its seed 7: the chances of each label.
+CHANCES = [
+    [0.743015, 0.187304, 0.069682],
+    [0.060625, 0.522806, 0.416569],
+    [0.028931, 0.355573, 0.615496],
+    [0.540681, 0.30744, 0.151879],
+    [0.19613, 0.39861, 0.40526],
+    [0.077097, 0.332571, 0.590332],
+]
+
+
+def test_the_authors_chances() -> None:
+    """Given their rates and projections, which numpy's legacy generator draws."""
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 12)).astype(np.float32) / 255
+    legacy = np.random.RandomState(7)
+    cut = truncnorm(-0.4 / 0.1, 0.6 / 0.1, loc=0.4, scale=0.1)
+    rates = cut.rvs(6, random_state=legacy)
+    projection = legacy.randn(3, 12, 3)
+    for row, (image, rate, chances) in enumerate(zip(pixels, rates, CHANCES, strict=True)):
+        found = module._chances(image[None] @ projection[row % 3], row % 3, np.array([rate]))
+        np.testing.assert_allclose(found[0], chances, atol=2e-6)

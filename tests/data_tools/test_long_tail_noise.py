@@ -165,3 +165,51 @@ def test_tail_to_head_needs_a_head_and_a_tail(head: float) -> None:
         tail_to_head(balanced(4, 5), rate=0.5, head=head)
     with pytest.raises(ValueError, match="`rate`"):
         tail_to_head(balanced(4, 5), rate=1.5)
+
+
+SIZES = (500, 300, 180, 108, 65, 39, 23, 14, 8, 5)
+# Stomach-ache/RoLT c78db7b, `get_noisy_data` of data/imbalance_cifar.py on classes of these sizes:
+# the chances it draws a flipped label of class 0, 1 and 9 by. 372 of 1,242 flip at 0.3.
+# fmt: off
+ROLT = {
+    0: [0.0, 0.40431267, 0.2425876, 0.14555256, 0.08760108, 0.05256065, 0.0309973, 0.01886792,
+        0.01078167, 0.00673854],
+    1: [0.53078556, 0.0, 0.1910828, 0.11464968, 0.06900212, 0.04140127, 0.02441614, 0.014862,
+        0.00849257, 0.00530786],
+    9: [0.40420372, 0.24252223, 0.14551334, 0.087308, 0.05254648, 0.03152789, 0.01859337,
+        0.0113177, 0.00646726, 0.0],
+}
+# Wakings/TABASCO 712992b, `flip_labels_c_1` of datas/data_utils.py (its seed is 1).
+TABASCO = {
+    10: [6, 9, 6, 0, 0, 1, 8, 6, 2, 4],
+    100: [
+        38, 13, 73, 10, 76, 6, 80, 65, 17, 1, 77, 72, 6, 26, 51, 21, 19, 85, 11, 29, 30, 14, 51,
+        69, 88, 88, 95, 97, 87, 13, 9, 7, 64, 62, 22, 58, 1, 0, 61, 82, 8, 89, 13, 48, 73, 30, 72,
+        3, 71, 21, 49, 58, 3, 69, 24, 43, 77, 26, 52, 81, 41, 83, 15, 65, 69, 25, 99, 88, 7, 26,
+        25, 22, 9, 67, 23, 27, 37, 57, 84, 38, 8, 32, 34, 10, 23, 15, 88, 25, 71, 93, 74, 62, 46,
+        32, 88, 23, 55, 65, 77, 3,
+    ],
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("protocol", [rolt_symmetric, rolt_imbalanced])
+def test_the_authors_rolt(protocol) -> None:
+    train = labelled(np.repeat(np.arange(10), SIZES), 10)
+    noisy = protocol(train, rate=0.3)
+    assert (noisy.label != train.label).sum() == 372
+    for class_, chances in ROLT.items():
+        others = np.array(chances) if protocol is rolt_imbalanced else np.full(10, 1 / 9)
+        expected = 0.3 * others
+        expected[class_] = 0.7
+        np.testing.assert_allclose(noisy.transition[class_], expected, atol=3e-9)
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+def test_the_authors_tabasco(classes: int) -> None:
+    train = balanced(classes, 2)
+    expected = 0.6 * np.eye(classes)
+    expected[np.arange(classes), TABASCO[classes]] = 0.4
+    np.testing.assert_allclose(tabasco_flip(train, rate=0.4).transition, expected)
+    uniform = tabasco_uniform(train, rate=0.4).transition
+    np.testing.assert_allclose(uniform, 0.6 * np.eye(classes) + 0.4 / classes)

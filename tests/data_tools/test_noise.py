@@ -14,12 +14,12 @@ from data_tools.noise.asymmetric import (
     asymmetric_cifar100_superclass,
     asymmetric_map,
 )
-from data_tools.noise.base import NoisyLabels, noise
+from data_tools.noise.base import Count, NoisyLabels, noise
 from data_tools.noise.pair_flip import pair_flip
 from data_tools.noise.superclasses import SUPERCLASSES
-from data_tools.noise.symmetric import symmetric
+from data_tools.noise.symmetric import Redraw, symmetric
 from data_tools.summary import empirical_transition
-from tests.data_tools.toy import balanced
+from tests.data_tools.toy import balanced, labelled
 
 # Coarse label of each fine label, in the order of CIFAR-100's fine labels.
 # fmt: off
@@ -204,3 +204,73 @@ def test_other_seeds_give_other_labels() -> None:
     train = balanced(10, 100)
     first, second = (symmetric(train, rate=0.4, seed=seed).label for seed in (0, 1))
     assert (first != second).any()
+
+
+# The class that each flips to. LiJunnan1992/DivideMix d9d3058 (dataloader_cifar.py, r 1);
+# ShikunLi/Sel-CL 98cc41e and DiegoOrtego/LabelNoiseMOIT f36c3e7 have the same (real_in_noise).
+TARGETS_CIFAR10 = [0, 1, 0, 5, 7, 3, 6, 7, 8, 1]
+# The first twenty of CIFAR-100, and the sum of class times target, by Sel-CL's and MOIT's programs.
+TARGETS_CIFAR100 = [51, 32, 11, 42, 30, 20, 7, 14, 13, 10, 16, 35, 17, 48, 18, 19, 28, 37, 24, 21]
+
+
+def test_the_authors_asymmetric_maps() -> None:
+    ten, hundred = balanced(CIFAR10, 20), balanced(CIFAR100, 2)
+    assert asymmetric_cifar10(ten, rate=1.0).label[::20].tolist() == TARGETS_CIFAR10
+    named = {a: b for a, b in enumerate(TARGETS_CIFAR10)}
+    mapped = asymmetric_map(ten, rate=0.4, mapping=named)
+    expected = np.eye(10) * 0.6
+    expected[np.arange(10), TARGETS_CIFAR10] += 0.4
+    for noisy in (mapped, asymmetric_cifar10(ten, rate=0.4)):
+        np.testing.assert_allclose(noisy.transition, expected)
+    target = asymmetric_cifar100_superclass(hundred, rate=1.0).label[::2]
+    assert target[:20].tolist() == TARGETS_CIFAR100
+    assert (target * np.arange(100)).sum() == 266_106
+
+
+def test_the_authors_blocks_and_pairs() -> None:
+    """UNICON 616dc49 (Asymmetric_Noise.py), ELR 934af53 (cifar100.py), Co-teaching 7c7fbe2."""
+    block = np.eye(5) * 0.6 + np.roll(np.eye(5), 1, axis=1) * 0.4
+    found = asymmetric_cifar100_blocks(balanced(CIFAR100, 2), rate=0.4).transition
+    np.testing.assert_allclose(found, np.kron(np.eye(20), block))
+    pair = [[0.55, 0.45, 0, 0], [0, 0.55, 0.45, 0], [0, 0, 0.55, 0.45], [0.45, 0, 0, 0.55]]
+    np.testing.assert_allclose(pair_flip(balanced(4, 5), rate=0.45).transition, pair)
+    found = asymmetric_cifar100_pairflip(balanced(CIFAR100, 2), rate=0.45).transition
+    np.testing.assert_allclose(found, np.eye(100) * 0.55 + np.roll(np.eye(100), 1, axis=1) * 0.45)
+
+
+@pytest.mark.parametrize(
+    ("redraw", "count", "hit", "wrong"),
+    [
+        # Of 2,000 labels at 0.4: DivideMix (mean of 30 seeds .3605), Sel-CL (.3594 of 20 seeds)
+        ("inclusive", "exact", 800, 0.36),
+        ("exclusive", "exact", 800, 0.4),  # MOIT: 800 wrong with each seed
+        ("exclusive", "bernoulli", None, 0.4),  # Co-teaching: .6 and .4 / 9 in its matrix
+    ],
+)
+def test_the_authors_symmetric_noise(
+    redraw: Redraw, count: Count, hit: int | None, wrong: float
+) -> None:
+    train = balanced(10, 200)
+    found = [symmetric(train, rate=0.4, redraw=redraw, count=count, seed=s) for s in range(30)]
+    shares = [float((noisy.label != train.label).mean()) for noisy in found]
+    assert np.mean(shares) == pytest.approx(wrong, abs=0.006)
+    assert np.diag(found[0].transition) == pytest.approx(np.full(10, 1 - wrong))
+    if hit is not None and redraw == "exclusive":
+        assert shares == [hit / 2000] * 30
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "count", "hit"),
+    [
+        (1733, 0.4, "exact", 693),  # DivideMix's number
+        (100, 0.57, "exact", 57),  # theirs is 56: 0.57 * 100 is 56.99... in floating point
+        (1730, 0.37, "exact", 640),  # ELR's is 641: it rounds up
+        (1730, 0.37, "per_class", 640),  # ELR's 650, 65 of each class of 173
+    ],
+)
+def test_how_many_are_hit_beside_the_authors_programs(
+    samples: int, rate: float, count: Count, hit: int
+) -> None:
+    train = labelled(np.sort(np.arange(samples) % 10), 10)
+    noisy = symmetric(train, rate=rate, redraw="exclusive", count=count)
+    assert len(flipped(train, noisy)) == hit

@@ -67,3 +67,23 @@ def test_a_recipe_names_the_foreign_data_set(tmp_path) -> None:
     noisy = spec.bind()(balanced(4, 10))
     assert (noisy.truth == -1).sum() == 10
     assert spec.as_dict()["foreign"]["file"] == str(path)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "share", "replaced", "hit"),
+    [(1000, 0.5, 0.6, 300, 200), (1000, 0.3, 0.5, 150, 150), (733, 0.45, 0.31, 102, 227)],
+)
+def test_the_authors_numbers(
+    samples: int, rate: float, share: float, replaced: int, hit: int
+) -> None:
+    """MrChenFeng/SSR_BMVC2022 849530d, dataloader_cifar.py; of 733 it replaces 101 and hits 228.
+
+    There its share is of the rounded number of hits, 329, here of all: floor(.45 * .31 * 733).
+    """
+    train = ImageSet(
+        np.zeros((samples, 1, 1, 1), np.uint8), np.arange(samples) % 10, tuple("0123456789")
+    )
+    others = foreign(400)
+    noisy = open_set(train, rate=rate, share=share, foreign=others, redraw="exclusive")
+    assert (noisy.truth == -1).sum() == replaced
+    assert (noisy.label != train.label).sum() == hit

@@ -145,3 +145,43 @@ def test_thousands_of_classes() -> None:
     visits = np.bincount(given_.label[ClassBalanced().order(given_)], minlength=8142)
     assert visits.sum() == counts.sum()
     assert visits.max() - visits.min() == 1
+
+
+SIZES = (40, 20, 10, 5, 1)
+# Shares of the epoch of the classes above, by the authors' programs: facebookresearch/
+# classifier-balancing f162ade (ClassPrioritySampler, manual weights alone, five epochs; lam 1 and
+# nroot 2; ClassAwareSampler), kaidic/LDAM-DRW 2536330 (ImbalancedDatasetSampler) and
+# megvii-research/BBN 7992e90 (get_weight of lib/dataset/baseset.py).
+AUTHORS = [
+    (Progressive(to_the_end=True), 0, [0.526316, 0.263158, 0.131579, 0.065789, 0.013158]),
+    (Progressive(to_the_end=True), 1, [0.444737, 0.247368, 0.148684, 0.099342, 0.059868]),
+    (Progressive(to_the_end=True), 2, [0.363158, 0.231579, 0.165789, 0.132895, 0.106579]),
+    (Progressive(to_the_end=True), 3, [0.281579, 0.215789, 0.182895, 0.166447, 0.153289]),
+    (Progressive(to_the_end=True), 4, [0.2, 0.2, 0.2, 0.2, 0.2]),
+    (SquareRoot(), 0, [0.367813, 0.260083, 0.183906, 0.130041, 0.058156]),
+    (ClassBalanced(), 0, [0.2, 0.2, 0.2, 0.2, 0.2]),
+    (EffectiveNumber(beta=0.9999), 0, [0.200248, 0.200048, 0.199948, 0.199898, 0.199858]),
+    (Reversed(), 0, [0.018182, 0.036364, 0.072727, 0.145455, 0.727273]),
+]
+
+
+@pytest.mark.parametrize(("part", "epoch", "share"), AUTHORS)
+def test_the_authors_shares(part: ClassSampler, epoch: int, share: list[float]) -> None:
+    given_ = data(SIZES, epoch=epoch, epochs=5)
+    found = part.shares(np.array(SIZES), given_)
+    np.testing.assert_allclose(found / found.sum(), share, atol=1e-6)
+
+
+def test_visits_of_a_class_differ_by_one_as_with_the_authors_class_aware_sampler() -> None:
+    """Theirs makes an epoch of the largest class times C rows: 40 of each of these; ours has 76."""
+    given_ = data(SIZES)
+    order = ClassBalanced().order(given_)
+    assert sorted(np.bincount(given_.label[order]).tolist()) == [15, 15, 15, 15, 16]
+
+
+def test_progressive_by_the_papers_epochs() -> None:
+    """t / T: the last of five epochs is 4/5 balanced; a stage of one epoch is not at all."""
+    last = Progressive().shares(np.array(SIZES), data(SIZES, epoch=4, epochs=5))
+    np.testing.assert_allclose(last, 0.2 * np.array(SIZES) / 76 + 0.8 / 5)
+    alone = Progressive(to_the_end=True).shares(np.array(SIZES), data(SIZES, epoch=0, epochs=1))
+    np.testing.assert_allclose(alone, np.array(SIZES) / 76)

@@ -62,3 +62,11 @@ def test_the_batch_size_must_be_a_multiple() -> None:
     [(path, message)] = MPerClass.problems({"samples": 3}, {"batch_size": 256}, {})
     assert path == ("samples",) and "divisor of the batch size 256" in message
     assert MPerClass.problems({"samples": 4}, {"batch_size": 256}, {}) == []
+
+
+def test_batches_as_those_of_pytorch_metric_learning() -> None:
+    """Its 2.9.0, m 4 in batches of 16 of six classes of 2 to 40: four classes of four in each."""
+    given_ = data((40, 20, 10, 8, 6, 2), batch_size=16)
+    for batch in MPerClass(4).order(given_).reshape(-1, 16):
+        counts = np.bincount(given_.label[batch], minlength=6)
+        assert sorted(counts.tolist()) == [0, 0, 4, 4, 4, 4]

@@ -62,3 +62,10 @@ def scene(name: str) -> SampleBank:
 def bits(kept: torch.Tensor) -> str:
     """Who is kept, as a text of ones and zeros."""
     return "".join(str(int(value)) for value in kept > 0.5)
+
+
+def refreshes(known: SampleBank) -> list[torch.Tensor]:
+    """The logits of five refreshes, for selectors with a history."""
+    own, peer = known.need("logits"), known.need("peer_logits")
+    shares = ((0.2, 0.8), (1.0, 0.0), (0.5, -0.5), (0.3, 0.4), (1.0, 1.0))
+    return [own * mine + peer * others for mine, others in shares]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from supcon_ext.selectors.aum import Aum
 from supcon_ext.selectors.base import SampleBank
+from tests.selectors.scenes import SCENES, refreshes, scene
 
 
 def bank(logits: torch.Tensor, label: torch.Tensor) -> SampleBank:
@@ -77,3 +79,46 @@ def test_it_resumes_to_the_same_selection(done: int) -> None:
         first, second = rule.select(bank(logits, label), 0), resumed.select(bank(logits, label), 0)
         assert torch.equal(first.trust, second.trust)
         assert torch.equal(first.ranking, second.ranking)
+
+
+# asappresearch/aum 892e76e, `AUMCalculator` after five refreshes: the first six, the sum and the
+# sum of squares of all.
+MARGINS: dict[str, tuple[list[float], float, float]] = {
+    "balanced 0": (
+        [2.137259, -1.213347, 0.222026, -1.298617, 0.85005, 1.192444],
+        34.41178,
+        119.8188,
+    ),
+    "balanced 1": (
+        [3.169479, 1.208349, -1.354863, 1.544908, 2.512995, 2.459596],
+        49.17281,
+        158.1285,
+    ),
+    "balanced 2": (
+        [-1.229102, -1.903249, 2.249819, -1.590954, 0.581639, 0.942428],
+        43.73909,
+        124.6959,
+    ),
+    "long tail": (
+        [-2.728384, -1.389834, 1.143904, 1.403554, -0.080503, 1.402008],
+        28.90749,
+        101.9008,
+    ),
+    "class of one": (
+        [1.62998, 1.543423, 1.270257, -0.413602, 0.272573, -0.228946],
+        40.57617,
+        89.3039,
+    ),
+    "one class": ([1.624906, 2.868996, 1.804006, 1.911171, 2.177239, 1.982099], 39.91782, 89.4001),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_authors_mean_margins(name: str) -> None:
+    first, total, squares = MARGINS[name]
+    known, rule = scene(name), Aum()
+    for logits in refreshes(known):
+        made = rule.select(replace(known, logits=logits), 0)
+    torch.testing.assert_close(made.ranking[:6], torch.tensor(first), atol=2e-6, rtol=0)
+    assert made.ranking.sum().item() == pytest.approx(total, abs=1e-4)
+    assert made.ranking.square().sum().item() == pytest.approx(squares, abs=1e-3)

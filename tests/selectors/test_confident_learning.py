@@ -12,6 +12,7 @@ import torch
 from supcon_ext.selectors import confident_joint as joint
 from supcon_ext.selectors.base import SampleBank, selector
 from supcon_ext.selectors.confident_learning import ConfidentLearning, cross_validated
+from tests.selectors.scenes import bits, scene
 
 LABEL = np.array([0, 0, 1, 1])
 PROBABILITY = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]])
@@ -170,3 +171,45 @@ def test_equal_probabilities_keep_all(caplog: pytest.LogCaptureFixture) -> None:
         found = ConfidentLearning("classifier", in_sample=True).refresh(data, 0)
     assert found.trust.tolist() == [1] * 4
     assert "same probabilities" in caplog.text
+
+
+# cleanlab 2.9.0, `find_label_issues` of the softmax: whom the filters `confident_learning` and
+# `prune_by_noise_rate` keep. It does not take probabilities of a class without samples.
+CLEANLAB_KEEPS = {
+    "balanced 0": (
+        "101011011111100011010111111111110111111111011111011010101111",
+        "101011011110100011010011111111110111111111011101011010101111",
+    ),
+    "balanced 1": (
+        "110111111111111111011111111011111111111111101111111111111111",
+        "110111111011111111001111111011111111111011101111111111111111",
+    ),
+    "balanced 2": (
+        "001011001111111111111111111111011111111111111110101111111111",
+        "001011000111111111111111111111011111111111111110001111111111",
+    ),
+    "long tail": (
+        "01111111110111111110010111110111111010111111111111",
+        "01111110110111111110010111110111111000111111111111",
+    ),
+    "class of one": (
+        "1111111111111111111111101111111111111111111",
+        "1111111111111111111111101111111111111111111",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CLEANLAB_KEEPS)
+def test_the_packages_selection(name: str) -> None:
+    for rule, kept in zip(
+        ("confident_joint", "prune_by_noise_rate"), CLEANLAB_KEEPS[name], strict=True
+    ):
+        made = selector.spec(
+            {
+                "kind": "confident_learning",
+                "probabilities": "classifier",
+                "in_sample": True,
+                "filter": rule,
+            }
+        ).build()
+        assert bits(made.select(scene(name), 0).trust) == kept

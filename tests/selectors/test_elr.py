@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.elr import ElrHistory
+from tests.selectors.scenes import bits, scene
 
 
 def bank(p: torch.Tensor, label: torch.Tensor) -> SampleBank:
@@ -72,3 +74,33 @@ def test_it_resumes_to_the_same_selection(done: int) -> None:
         first, second = rule.select(bank(p, label), 0), resumed.select(bank(p, label), 0)
         assert torch.equal(first.trust, second.trust)
         assert torch.equal(first.ranking, second.ranking)
+
+
+SCALES = (1.0, 2.0, 6.0, -1.0, 12.0)  # of the logits, one refresh after the other
+# shengliu66/ELR 934af53, ELR/model/loss.py (clipped at 1e-4) and ELR_plus/model/loss.py (not),
+# beta 0.7: running targets of the first two samples, and the sum of squares of all.
+TARGETS = [
+    ("balanced 0", 1e-4, [0.6097448, 0.114212, 0.0663421, 0.0416311], 21.0527844),
+    ("balanced 0", 0.0, [0.6098781, 0.1141673, 0.0662974, 0.0415872], 21.0585692),
+    ("long tail", 1e-4, [0.5973169, 0.1046492, 0.0480529, 0.0819111], 17.9001087),
+    ("long tail", 0.0, [0.5974361, 0.1046045, 0.048023, 0.0818665], 17.9051588),
+]
+KEPT = {
+    "balanced 0": "100011001110100011010011111111110111111111011001011010101101",
+    "long tail": "00111110110111110110010111110010111000111111111111",
+}
+
+
+@pytest.mark.parametrize(("name", "clip", "target", "squares"), TARGETS)
+def test_the_authors_running_targets(
+    name: str, clip: float, target: list[float], squares: float
+) -> None:
+    """Theirs start from 0: after n refreshes they are 1 - beta ** n times the mean."""
+    known, rule = scene(name), ElrHistory(beta=0.7, clip=clip)
+    for scale in SCALES:
+        made = rule.select(replace(known, logits=known.need("logits") * scale), 0)
+    assert made.posterior is not None
+    found = made.posterior * (1 - 0.7 ** len(SCALES))
+    torch.testing.assert_close(found[0, : len(target)], torch.tensor(target), atol=1e-6, rtol=0)
+    assert found.double().square().sum().item() == pytest.approx(squares, abs=1e-5)
+    assert bits(made.trust) == KEPT[name]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
 from torch.nn import functional
 
 from supcon_ext.selectors.base import SampleBank
-from supcon_ext.selectors.fine import Fine, main_direction
+from supcon_ext.selectors.fine import FINE, Fine, main_direction
+from supcon_ext.selectors.mixtures import gaussian_mixture
+from tests.selectors.scenes import SCENES, bits, scene
 
 AXES = torch.eye(3)
 
@@ -118,3 +122,76 @@ def test_state_before_the_first_refresh() -> None:
     rule = Fine(from_kept=True)
     rule.load_state_dict(copy.deepcopy(Fine(from_kept=True).state_dict()))
     assert rule.select(bank(AXES[[0, 0, 0, 1]], torch.zeros(4).long(), 1), 0).trust.sum() == 3
+
+
+# Kthyeon/FINE_official d5ab341, `fine(fit="gmm")` of dynamic_selection/selection: whom twelve runs
+# with other seeds of the k-means inside keep, and the scores of the first six.
+FINE_KEEPS: dict[str, tuple[tuple[str, ...], list[float]]] = {
+    "balanced 0": (
+        ("100001101010111011010010010100110111111111111101011000101101",),
+        [0.874697, 0.393028, 0.235456, 0.077719, 0.671816, 0.792057],
+    ),
+    "balanced 1": (
+        ("110111111011111011111111111110101111011011101111001100001100",),
+        [0.808118, 0.847614, 0.02632, 0.558526, 0.875925, 0.693396],
+    ),
+    "balanced 2": (
+        (
+            "011011000101111101101111111101010101001111101110001111111111",
+            "011011000101111101101111111101011111111111111110001111111111",
+            "011011000101111111101111111101010101001111101110001111111111",
+            "011011000101111111101111111101011111111111111110001111111111",
+        ),
+        [0.188259, 0.555346, 0.90146, 0.101717, 0.919832, 0.808429],
+    ),
+    "long tail": (
+        (
+            "11110111111111011110111111111100001000100010111100",
+            "11110111111111011110111111111110111100101110111100",
+            "11111111111111011111111111111100001000100010111110",
+        ),
+        [0.878186, 0.796733, 0.673116, 0.619973, 0.453744, 0.82673],
+    ),
+    "class of one": (
+        (
+            "0010101011111111010100111100111111010110110",
+            "1110111011111111110100111100111111010110110",
+        ),
+        [0.618971, 0.662256, 0.917945, 0.054713, 0.806983, 0.558738],
+    ),
+    "one class": (
+        ("11111111111011111011",),
+        [0.621886, 0.832491, 0.673548, 0.831872, 0.919409, 0.921453],
+    ),
+}
+
+
+@pytest.mark.parametrize("start", ["best_split", "k_means"])
+@pytest.mark.parametrize("name", SCENES)
+def test_the_authors_selection(name: str, start: Literal["best_split", "k_means"]) -> None:
+    kept, score = FINE_KEEPS[name]
+    made = Fine(start=start).select(scene(name), 0)
+    torch.testing.assert_close(made.ranking[:6], torch.tensor(score), atol=1e-5, rtol=0)
+    assert bits(made.trust) in kept
+
+
+def test_four_scores_whose_split_depends_on_the_seed() -> None:
+    """Of 200 seeds of the authors' fit, 127 keep the first alone and 73 all but the second."""
+    score = torch.tensor([0.88, 0.5, 0.7, 0.67])
+    best = gaussian_mixture(-score, FINE)
+    assert best is not None and (best > 0.5).tolist() == [True, False, False, False]
+    k_means = gaussian_mixture(-score, replace(FINE, start="k_means"))
+    assert k_means is not None and (k_means > 0.5).tolist() == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("score", "kept"),
+    [
+        ([0.9, 0.9, 0.9, 0.1], [True, True, True, False]),
+        ([0.99, 0.98, 0.985, 0.97, 0.2, 0.3], [True, True, True, True, False, False]),
+        ([0.3, 0.9], [False, True]),
+    ],
+)
+def test_small_classes_as_the_authors_fit_them(score: list[float], kept: list[bool]) -> None:
+    found = gaussian_mixture(-torch.tensor(score), FINE)
+    assert found is not None and (found > 0.5).tolist() == kept

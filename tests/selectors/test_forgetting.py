@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.forgetting import Forgetting
+from tests.selectors.scenes import SCENES, refreshes, scene
 
 
 def bank(right: list[int] | torch.Tensor) -> SampleBank:
@@ -68,3 +70,23 @@ def test_it_resumes_to_the_same_selection(done: int) -> None:
         assert torch.equal(first.trust, second.trust)
         assert torch.equal(first.ranking, second.ranking)
         assert first.stats == second.stats
+
+
+# mtoneva/example_forgetting d51c1aa, order_examples_by_forgetting.py: events of each sample in five
+# refreshes; 5 for one that was never learned.
+EVENTS = {
+    "balanced 0": "111511211101111511515100011111111101011101101151511115151151",
+    "balanced 1": "015101101511111151151511011151011011251510151110511111511111",
+    "balanced 2": "551510555102111100151001011150111111111111100115550101111111",
+    "long tail": "55111105101111011115115011005111001151111001011110",
+    "class of one": "1105111100500111111111010111111111510115110",
+    "one class": "00010001111000111010",
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_authors_events(name: str) -> None:
+    known, rule = scene(name), Forgetting()
+    for logits in refreshes(known):
+        made = rule.select(replace(known, logits=logits), 0)
+    assert "".join(str(int(-events)) for events in made.ranking) == EVENTS[name]

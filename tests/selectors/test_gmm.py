@@ -9,6 +9,8 @@ import torch
 
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.gmm import Gmm
+from supcon_ext.selectors.mixtures import DIVIDEMIX, gaussian_mixture
+from tests.selectors.scenes import SCENES, bits, scene
 
 LOSSES = torch.tensor([0.10, 0.12, 0.11, 0.13, 0.90, 1.00, 0.95])
 
@@ -100,3 +102,40 @@ def test_equal_losses_fare_alike() -> None:
     trust = Gmm().select(bank(loss), 0).trust
     order = torch.tensor([1, 0, 4, 2, 3, 6, 5])
     assert torch.equal(Gmm().select(bank(loss[order]), 0).trust, trust)
+
+
+# LiJunnan1992/DivideMix d9d3058, `eval_train` of Train_cifar.py (r other than 0.9; with five epochs
+# of losses at 0.9): who has a posterior above 0.5, and the posterior of the first six.
+DIVIDEMIX_KEEPS: dict[str, tuple[str, list[float]]] = {
+    "balanced 0": (
+        "100011011110110011010011111111110111111111111101011010101101",
+        [0.987524, 0.0, 0.455974, 1e-06, 0.976266, 0.970719],
+    ),
+    "balanced 1": (
+        "110111111001111101001011111001101110001011101111011111001111",
+        [0.997639, 0.990384, 0.0, 0.997591, 0.997633, 0.997316],
+    ),
+    "balanced 2": (
+        "001011000111111111101111111101111111111111111110101111111111",
+        [0.082595, 0.0, 0.999696, 0.0, 0.854853, 0.999534],
+    ),
+    "long tail": (
+        "00111110110111111110010111110110111100111111111111",
+        [0.0, 0.0, 0.998694, 0.998194, 0.998317, 0.999345],
+    ),
+    "class of one": (
+        "1110001011011101010011100101001111001110111",
+        [0.956552, 0.956092, 0.956124, 0.0, 0.000866, 0.0],
+    ),
+    "one class": ("11111111111111011111", [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_authors_selection(name: str) -> None:
+    kept, posterior = DIVIDEMIX_KEEPS[name]
+    known = scene(name)
+    assert bits(Gmm().select(known, 0).trust) == kept
+    found = gaussian_mixture(known.need("loss"), DIVIDEMIX)
+    assert found is not None
+    torch.testing.assert_close(found[:6], torch.tensor(posterior), atol=2e-5, rtol=0)

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from supcon_ext.selectors.base import SampleBank, selector
 from supcon_ext.selectors.jsd import JSD, jsd_bits
+from tests.selectors.scenes import scene
+from tests.selectors.test_unicon import UNICON_TAKES
 
 
 def test_the_divergence_by_hand() -> None:
@@ -87,3 +89,13 @@ def test_equal_divergences_keep_all(caplog: pytest.LogCaptureFixture) -> None:
         found = JSD().refresh(bank([0.1, 0.1], [0.1, 0.1], [1, 1]), 0)
     assert found.trust.tolist() == [1, 1]
     assert "equal" in caplog.text
+
+
+@pytest.mark.parametrize("name", UNICON_TAKES)
+def test_the_authors_divergence_over_the_logarithm_of_two(name: str) -> None:
+    """Theirs are in nats, with 1e-10 added inside the logarithms."""
+    nats = torch.tensor(UNICON_TAKES[name][1])
+    made = JSD().select(scene(name), 0)
+    expected = nats / torch.log(torch.tensor(2.0))
+    torch.testing.assert_close(1 - made.ranking[: len(nats)], expected, atol=3e-6, rtol=0)
+    assert torch.equal(made.trust[: len(nats)] > 0.5, expected < 0.5)

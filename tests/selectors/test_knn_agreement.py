@@ -11,6 +11,7 @@ import torch
 from supcon_ext.selectors.agreement import Agreement
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.knn_agreement import KnnAgreement
+from tests.selectors.scenes import SCENES, scene
 
 
 def clusters() -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,3 +81,57 @@ def test_small_and_empty_classes_and_many_neighbours(caplog: pytest.LogCaptureFi
     assert found.trust[5] == 1  # the only one of its class
     assert "smallest class has 1" in caplog.text
     assert "taking 5" in caplog.text
+
+
+# DiegoOrtego/LabelNoiseMOIT f36c3e7, `LabelNoiseDetection` of utils_noise.py, K 10, labels
+# corrected once: of ten votes those for the given label (a for ten), and how many each class keeps
+# by min, median and max. Who of a class with equal votes is theirs to chance.
+MOIT: dict[str, tuple[str, list[tuple[int, ...]]]] = {
+    "balanced 0": (
+        "5402aaaaaaa090a08908026598a5780a0998aaa6a99a9576577545665570",
+        [(6, 6, 6, 6), (10, 10, 10, 10), (11, 17, 17, 13)],
+    ),
+    "balanced 1": (
+        "a70aaaa7a09a9a955532739579822792587a198169327a89099909067788",
+        [(10, 10, 10, 10), (10, 10, 10, 10), (13, 13, 13, 13)],
+    ),
+    "balanced 2": (
+        "65575464417475688aa191aa7aa82509a9967a9a7995aa9400a99a9aaaa8",
+        [(7, 7, 7, 7), (10, 12, 12, 12), (10, 14, 15, 15)],
+    ),
+    "long tail": (
+        "00aa0aa0a0aaaaaa0aa00a0aaaaa0872773465447522221112",
+        [(0, 0, 0, 0), (0, 0, 0, 0), (21, 8, 6, 12)],
+    ),
+    "class of one": (
+        "aa9087a0a7589aa8980959809aa7606a52465453660",
+        [(0, 0, 0, 0), (4, 4, 4, 3), (17, 10, 11, 3)],
+    ),
+    "one class": ("aaaaaaaaaaaaaaaaaaaa", [(0, 0), (0, 0), (20, 0)]),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_authors_votes_and_numbers(name: str) -> None:
+    """But here at least one of each class is kept, and classes without samples do not count."""
+    votes, numbers = MOIT[name]
+    known = scene(name)
+    rules: tuple[Literal["min", "median", "max"], ...] = ("min", "median", "max")
+    for rule, number in zip(rules, numbers, strict=True):
+        found = KnnAgreement(10, rule, "lower").refresh(known, 0)
+        shares = torch.tensor([int(vote, 16) / 10 for vote in votes]).clamp(0.01, 0.99)
+        torch.testing.assert_close(found.ranking, shares.log(), atol=1e-5, rtol=0)
+        kept = torch.bincount(known.label[found.trust > 0.5], minlength=known.classes)
+        if name == "one class":
+            number = (20, 0)
+        elif max(number) == 0:
+            number = (1,) * known.classes
+        assert tuple(kept.tolist()) == number
+
+
+def test_a_median_of_four_classes_lies_halfway_or_is_the_lower() -> None:
+    known = scene("balanced 0")  # 10, 17, 13 and 6 agree
+    for interpolation, number in (("linear", 11), ("lower", 10)):
+        found = KnnAgreement(10, "median", interpolation).refresh(known, 0)
+        kept = torch.bincount(known.label[found.trust > 0.5])
+        assert kept.tolist() == [number] * 4

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.promix import PromixCss, smallest_per_class
+from tests.selectors.scenes import SCENES, bits, scene
 
 
 def bank(loss: torch.Tensor, label: torch.Tensor, classes: int) -> SampleBank:
@@ -83,3 +84,38 @@ def test_each_class_keeps_its_smallest(rows: list[tuple[float, int]], fraction: 
         assert (kept & mine).sum() == min(number, int(mine.sum()))
         if (kept & mine).any() and (~kept & mine).any():
             assert loss[kept & mine].max() <= loss[~kept & mine].min()
+
+
+# Justherozen/ProMix 40d8378, Train_promix.py: `eval_train` with rho 0.5, and then its rule of a
+# batch with tau 0.7; `eval_train` alone with rho 0.3.
+PROMIX_KEEPS = {
+    "balanced 0": (
+        "100011011110100011010011101001100111100110010101001010101101",
+        "100010000110100001010011000001100010100010010001001010100100",
+    ),
+    "balanced 1": (
+        "100111110001010001001001111001100110001011101011001111001101",
+        "100111010000000001001001011000100100001011000000001101001001",
+    ),
+    "balanced 2": (
+        "001011000110111111000111100100010110101010110110001110001101",
+        "001001000110001101000101100000000110001000110110001010001000",
+    ),
+    "long tail": (
+        "00001110010000111100100100111010110100101111111111",
+        "00001000010000110000000100010010110000001010101111",
+    ),
+    "class of one": (
+        "1110001011010101010011110001011111001010111",
+        "0000000010010001010001110001010111001000011",
+    ),
+    "one class": ("11111111111111011111", "01000000000001000010"),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_authors_selection(name: str) -> None:
+    known = scene(name)
+    both, ranked = PROMIX_KEEPS[name]
+    assert bits(PromixCss(0.5, 0.7).select(known, 0).trust) == both
+    assert bits(PromixCss(0.3, 1.0).select(known, 0).trust) == ranked

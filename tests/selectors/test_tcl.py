@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
 from torch.nn import functional
 
 from supcon_ext.selectors.base import SampleBank
-from supcon_ext.selectors.tcl import Tcl, soft_assignment
+from supcon_ext.selectors.mixtures import gaussian_mixture, unit_range
+from supcon_ext.selectors.tcl import TCL, Tcl, soft_assignment
+from tests.selectors.scenes import SCENES, bits, scene
 
 
 def bank(z: torch.Tensor, logits: torch.Tensor, label: torch.Tensor) -> SampleBank:
@@ -81,3 +85,68 @@ def test_what_it_needs_is_asked_for() -> None:
     known, _ = planted()
     with pytest.raises(ValueError, match="`logits`"):
         Tcl().select(SampleBank(known.index, known.label, 3, z=known.z), 0)
+
+
+# Hzzone/TCL 86fc890, `noise_detect` of models/tcl/tcl.py, temperature 0.25: who has a confidence
+# above 0.5, the confidence of the first six, the claims on the first four.
+TCL_KEEPS: dict[str, tuple[str, list[float], list[float]]] = {
+    "balanced 0": (
+        "110011111110101011010001111111010111111111111101011010101100",
+        [0.982725, 0.82942, 0.001445, 6e-06, 0.999935, 1.0],
+        [0.493073, 0.438911, 0.26014, 0.139565],
+    ),
+    "balanced 1": (
+        "110111111011111101001011111001101111011011101111011101011111",
+        [1.0, 1.0, 0.0, 1.0, 1.0, 1.0],
+        [0.881003, 0.459559, 0.047735, 0.808252],
+    ),
+    "balanced 2": (
+        "001011000010111111101011111101011111111111111110001111111111",
+        [0.0, 0.0, 1.0, 0.000875, 1.0, 0.995684],
+        [0.171427, 0.049329, 0.837118, 0.330293],
+    ),
+    "long tail": (
+        "00110111101101001010010110110010110101101111111111",
+        [0.134704, 0.042567, 0.99254, 0.953249, 0.07423, 0.969986],
+        [0.28164, 0.231841, 0.534579, 0.46667],
+    ),
+    "class of one": (
+        "1110111011001111100101101111101111011110110",
+        [0.999225, 0.993862, 0.941314, 0.006034, 0.856545, 0.583349],
+        [0.707791, 0.59766, 0.47864, 0.097872],
+    ),
+    "one class": (
+        "11110000111000001111",
+        [0.893749, 0.909403, 0.949467, 0.947865, 0.229944, 0.000465],
+        [0.537516, 0.540141, 0.565026, 0.554541],
+    ),
+}
+# The same with `sep_gmm`, which does not run where a class has fewer than two samples.
+TCL_KEEPS_BY_CLASS = {
+    "balanced 0": "100011111110101011010001111111010111111111111101011010101100",
+    "balanced 1": "110111111011111101001011111001101111011011101111011101011111",
+    "balanced 2": "001011000010111111101011111101011111111111111110001111111111",
+    "long tail": "00110111101101001010010110110010110001001110001111",
+    "class of one": "1110111011011111100101010100000011011110111",
+}
+
+
+@pytest.mark.parametrize("start", ["best_split", "k_means"])
+@pytest.mark.parametrize("name", SCENES)
+def test_the_authors_selection(name: str, start: Literal["best_split", "k_means"]) -> None:
+    kept, confidence, claims = TCL_KEEPS[name]
+    made = Tcl(start=start).select(scene(name), 0)
+    assert bits(made.trust) == kept
+    torch.testing.assert_close(made.ranking[:4], torch.tensor(claims), atol=2e-6, rtol=0)
+    found = gaussian_mixture(unit_range(-made.ranking), replace(TCL, start=start))
+    assert found is not None
+    torch.testing.assert_close(found[:6], torch.tensor(confidence), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", TCL_KEEPS_BY_CLASS)
+def test_the_authors_selection_by_class(name: str) -> None:
+    """From k-means all are the authors'; from the best split, two of five."""
+    kept = TCL_KEEPS_BY_CLASS[name]
+    assert bits(Tcl(per_class=True, start="k_means").select(scene(name), 0).trust) == kept
+    best = bits(Tcl(per_class=True).select(scene(name), 0).trust)
+    assert (best == kept) == (name in ("balanced 1", "balanced 2"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from supcon_ext.selectors.base import Role, SampleBank
 from supcon_ext.selectors.jsd import jsd_bits
 from supcon_ext.selectors.unicon import JUST_TRUSTED, Unicon, cut_off
+from tests.selectors.scenes import SCENES, bits, scene
 
 
 def bank(given_probability: list[float], label: list[int], classes: int) -> SampleBank:
@@ -76,3 +78,60 @@ def test_constant_divergence_and_too_few_below(caplog: pytest.LogCaptureFixture)
         found = Unicon().refresh(bank([0.9, 0.1, 0.1, 0.1], [0, 1, 2, 2], 3), 0)
     assert (found.trust > 0.5).tolist() == [True, True, True, False]
     assert "one of each" in caplog.text
+
+
+# nazmul-karim170/UNICON-Noisy-Label 616dc49, `Calculate_JSD` and the cut-off of Train_cifar.py,
+# uniform selection of dataloader_cifar.py: who is taken, the divergence of the first five in nats,
+# the cut-off in nats and the share below it.
+UNICON_TAKES: dict[str, tuple[str, list[float], float, float]] = {
+    "balanced 0": (
+        "100011010110101011010001011011110110101110000101001010101101",
+        [0.056876, 0.364392, 0.253008, 0.480832, 0.17662],
+        0.224750,
+        0.583333,
+    ),
+    "balanced 1": (
+        "110111011001011101001011111001101111001011101110011101011111",
+        [0.031388, 0.131854, 0.465983, 0.125331, 0.085531],
+        0.208069,
+        0.700000,
+    ),
+    "balanced 2": (
+        "001011000110111101111111101110010110101111110110001110111101",
+        [0.396155, 0.433576, 0.052352, 0.455666, 0.19428],
+        0.206594,
+        0.666667,
+    ),
+    "long tail": (
+        "11001111010001111101000110000010110101101111111111",
+        [0.595641, 0.434488, 0.162293, 0.110575, 0.264102],
+        0.221785,
+        0.660000,
+    ),
+    "class of one": (
+        "1000001000000101010001010101011111001010011",
+        [0.089019, 0.139538, 0.146462, 0.380281, 0.271986],
+        0.191005,
+        0.511628,
+    ),
+    "one class": (
+        "11000001001001001010",
+        [0.058356, 0.027154, 0.050319, 0.049191, 0.032368],
+        0.054643,
+        0.650000,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_authors_selection(name: str) -> None:
+    """Their list has a place for each class's number, and those left over hold sample 0."""
+    taken, nats, limit, below = UNICON_TAKES[name]
+    made = Unicon().refresh(scene(name), 0)
+    d = (1 - made.ranking[: len(nats)]) * math.log(2)
+    torch.testing.assert_close(d, torch.tensor(nats), atol=2e-6, rtol=0)
+    assert made.stats["cut_off"] * math.log(2) == pytest.approx(limit, abs=2e-6)
+    assert made.stats["share_below"] == pytest.approx(below, abs=1e-6)
+    kept = bits(made.trust)
+    assert kept[1:] == taken[1:]
+    assert (kept[0] == taken[0]) == (name not in ("long tail", "one class"))
