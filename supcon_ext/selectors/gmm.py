@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -68,9 +69,10 @@ class Gmm(SampleSelector):
         if self.history > 1:
             self.losses = [*self.losses, unit_range(loss).float()][-self.history :]
             loss = torch.stack(self.losses).mean(0)
+        em = replace(DIVIDEMIX, unit=self.history == 1)  # a mean of [0, 1] is fitted as it is
         posterior, stats = low_component(
             loss,
-            partial(gaussian_mixture, em=DIVIDEMIX),
+            partial(gaussian_mixture, em=em),
             bank.label,
             bank.classes,
             self.per_class,

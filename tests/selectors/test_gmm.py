@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional
 
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.gmm import Gmm
 from supcon_ext.selectors.mixtures import DIVIDEMIX, gaussian_mixture
-from tests.selectors.scenes import SCENES, bits, scene
+from tests.selectors.scenes import SCENES, bits, refreshes, scene
 
 LOSSES = torch.tensor([0.10, 0.12, 0.11, 0.13, 0.90, 1.00, 0.95])
 
@@ -104,8 +106,8 @@ def test_equal_losses_fare_alike() -> None:
     assert torch.equal(Gmm().select(bank(loss[order]), 0).trust, trust)
 
 
-# LiJunnan1992/DivideMix d9d3058, `eval_train` of Train_cifar.py (r other than 0.9; with five epochs
-# of losses at 0.9): who has a posterior above 0.5, and the posterior of the first six.
+# LiJunnan1992/DivideMix d9d3058, `eval_train` of Train_cifar.py: who has a posterior above 0.5, and
+# the posterior of the first six.
 DIVIDEMIX_KEEPS: dict[str, tuple[str, list[float]]] = {
     "balanced 0": (
         "100011011110110011010011111111110111111111111101011010101101",
@@ -139,3 +141,23 @@ def test_the_authors_selection(name: str) -> None:
     found = gaussian_mixture(known.need("loss"), DIVIDEMIX)
     assert found is not None
     torch.testing.assert_close(found[:6], torch.tensor(posterior), atol=2e-5, rtol=0)
+
+
+# The same with r 0.9, where the losses of five epochs are averaged, after six.
+DIVIDEMIX_KEEPS_OF_FIVE = {
+    "balanced 0": "101011011111111011010111111111110111111111111101011010101101",
+    "balanced 1": "110111111011111101001011111001101111001011101111011111011111",
+    "balanced 2": "001011000111111111101111111111111111111111111110101111111111",
+    "long tail": "00111110111111111110010111110110111100111111111111",
+    "class of one": "1110001011011111010011101111101111001110111",
+    "one class": "11111111111111011111",
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_authors_selection_by_five_epochs(name: str) -> None:
+    known, rule = scene(name), Gmm(history=5)
+    for logits in [*refreshes(known), known.need("logits")]:
+        loss = functional.cross_entropy(logits, known.label, reduction="none")
+        made = rule.select(replace(known, loss=loss), 0)
+    assert bits(made.trust) == DIVIDEMIX_KEEPS_OF_FIVE[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -39,9 +40,20 @@ BANKS = {
 }
 
 
-@pytest.mark.parametrize("name", ready_made())
+OPTIONS = [
+    {"kind": "bmm", "scaling": "range"},
+    {"kind": "confident_pairs", "interpolation": "lower"},
+    {"kind": "elr_history", "clip": 1e-4},
+    {"kind": "fine", "start": "k_means"},
+    {"kind": "gmm", "history": 2},
+    {"kind": "knn_agreement", "interpolation": "lower"},
+    {"kind": "tcl", "start": "k_means", "per_class": True},
+]
+
+
+@pytest.mark.parametrize("name", [*ready_made(), *OPTIONS], ids=str)
 @pytest.mark.parametrize("kind", BANKS)
-def test_a_selection_survives(name: str, kind: str) -> None:
+def test_a_selection_survives(name: str | dict[str, Any], kind: str) -> None:
     """It is finite, the same when made again, and leaves each class one; its pairs are finite."""
     known = BANKS[kind]
     rule, again = (selector.spec(name).build() for _ in range(2))
