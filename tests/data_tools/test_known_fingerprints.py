@@ -78,6 +78,13 @@ DIGITS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "662666757cb272a963e7babfded60198fe010a60f2dec17566e0e96a4e1d28eb",
     ),
+    "tail to head": (
+        {
+            "imbalance": {"kind": "exponential", "factor": 20},
+            "noise": {"kind": "tail_to_head", "rate": 0.4},
+        },
+        "edee19de95249bb134759314a2e13480c3f70e32383b1a07f316cc1b714c55b2",
+    ),
     "open set": (
         {"noise": {"kind": "open_set", "rate": 0.4, "foreign": "digits"}},
         "b7c8265c7bd743dab3d8bbfecdfdfa27b43c36a7d03741db7fa14e84bc7dc511",
