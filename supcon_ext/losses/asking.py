@@ -17,9 +17,9 @@ def asked_targets(rule: PairRule, pairs: PairTile) -> Tensor:
         ValueError: The rule answered with something of another shape, or no tensor.
     """
     targets = rule.targets(pairs)
-    if not isinstance(targets, Tensor) or targets.shape != pairs.similarity_AK.shape:
-        shape = tuple(pairs.similarity_AK.shape)
-        check_array(part_name("selector", rule), "targets", targets, shape)
+    shape, name = tuple(pairs.similarity_AK.shape), part_name("selector", rule)
+    check_array(name, "targets", targets, shape)
+    check_type(name, "targets", targets, Tensor, "torch.as_tensor(...)")
     return targets.to(pairs.similarity_AK.dtype)
 
 

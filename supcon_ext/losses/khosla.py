@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from supcon_ext.losses.arguments import number, one_of, shown, vector
 from supcon_ext.losses.supcon import SupConLoss
+from supcon_ext.losses.untraced import untraced
 
 
 class KhoslaLoss(nn.Module):
@@ -32,12 +34,9 @@ class KhoslaLoss(nn.Module):
         contrast_mode: Literal["all", "one"] = "all",
     ) -> None:
         super().__init__()
-        if contrast_mode not in ("all", "one"):
-            raise ValueError(
-                f"Expected `contrast_mode` to be 'all' or 'one', but got {contrast_mode!r}"
-            )
-        if not base_temperature > 0:
-            raise ValueError(f"Expected `base_temperature` above 0, but got {base_temperature}")
+        one_of("contrast_mode", contrast_mode, ("all", "one"))
+        temperature = number("temperature", temperature, above=0)
+        base_temperature = number("base_temperature", base_temperature, above=0)
         self.loss = SupConLoss(
             temperature,
             anchors="all" if contrast_mode == "all" else "first",
@@ -46,14 +45,14 @@ class KhoslaLoss(nn.Module):
             empty="zero",
         )
 
-    def forward(
-        self, features: Tensor, labels: Tensor | None = None, mask: Tensor | None = None
-    ) -> Tensor:
+    @untraced
+    def forward(self, features: Tensor, labels: Any = None, mask: Any = None) -> Tensor:
         """The loss of a batch.
 
         Args:
             features: ``(B, V, ...)``; what is behind the second dimension is flattened.
-            labels: ``(B,)`` or ``(B, 1)``; None with no mask is SimCLR.
+            labels: ``(B,)`` or ``(B, 1)``, any numbers: a tensor, a list or a numpy array; equal
+                ones are a class, -1 too. None with no mask is SimCLR.
             mask: ``(B, B)``, values >= 0; entry (i, j) says whether sample j is a positive of
                 sample i.
 
@@ -61,16 +60,20 @@ class KhoslaLoss(nn.Module):
             ValueError: Fewer than three dimensions, shapes that do not fit, or labels and mask
                 together.
         """
-        if features.ndim < 3:
+        if not isinstance(features, Tensor) or features.ndim < 3:
             raise ValueError(
-                "Expected `features` of shape (samples, views, ...), but got "
-                f"{tuple(features.shape)}"
+                "Expected a tensor of shape (samples, views, ...) as argument `features`, but got "
+                f"{shown(features)}. Try: features[:, None] for one view"
             )
         if labels is not None and mask is not None:
-            raise ValueError("Expected `labels` or `mask`, but got both")
+            raise ValueError("Expected `labels` or `mask`, but got both. Try: one of them")
         if labels is not None:
-            labels = labels.reshape(-1)
-            if labels.is_floating_point():
-                labels = torch.unique(labels, return_inverse=True)[1]
+            labels = vector("labels", labels, features)
+            if labels.shape not in ((len(features),), (len(features), 1)):
+                raise ValueError(
+                    f"Expected `labels` of shape ({len(features)},), one for each sample, "
+                    f"but got {shown(labels)}. Try: a label for each sample"
+                )
+            labels = torch.unique(labels.reshape(-1), return_inverse=True)[1]
         result: Tensor = self.loss(features.flatten(2), labels, mask=mask)
         return result

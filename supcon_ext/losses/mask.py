@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from supcon_ext.losses.arguments import one_of, shown
 from supcon_ext.losses.pairs import PairTile
 
 
@@ -19,17 +20,19 @@ class MaskRule:
             rows of the batch.
 
     Raises:
-        ValueError: The mask is not square, or holds negative values.
+        ValueError: The mask is not square, or holds negative or infinite values.
     """
 
     def __init__(self, mask: Tensor, by: str = "index") -> None:
-        if mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
-            raise ValueError(f"Expected a square `mask`, but got shape {tuple(mask.shape)}")
-        if by not in ("index", "uid"):
-            raise ValueError(f"Expected 'index' or 'uid' of argument `by`, but got {by!r}")
-        if mask.dtype != torch.bool and not bool((mask >= 0).all()):
+        if not isinstance(mask, Tensor) or mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
             raise ValueError(
-                "Expected a `mask` of values of at least 0, but got negative ones or NaN"
+                f"Expected a square tensor as argument `mask`, but got {shown(mask)}. "
+                "Try: labels[:, None] == labels[None, :]"
+            )
+        one_of("by", by, ("index", "uid"))
+        if mask.dtype != torch.bool and not bool(((mask >= 0) & mask.isfinite()).all()):
+            raise ValueError(
+                "Expected a `mask` of finite values of at least 0, but got others. Try: mask > 0"
             )
         self.mask = mask
         self.by = by

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from supcon_ext.losses.arguments import fractions, integers, shown
 
 FIELDS = ("label", "index", "uid", "source", "trust")
 
@@ -51,34 +53,54 @@ class Views:
     @staticmethod
     def of(
         z: Tensor,
-        label: Tensor | None = None,
+        label: Any = None,
         *,
-        index: Tensor | None = None,
-        uid: Tensor | None = None,
+        index: Any = None,
+        uid: Any = None,
         source: Source = Source.REAL,
-        trust: Tensor | None = None,
+        trust: Any = None,
         extra: Mapping[str, Tensor] | None = None,
     ) -> Views:
         """Rows with the usual answers filled in: each row its own sample, real, trusted.
 
         Args:
             z: ``(N, D)`` embeddings.
-            label: ``(N,)`` integers; None makes every label unknown (-1).
+            label: ``(N,)`` integers, a tensor, a list or a numpy array, as the others below; None
+                makes every label unknown (-1).
             index: ``(N,)`` integers; None numbers the rows.
             uid: ``(N,)`` integers; None numbers the rows.
             source: One :class:`Source` for all rows.
             trust: ``(N,)`` floats in [0, 1]; None is 1 for all.
-            extra: Further columns.
+            extra: Further columns, tensors of N rows.
+
+        Raises:
+            ValueError: Shapes, types or devices do not fit.
         """
+        if not isinstance(z, Tensor) or z.ndim != 2 or not z.is_floating_point():
+            raise ValueError(
+                f"Expected a tensor of floats (N, D) as argument `z`, but got {shown(z)}. "
+                "Try: z.flatten(1).float()"
+            )
+        if not isinstance(source, int) or source not in set(Source):
+            raise ValueError(
+                f"Expected one `Source` as argument `source`, but got {shown(source)}. "
+                "Try: Source.QUEUE"
+            )
         count, device = z.shape[0], z.device
-        numbers = torch.arange(count, device=device)
+        numbers, ones = torch.arange(count, device=device), torch.ones(count, device=device)
+        for name, column in (extra or {}).items():
+            if not isinstance(column, Tensor) or len(column.shape) < 1 or len(column) != count:
+                raise ValueError(
+                    f"Expected a tensor of {count} rows as column `{name}` of `extra`, but got "
+                    f"{shown(column)}. Try: torch.as_tensor(...)"
+                )
         return Views(
             z=z,
-            label=torch.full_like(numbers, -1) if label is None else label.long(),
-            index=numbers if index is None else index.long(),
-            uid=numbers if uid is None else uid.long(),
+            label=torch.full_like(numbers, -1) if label is None else integers("label", label, z),
+            index=numbers if index is None else integers("index", index, z),
+            uid=numbers if uid is None else integers("uid", uid, z),
             source=torch.full((count,), int(source), dtype=torch.int8, device=device),
-            trust=torch.ones(count, device=device) if trust is None else trust.float(),
+            trust=ones if trust is None else fractions("trust", trust, z).float(),
             extra=dict(extra or {}),
         )
 
@@ -123,7 +145,17 @@ class Views:
 
     @staticmethod
     def cat(parts: list[Views]) -> Views:
-        """Rows one after the other, with the ``extra`` columns that all parts have."""
+        """Rows one after the other, with the ``extra`` columns that all parts have.
+
+        Raises:
+            ValueError: There is no part, or embeddings differ in length.
+        """
+        if len({part.z.shape[1] for part in parts}) != 1:
+            got = ", ".join(shown(part.z) for part in parts) or "no part"
+            raise ValueError(
+                f"Expected `parts` of rows with embeddings of one length, but got {got}. "
+                "Try: one network for all"
+            )
         shared = [name for name in parts[0].extra if all(name in part.extra for part in parts)]
         extra = {name: torch.cat([part.extra[name] for part in parts]) for name in shared}
         fixed = {name: torch.cat([part.column(name) for part in parts]) for name in FIELDS}
@@ -143,6 +175,14 @@ class PairTile:
     anchors: Views
     contrasts: Views
     similarity_AK: Tensor
+
+    def __post_init__(self) -> None:
+        shape = (len(self.anchors), len(self.contrasts))
+        if self.similarity_AK.shape != shape:
+            raise ValueError(
+                f"Expected `similarity_AK` of shape {shape} (anchors, contrasts), but got "
+                f"{shown(self.similarity_AK)}. Try: anchors.z @ contrasts.z.T"
+            )
 
     def same(self, name: str = "label") -> Tensor:
         """``(A, K)`` bool: both have the same value in this column, and it is known.

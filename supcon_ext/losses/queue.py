@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from supcon_ext.losses.arguments import integers, shown, whole
 from supcon_ext.losses.gather import gather_views, world_size
 from supcon_ext.losses.pairs import Source, Views
+from supcon_ext.losses.untraced import untraced
 
 FIRST_UID = -(1 << 40)
 
@@ -31,8 +33,7 @@ class KeyQueue(nn.Module):
 
     def __init__(self, size: int, dim: int) -> None:
         super().__init__()
-        if size < 1:
-            raise ValueError(f"Expected `size` of at least 1, but got {size}")
+        size, dim = whole("size", size, least=1), whole("dim", dim, least=1)
         self.register_buffer("keys", torch.zeros(size, dim))
         self.register_buffer("index", torch.full((size,), -1))
         self.register_buffer("cursor", torch.zeros((), dtype=torch.int64))
@@ -41,6 +42,7 @@ class KeyQueue(nn.Module):
     def __len__(self) -> int:
         return int(self.filled)
 
+    @untraced
     @torch.no_grad()
     def push(self, keys: Tensor, index: Tensor) -> None:
         """Put keys in, over the oldest ones; of more keys than there is room for, the last stay.
@@ -48,8 +50,17 @@ class KeyQueue(nn.Module):
         Args:
             keys: ``(n, D)`` of unit norm.
             index: ``(n,)`` int64 samples.
+
+        Raises:
+            ValueError: Shapes do not fit.
         """
-        size = len(self.keys)
+        size, dim = self.keys.shape
+        if not isinstance(keys, Tensor) or keys.ndim != 2 or keys.shape[1] != dim:
+            raise ValueError(
+                f"Expected a tensor (n, {dim}) as argument `keys`, but got {shown(keys)}. "
+                f"Try: a queue with the network's dim"
+            )
+        index = integers("index", index, keys)
         keys, index = keys[-size:].detach().to(self.keys.dtype), index[-size:]
         slots = (int(self.cursor) + torch.arange(len(keys), device=self.keys.device)) % size
         self.keys[slots] = keys
@@ -57,6 +68,7 @@ class KeyQueue(nn.Module):
         self.cursor.fill_((int(self.cursor) + len(keys)) % size)
         self.filled.fill_(min(size, int(self.filled) + len(keys)))
 
+    @untraced
     @torch.no_grad()
     def push_rows(self, rows: Views) -> None:
         """Put in the keys of all processes, in the order of their samples.
@@ -69,6 +81,7 @@ class KeyQueue(nn.Module):
         order = everyone.index.argsort(stable=True)
         self.push(everyone.z[order], everyone.index[order])
 
+    @untraced
     def views(
         self, label_N: Tensor, trust_N: Tensor, columns: Mapping[str, Tensor] | None = None
     ) -> Views | None:

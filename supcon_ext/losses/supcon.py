@@ -14,18 +14,19 @@ weighting.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from supcon_ext.losses.arguments import fractions, number, one_of, part, truth, whole
+from supcon_ext.losses.batch import check_values, mask_rule, require_extra, rows_of
 from supcon_ext.losses.cap import Cap
 from supcon_ext.losses.check_plan import check_plan, checked_columns
 from supcon_ext.losses.engine import anchor_losses
 from supcon_ext.losses.factors import Factors, label_code
-from supcon_ext.losses.gather import gather_views, global_mean, process_rank, world_size
-from supcon_ext.losses.mask import MaskRule
+from supcon_ext.losses.gather import gather_views, global_mean, world_size
 from supcon_ext.losses.pairs import (
     PairRule,
     PairTile,
@@ -35,6 +36,7 @@ from supcon_ext.losses.pairs import (
     WeightPlan,
 )
 from supcon_ext.losses.tiled import Denominator, Form
+from supcon_ext.losses.untraced import untraced
 
 
 class SameLabel:
@@ -132,38 +134,39 @@ class SupConLoss(nn.Module):
         tile: int | None = None,
     ) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"Expected `temperature` above 0, but got {temperature}")
-        _one_of("form", form, ("out", "in"))
-        _one_of("denominator", denominator, ("all", "one_positive", "only_negatives"))
-        _one_of("anchors", anchors, ("all", "first"))
-        _one_of("cap_sampling", cap_sampling, ("random", "first"))
-        _one_of("surplus", surplus, ("dropped", "negative"))
-        _one_of("rejected", rejected, ("negative", "neutral"))
-        _one_of("reduction", reduction, ("mean", "sum", "none"))
-        _one_of("empty", empty, ("skip", "zero", "raise"))
+        temperature = number("temperature", temperature, above=0)
+        one_of("form", form, ("out", "in"))
+        one_of("denominator", denominator, ("all", "one_positive", "only_negatives"))
+        one_of("anchors", anchors, ("all", "first"))
+        one_of("cap_sampling", cap_sampling, ("random", "first"))
+        one_of("surplus", surplus, ("dropped", "negative"))
+        one_of("rejected", rejected, ("negative", "neutral"))
+        one_of("reduction", reduction, ("mean", "sum", "none"))
+        one_of("empty", empty, ("skip", "zero", "raise"))
         if isinstance(scale, str):
-            _one_of("scale", scale, ("none", "temperature"))
-        if positives_cap is not None and positives_cap < 0:
-            raise ValueError(f"Expected `positives_cap` of at least 0, but got {positives_cap}")
-        if tile is not None and tile < 1:
-            raise ValueError(f"Expected `tile` of at least 1, but got {tile}")
+            one_of("scale", scale, ("none", "temperature"))
+        if selector is not None:
+            part("selector", selector, ("targets",), "None, or selector.make('label')")
+        if weighting is not None:
+            part("weighting", weighting, ("columns", "plan"), "None, or weighting.make('balanced')")
         self.temperature = temperature
         self.form: Form = form
         self.selector = SameLabel() if selector is None else selector
         self.weighting = weighting
         self.denominator: Denominator = denominator
         self.anchors = anchors
-        self.positives_cap = positives_cap
+        self.positives_cap = (
+            None if positives_cap is None else whole("positives_cap", positives_cap, least=0)
+        )
         self.cap_sampling: Literal["random", "first"] = cap_sampling
         self.surplus: Literal["dropped", "negative"] = surplus
         self.rejected = rejected
-        self.normalize = normalize
+        self.normalize = truth("normalize", normalize)
         named = {"none": 1.0, "temperature": temperature}
-        self.scale = named[scale] if isinstance(scale, str) else float(scale)
+        self.scale = named[scale] if isinstance(scale, str) else number("scale", scale)
         self.reduction = reduction
         self.empty = empty
-        self.tile = tile
+        self.tile = None if tile is None else whole("tile", tile, least=1)
 
     @staticmethod
     def khosla_compat(
@@ -179,6 +182,7 @@ class SupConLoss(nn.Module):
 
         return KhoslaLoss(temperature, base_temperature, contrast_mode)
 
+    @untraced
     def forward(
         self,
         features: Tensor | Views,
@@ -194,13 +198,13 @@ class SupConLoss(nn.Module):
             features: ``(B, V, D)``: V views of B samples; ``(N, D)``: one row a sample; or
                 :class:`Views`, which carry their labels themselves. Any float type; computed in
                 float32.
-            labels: ``(B,)`` or ``(N,)`` integers; -1 is unknown. None: each sample is a class of
-                its own (SimCLR). ``(B, C)`` of 0 and 1, several labels a sample, for a selector
-                that reads them (``jaccard``, ``overlap``).
+            labels: ``(B,)`` or ``(B, 1)`` integers, a tensor, a list or a numpy array; -1 is
+                unknown. None: each sample is a class of its own (SimCLR). ``(B, C)`` of 0 and 1,
+                several labels a sample, for a selector that reads them (``jaccard``, ``overlap``).
             extra: Further contrasts (a queue, a teacher's keys), the same in every process; their
                 ``uid`` must be negative, so that none is taken for a row of the batch.
             mask: Positives of one's own in place of labels and selector: ``(B, B)`` by samples, or
-                ``(V B, V B)`` by rows, view after view.
+                ``(V B, V B)`` by rows, view after view; truth values or numbers of at least 0.
             cap_seed: Of the draw of ``positives_cap``; give each step its own.
 
         Returns:
@@ -213,6 +217,7 @@ class SupConLoss(nn.Module):
         """
         return self.details(features, labels, extra, mask=mask, cap_seed=cap_seed).loss
 
+    @untraced
     def details(
         self,
         features: Tensor | Views,
@@ -236,16 +241,25 @@ class SupConLoss(nn.Module):
             step: What the weighting may know beside the batch; the rows of all processes are put in
                 here.
         """
-        if isinstance(features, Views):
-            if labels is not None:
-                raise ValueError("Expected no `labels` beside `Views`, which carry their own")
-            views = features
-        else:
-            views = rows_of(features, labels)
-        rule = self.selector if mask is None else _mask_rule(mask, features, labels)
         cap = None
         if self.positives_cap is not None:
-            cap = Cap(self.positives_cap, self.cap_sampling, cap_seed, self.surplus)
+            seed = whole("cap_seed", cap_seed)
+            cap = Cap(self.positives_cap, self.cap_sampling, seed, self.surplus)
+        rule = self.selector if mask is None else mask_rule(mask, features, labels)
+        if not isinstance(features, Views):
+            views = rows_of(features, labels, rule)
+        elif labels is None:
+            views = features
+        else:
+            raise ValueError(
+                "Expected no `labels` beside `Views`, which carry their own, but got both. "
+                "Try: Views.of(z, labels)"
+            )
+        if anchor_weight is not None:
+            anchor_weight = fractions("anchor_weight", anchor_weight, views.z)
+        if extra is not None:
+            require_extra(extra, views)
+        check_values(views, extra, anchor_weight, self.normalize)
         with torch.autocast(device_type=views.z.device.type, enabled=False):
             if extra is not None:
                 extra = extra.with_z(self._embeddings(extra.z))
@@ -254,13 +268,6 @@ class SupConLoss(nn.Module):
 
     def _embeddings(self, z: Tensor) -> Tensor:
         z = z if z.dtype == torch.float64 else z.float()
-        norm = torch.linalg.vector_norm(z.detach(), dim=1)
-        good = norm.isfinite() & (norm > 0) if self.normalize else norm.isfinite()
-        if not bool(good.all()):
-            raise ValueError(
-                f"Expected finite `features`{' without zero vectors' if self.normalize else ''}, "
-                f"but {int((~good).sum())} of {len(z)} rows are not"
-            )
         return functional.normalize(z, dim=1) if self.normalize else z
 
     def _details(
@@ -332,12 +339,6 @@ class SupConLoss(nn.Module):
         )
 
 
-def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"Expected `{name}` to be one of {listed}, but got {value!r}")
-
-
 def _first_of_each(index: Tensor) -> Tensor:
     """Positions of the first row of each sample, in order."""
     order = index.argsort(stable=True)
@@ -345,56 +346,3 @@ def _first_of_each(index: Tensor) -> Tensor:
     first = torch.ones_like(ordered, dtype=torch.bool)
     first[1:] = ordered[1:] != ordered[:-1]
     return order[first].sort().values
-
-
-def _mask_rule(mask: Tensor, features: Tensor | Views, labels: Tensor | None) -> PairRule:
-    if isinstance(features, Views) or labels is not None:
-        raise ValueError("Expected `mask` alone, but got labels or `Views` beside it")
-    if world_size() > 1:
-        raise ValueError(
-            "Expected one process with `mask`, but got several. Try: a selector that reads a "
-            "column of the views"
-        )
-    samples = features.shape[0]
-    rows = samples * (features.shape[1] if features.ndim == 3 else 1)
-    if mask.shape not in ((samples, samples), (rows, rows)):
-        raise ValueError(
-            f"Expected `mask` of shape ({samples}, {samples}) or ({rows}, {rows}), "
-            f"but got {tuple(mask.shape)}"
-        )
-    return MaskRule(mask, "index" if len(mask) == samples else "uid")
-
-
-def rows_of(features: Tensor, labels: Tensor | None) -> Views:
-    """Rows, view after view, of a batch of features.
-
-    Raises:
-        ValueError: Shapes, types or devices do not fit.
-    """
-    if features.ndim not in (2, 3) or 0 in features.shape:
-        raise ValueError(
-            "Expected non-empty `features` of shape (samples, views, dim) or (samples, dim), "
-            f"but got {tuple(features.shape)}"
-        )
-    if not features.is_floating_point():
-        raise ValueError(f"Expected `features` of a float type, but got {features.dtype}")
-    samples, views = features.shape[0], features.shape[1] if features.ndim == 3 else 1
-    z = features.transpose(0, 1).reshape(-1, features.shape[2]) if features.ndim == 3 else features
-    first = process_rank() << 40  # samples of different processes are different samples
-    index = (first + torch.arange(samples, device=features.device)).repeat(views)
-    if labels is None:
-        return Views.of(z, None, index=index)
-    if labels.ndim not in (1, 2) or labels.shape[0] != samples:
-        raise ValueError(
-            f"Expected `labels` of shape ({samples},), one for each sample, or ({samples}, C), "
-            f"but got {tuple(labels.shape)}"
-        )
-    if labels.device != features.device:
-        raise ValueError(
-            f"Expected `labels` on the features' device {features.device}, but got {labels.device}"
-        )
-    if labels.ndim == 2:
-        return Views.of(z, None, index=index, extra={"labels": labels.float().repeat(views, 1)})
-    if labels.is_floating_point() or labels.is_complex():
-        raise ValueError(f"Expected integer `labels`, but got {labels.dtype}")
-    return Views.of(z, labels.repeat(views), index=index)

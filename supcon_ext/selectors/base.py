@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from data_tools.registry import Registry
+from supcon_ext.losses.arguments import fractions, integers, shown, whole
 from supcon_ext.losses.factors import Factors, label_code
 from supcon_ext.losses.pairs import PairTile, Views
 from supcon_ext.selectors.neighbours import NeighbourGraph, nearest_neighbours
@@ -72,8 +73,25 @@ class SampleBank:
     search: Literal["exact", "faiss"] = "exact"
     graphs: dict[str, NeighbourGraph] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.label, Tensor) or self.label.ndim != 1:
+            raise ValueError(
+                f"Expected a tensor (N,) as argument `label` of the bank, but got "
+                f"{shown(self.label)}. Try: torch.as_tensor(labels)"
+            )
+        whole("classes", self.classes, least=1)
+        integers("label", self.label, self.label)
+        integers("index", self.index, self.label)
+        for name in ("features", "z", "logits", "loss", "peer_logits", "truth"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, Tensor) or len(value) != len(self)):
+                raise ValueError(
+                    f"Expected a tensor of {len(self.label)} rows as argument `{name}` of the "
+                    f"bank, but got {shown(value)}. Try: a row for each training sample"
+                )
+
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.label)
 
     def need(self, name: str) -> Tensor:
         """What a selector requires, by its name.
@@ -81,7 +99,7 @@ class SampleBank:
         Raises:
             ValueError: The bank has none.
         """
-        value: Tensor | None = getattr(self, name)
+        value: Tensor | None = getattr(self, name, None)
         if value is None:
             raise ValueError(
                 f"Expected `{name}` in the bank, but got none. Try: name it in `requires`"
@@ -162,10 +180,35 @@ class Selection:
         score: Tensor | None = None,
         posterior: Tensor | None = None,
     ) -> Selection:
-        """A selection in which every sample stays labelled."""
+        """A selection in which every sample stays labelled.
+
+        Args:
+            label: ``(N,)`` integers.
+            trust: ``(N,)`` in [0, 1]; truth values serve.
+            stats: See :class:`Selection`, as the others.
+            score: ``(N,)`` floats.
+            posterior: ``(N, C)`` floats.
+
+        Raises:
+            ValueError: Shapes or types do not fit.
+        """
+        if not isinstance(label, Tensor) or label.ndim != 1:
+            raise ValueError(
+                f"Expected a tensor (N,) as argument `label`, but got {shown(label)}. "
+                "Try: bank.label"
+            )
+        trust = fractions("trust", trust, label).float()
+        if posterior is not None and (
+            not isinstance(posterior, Tensor) or posterior.ndim != 2 or len(posterior) != len(label)
+        ):
+            raise ValueError(
+                f"Expected `posterior` of shape ({len(label)}, C), but got {shown(posterior)}. "
+                "Try: logits.softmax(1)"
+            )
+        score = None if score is None else fractions("score", score, label).float()
         role = torch.zeros(len(label), dtype=torch.int8)
-        score = None if score is None else score.float()
-        return Selection(trust.float(), label.long(), role, dict(stats or {}), score, posterior)
+        label = integers("label", label, label)
+        return Selection(trust, label, role, dict(stats or {}), score, posterior)
 
     @property
     def ranking(self) -> Tensor:

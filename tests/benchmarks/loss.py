@@ -16,9 +16,10 @@ import click
 import torch
 from rich.console import Console
 
+from supcon_ext.losses.batch import rows_of
 from supcon_ext.losses.pairs import WeightingStep
 from supcon_ext.losses.reference import reference_loss
-from supcon_ext.losses.supcon import SameLabel, rows_of
+from supcon_ext.losses.supcon import SameLabel
 from tests.benchmarks.contenders import BASE, CONTENDERS, TEMPERATURE, Contender
 from tests.benchmarks.machine import load_average, machine, versions
 from tests.benchmarks.peak import peak_bytes
@@ -100,7 +101,8 @@ def expected(contender: Contender, features: torch.Tensor, labels: torch.Tensor)
     """The loss by the materialised formula in float64; None where that would be too large."""
     if features.shape[0] * features.shape[1] > LARGEST_CHECK:
         return None
-    rows = rows_of(torch.nn.functional.normalize(features.detach().double(), dim=2), labels)
+    unit = torch.nn.functional.normalize(features.detach().double(), dim=2)
+    rows = rows_of(unit, labels, SameLabel())
     plan = (
         None
         if contender.weighting is None

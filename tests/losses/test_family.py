@@ -452,14 +452,6 @@ def test_transforms_of_torch_func_are_refused_by_name() -> None:
         torch.func.grad(lambda x: SupConLoss()(x, labels))(z)
 
 
-def test_under_compile() -> None:
-    z, labels = torch.randn(8, 2, 4), torch.arange(8) % 3
-    loss = SupConLoss(0.1)
-    eager = loss(z, labels)
-    compiled = torch.compile(loss, backend="eager")
-    torch.testing.assert_close(compiled(z, labels), eager)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

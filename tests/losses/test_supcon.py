@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from supcon_ext.losses import PairTile, SupConLoss, Views, WeightPlan
+from supcon_ext.losses.batch import rows_of
 from supcon_ext.losses.pairs import Source
 from supcon_ext.losses.reference import reference_anchor_losses, reference_loss
-from supcon_ext.losses.supcon import SameLabel, rows_of
+from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.losses.tiled import tiled_anchor_losses
 
 E1, E2 = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
@@ -344,7 +345,7 @@ def test_bad_settings_are_named() -> None:
 
 
 def test_reference_batch_loss_uses_anchor_weights() -> None:
-    views = rows_of(unit(4, 2, 3), torch.tensor([0, 0, 1, 1]))
+    views = rows_of(unit(4, 2, 3), torch.tensor([0, 0, 1, 1]), SameLabel())
     weight = torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0], dtype=torch.float64)
     plan = WeightPlan(anchor=weight)
     losses, _ = reference_anchor_losses(views, views, SameLabel())
