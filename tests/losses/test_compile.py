@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from supcon_ext.losses import Source, SupConLoss, Views
+from supcon_ext.losses.pairs import WeightingStep
 from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.selectors.base import selector
+from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weighting.base import weighting
 
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2, -1, 0])
@@ -104,18 +106,31 @@ def test_some_of_every_option(settings: dict[str, Any], call: str) -> None:
     equal_to_eager(settings, CALLS[call], "aot_eager")
 
 
-@pytest.mark.parametrize("name", sorted(set(weighting.names())))
+@pytest.mark.parametrize("name", weighting.names())
 def test_every_weighting(name: str) -> None:
-    made = weighting.get(name).target
-    net, x = network(), inputs()
-    try:
-        chosen = made()
-    except TypeError:
-        chosen = made(classes=3)
-    loss = SupConLoss(weighting=chosen)
-    expected = loss(net(x), LABELS)
-    compiled = torch.compile(loss, backend="aot_eager")
-    torch.testing.assert_close(compiled(net(x), LABELS), expected)
+    counts = torch.tensor([3, 2, 2])
+    torch.manual_seed(0)
+    chosen = weighting.make(name)
+    chosen.setup(TrainingFacts(samples=8, classes=3, counts=counts, dim=5, features=5))
+    vectors = torch.randn(3, 5, requires_grad=True)
+    net, x, loss = network(), inputs(), SupConLoss(weighting=chosen.eval())
+
+    def step(x: Tensor, vectors: Tensor) -> Tensor:
+        z = net(x).transpose(0, 1).flatten(0, 1)
+        rows = Views.of(z, LABELS.repeat(2), index=torch.arange(8).repeat(2))
+        facts = WeightingStep(rows, 0.1, vectors, counts, generator=torch.Generator())
+        return loss.details(rows, step=facts).loss
+
+    weights = [*net.parameters(), vectors]
+    expected = step(x, vectors)
+    wanted = torch.autograd.grad(expected, weights, allow_unused=True)
+    found = torch.compile(step, backend="aot_eager")(x, vectors)
+    torch.testing.assert_close(found, expected)
+    made = torch.autograd.grad(found, weights, allow_unused=True)
+    assert [one is None for one in made] == [other is None for other in wanted]
+    for one, other in zip(made, wanted, strict=True):
+        if one is not None:
+            torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("name", ["label", "instance", "jaccard", "overlap", "confident_pairs"])
