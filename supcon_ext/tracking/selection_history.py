@@ -123,6 +123,6 @@ def _cell(name: str, text: str) -> Any:
 
 
 def _read(place: Path) -> Selected:
-    with np.load(place) as saved:
+    with np.load(place, allow_pickle=False) as saved:
         epoch = int(place.stem.removeprefix("epoch_"))
         return Selected(epoch, saved["selected"], saved["label"], saved["score"])
