@@ -82,17 +82,18 @@ def global_mean(values: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """The weighted mean of all processes' values; 0 where no weight is left.
 
     Args:
-        values: ``(n,)`` of this process, with gradient.
+        values: ``(n,)`` or ``(n, C)`` of this process, with gradient.
         weight: ``(n,)`` >= 0, without.
 
     Returns:
-        The mean, the same number in every process, whose gradient is right once the processes'
-        gradients are averaged (as DistributedDataParallel does); and the sum of the weights.
+        The mean, a scalar or ``(C,)``, the same in every process, whose gradient is right once the
+        processes' gradients are averaged (as DistributedDataParallel does); and the sum of the
+        weights.
     """
-    local = (weight * values).sum()
-    totals = sum_over_processes(torch.stack([local, weight.sum()]))
-    mass = torch.where(totals[1] > 0, totals[1], torch.ones_like(totals[1]))
+    local = (weight.view(-1, *[1] * (values.dim() - 1)) * values).sum(0)
+    totals = sum_over_processes(torch.cat([local.flatten(), weight.sum()[None]]))
+    mass = torch.where(totals[-1] > 0, totals[-1], torch.ones_like(totals[-1]))
     mean = local * (world_size() / mass)
     if world_size() > 1:
-        mean = mean + (totals[0] / mass - mean).detach()
-    return mean, totals[1]
+        mean = mean + (totals[:-1].view_as(local) / mass - mean).detach()
+    return mean, totals[-1]

@@ -29,6 +29,8 @@ class Bmm(SampleSelector):
             are fitted (the code), or the ends of the ``range`` (the paper).
         threshold: Posterior of the low component above which a sample is believed.
         per_class: Fit the samples of each given label by themselves.
+        soft: Trust each sample by its posterior, in place of wholly or not at all, with a threshold
+            of 0.5: what ``dynamic_bootstrap`` weighs labels by.
     """
 
     requires = frozenset({"loss"})
@@ -38,10 +40,17 @@ class Bmm(SampleSelector):
         scaling: Scaling = "percentiles",
         threshold: Annotated[float, Field(ge=0, lt=1)] = 0.5,
         per_class: bool = False,
+        soft: bool = False,
     ) -> None:
+        if soft and threshold != 0.5:
+            raise ValueError(
+                "Expected 0.5 of argument `threshold` beside soft trust, which is believed above "
+                f"0.5, but got {threshold}. Try: soft=false"
+            )
         self.scaling = scaling
         self.threshold = threshold
         self.per_class = per_class
+        self.soft = soft
 
     def select(self, bank: SampleBank, epoch: int) -> Selection:
         """Fit the mixture to the losses."""
@@ -53,6 +62,7 @@ class Bmm(SampleSelector):
             bank.classes,
             self.per_class,
         )
-        trust = (posterior > self.threshold).float()
-        stats = {"confident": float(trust.sum()), **stats}
+        kept = posterior > self.threshold
+        trust = posterior if self.soft else kept.float()
+        stats = {"confident": float(kept.sum()), **stats}
         return Selection.of(bank.label, trust, stats, -loss)

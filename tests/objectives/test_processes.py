@@ -15,8 +15,10 @@ from supcon_ext.losses.gather import world_size
 from supcon_ext.models.heads import LinearClassifier
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import StepBatch, Term
-from supcon_ext.objectives.base import Samples, TrainingFacts
+from supcon_ext.objectives.base import Samples, TermResult, TrainingFacts
 from supcon_ext.objectives.contrastive import Contrastive
+from supcon_ext.objectives.dynamic_bootstrap import DynamicBootstrap
+from supcon_ext.objectives.mixing import Mix
 from supcon_ext.objectives.paco import PaCo
 from supcon_ext.objectives.proco import ProCo
 from supcon_ext.objectives.sub_class import SubClassContrastive
@@ -42,6 +44,16 @@ class Tiny(nn.Module):
         return Outputs(out, functional.normalize(out, dim=1), self.classifier(out))
 
 
+class UnmixedBootstrap(DynamicBootstrap):
+    """Each image mixed with itself, since who meets whom depends on the share of the batch."""
+
+    def forward(self, batch: StepBatch) -> TermResult:
+        views, size = batch.images.shape[:2]
+        mix = Mix(torch.arange(size).expand(views, -1), torch.ones(views), None)
+        batch._mixes[(self.mixup, 0.0)] = mix, batch.outputs()
+        return super().forward(batch)
+
+
 def results(share: slice) -> dict[str, Any]:
     """Losses and gradients of some steps, of which this process has a share of each batch."""
     found: dict[str, Any] = {}
@@ -52,6 +64,7 @@ def results(share: slice) -> dict[str, Any]:
         "balanced": Contrastive("label", Balanced(hidden=5, unknown=0.5)),
         "printed": Contrastive("label", Balanced(hidden=5, gamma=0.3, count="printed"), queue=9),
         "prototype_softmax": Contrastive("label", PrototypeSoftmax(hidden=5)),
+        "dynamic_bootstrap": UnmixedBootstrap(),
     }
     images = torch.randn(2, 14, 1, 2, 2, generator=torch.Generator().manual_seed(3))
     for name, term in made.items():

@@ -1,0 +1,111 @@
+"""Bootstrapping by how far each label is trusted, with Mixup: M-DYR-H and M-DYR-S.
+
+Shape letters: V views, B samples of a batch, C classes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from supcon_ext.losses.gather import global_mean
+from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, term
+
+EDGE = 1e-4
+
+
+@term("dynamic_bootstrap")
+class DynamicBootstrap(Term):
+    """Cross-entropy of mixed images against labels and predictions (Arazo et al. 2019, M-DYR).
+
+    The target of an image is (1 - w) of its given label and w of the network's own prediction on
+    it, before mixing and in the same step, through which no gradient flows. w is how little the
+    label is trusted by the stage's selector: ``contrastive: {selector: {kind: bmm, soft: true}}``
+    trusts it by the posterior of the mixture of Beta densities, as the paper does. Mixup mixes the
+    targets as it does the images. With 1 - 1e-4 the label is trusted at most, and at least 1e-4.
+
+    To it is added KL(uniform || p), of the mean prediction p of the batch on mixed images, which
+    keeps the network from taking all images for one class.
+
+    The authors' code takes w from each step's loss, under the mixture fitted at the last epoch's
+    end; here it is that of the epoch's start, as all that a selector says. For CIFAR-100 the code
+    of M-DYR-S compares p with 1/10 in place of 1/C; here it is 1/C.
+
+    Args:
+        prediction: What an image's own prediction counts as: its largest class (``hard``, M-DYR-H)
+            or its probabilities (``soft``, M-DYR-S).
+        mixup: Alpha of Mixup (Zhang et al. 2018).
+        regularisation: Factor of the divergence; 0 for none.
+        weight: Factor of this term.
+        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
+        views: Name of the view group to classify; null for all views.
+    """
+
+    trains_classifier = True
+
+    def __init__(
+        self,
+        prediction: Literal["hard", "soft"] = "hard",
+        mixup: Annotated[float, Field(gt=0)] = 32.0,
+        regularisation: Annotated[float, Field(ge=0)] = 1.0,
+        weight: Annotated[float, Field(ge=0)] = 1.0,
+        over_stage: OverStage = "constant",
+        views: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.prediction = prediction
+        self.mixup = mixup
+        self.regularisation = regularisation
+        self.weight = weight
+        self.over_stage = over_stage
+        self.views = views
+
+    def forward(self, batch: StepBatch) -> TermResult:
+        """The mean over views and samples of known label; logs what the predictions weigh."""
+        rows = batch.view_rows(self.views)
+        plain = batch.outputs().logits[rows].detach().float()
+        mix, outputs = batch.mixed(self.mixup, 0.0)
+        logarithm = outputs.logits[rows].float().log_softmax(-1)
+        doubt = (1 - batch.trust).clamp(EDGE, 1 - EDGE)
+        target = self._targets(plain, batch.label, doubt)
+        partner = mix.partner.to(plain.device)[rows]
+        known = batch.label >= 0
+        share = mix.share.to(plain.device)[rows, None].expand(partner.shape)
+        share = torch.where(known[partner], share, 1.0)  # of an unknown label nothing is learnt
+        mine, theirs = -(target * logarithm).sum(-1), -(_of(target, partner) * logarithm).sum(-1)
+        losses = share * mine + (1 - share) * theirs
+        weight = known.to(losses.dtype).repeat(len(rows))
+        loss, _ = global_mean(losses.flatten(), weight)
+        if self.regularisation:
+            loss = loss + self.regularisation * from_uniform(logarithm.flatten(0, 1).exp())
+        bootstrapped, _ = global_mean(doubt.repeat(len(rows)), weight)
+        return TermResult(loss, {"bootstrapped": bootstrapped})
+
+    def _targets(self, plain: Tensor, label: Tensor, doubt: Tensor) -> Tensor:
+        """``(V, B, C)``; of an unknown label they mean nothing."""
+        classes = plain.shape[-1]
+        given = functional.one_hot(label.clamp(min=0), classes).to(plain.dtype)
+        own = plain.softmax(-1)
+        if self.prediction == "hard":
+            own = functional.one_hot(plain.argmax(-1), classes).to(plain.dtype)
+        return (1 - doubt)[:, None] * given + doubt[:, None] * own
+
+
+def _of(target: Tensor, partner: Tensor) -> Tensor:
+    """``(V, B, C)`` the partners' targets."""
+    return target[torch.arange(len(target), device=target.device)[:, None], partner]
+
+
+def from_uniform(probability: Tensor) -> Tensor:
+    """KL(uniform || mean prediction) of all processes' rows.
+
+    Args:
+        probability: ``(n, C)`` of this process, with gradient.
+    """
+    mean, _ = global_mean(probability, torch.ones_like(probability[:, 0]))
+    classes = probability.shape[1]
+    return -(classes * mean).log().sum() / classes
