@@ -10,7 +10,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcon_ext.losses.gather import global_mean
-from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import (
+    OverStage,
+    Samples,
+    StepBatch,
+    Term,
+    TermResult,
+    TrainingFacts,
+    term,
+)
 from supcon_ext.selectors.base import SampleBank
 
 
@@ -33,6 +41,8 @@ class CrossEntropy(Term):
             Reed et al. 2015; Sel-CL+ 0.2); 0 for none. The prediction is that of the epoch's start
             on the image without augmentation.
         bootstrap_after: Epochs of the stage before bootstrapping starts (Sel-CL+: 30 of 70).
+        target: What is learned: the working ``label``, or the ``posterior`` of the stage's
+            selector, such as RoLT's soft pseudo-labels; until there is one, the label.
         on: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
         over_stage: How that factor goes over the stage: ``constant``, ``falling`` by 1 - x^2, or
             ``rising`` by x^2 (Hybrid-SC, Wang et al. 2021).
@@ -53,6 +63,7 @@ class CrossEntropy(Term):
         prior: Literal["given", "trusted"] = "given",
         bootstrap: Annotated[float, Field(ge=0, le=1)] = 0.0,
         bootstrap_after: Annotated[int, Field(ge=0)] = 0,
+        target: Literal["label", "posterior"] = "label",
         on: Literal["all", "confident"] = "all",
         over_stage: OverStage = "constant",
         views: str | None = None,
@@ -66,12 +77,24 @@ class CrossEntropy(Term):
         self.prior = prior
         self.bootstrap = bootstrap
         self.bootstrap_after = bootstrap_after
+        self.target = target
         self.on = on
         self.over_stage = over_stage
         self.views = views
 
     def setup(self, facts: TrainingFacts) -> None:
-        """Take the prior from the given labels; a class without samples counts as one sample."""
+        """Take the prior from the given labels; a class without samples counts as one sample.
+
+        Raises:
+            ValueError: The target is a posterior, and the stage's selector gives none.
+        """
+        provides = facts.selector.provides if facts.selector is not None else frozenset()
+        if self.target == "posterior" and "posterior" not in provides:
+            raise ValueError(
+                "Expected a selector that gives a posterior beside `target: posterior`, but got "
+                f"{'none' if facts.selector is None else type(facts.selector).__name__}. "
+                "Try: rolt, tcl or elr_history in the stage's contrastive term"
+            )
         counts = facts.counts.clamp(min=1).float()
         self.register_buffer("log_prior", (counts / counts.sum()).log())
         if self.bootstrap:
@@ -104,10 +127,11 @@ class CrossEntropy(Term):
             outputs, partner, share = batch.outputs(), None, None
         logits = outputs.logits[rows].float()
         log_prior = self._log_prior(batch)
-        losses = self._losses(logits, label, batch.index.expand_as(label), log_prior)
+        losses = self._losses(logits, label, batch.index.expand_as(label), batch.samples, log_prior)
         if partner is not None and share is not None:
             other = batch.index[mix.partner.to(label.device)[rows]]
-            losses = share * losses + (1 - share) * self._losses(logits, partner, other, log_prior)
+            theirs = self._losses(logits, partner, other, batch.samples, log_prior)
+            losses = share * losses + (1 - share) * theirs
         known = (label >= 0).to(losses.dtype)
         if self.on == "confident":
             known = known * (batch.trust > 0.5)
@@ -122,21 +146,27 @@ class CrossEntropy(Term):
         counts = batch.samples.trusted_counts(len(self.log_prior)).clamp(min=1).float()
         return (counts / counts.sum()).log()
 
-    def _losses(self, logits: Tensor, label: Tensor, index: Tensor, log_prior: Tensor) -> Tensor:
+    def _losses(
+        self, logits: Tensor, label: Tensor, index: Tensor, samples: Samples, log_prior: Tensor
+    ) -> Tensor:
         adjusted = logits + self.logit_adjustment * log_prior
-        losses = self._plain(adjusted, label)
+        if self.target == "posterior" and samples.posterior is not None:
+            losses = self._plain(adjusted, samples.posterior[index].to(adjusted.dtype))
+        else:
+            losses = self._plain(adjusted, label.clamp(min=0))
         if not self.bootstrap:
             return losses
         predicted = self.predicted[index]
-        own = self._plain(adjusted, predicted)
+        own = self._plain(adjusted, predicted.clamp(min=0))
         share = self.bootstrap * (predicted >= 0)
         return (1 - share) * losses + share * own
 
-    def _plain(self, adjusted: Tensor, label: Tensor) -> Tensor:
+    def _plain(self, adjusted: Tensor, target: Tensor) -> Tensor:
+        """``(V, B)`` against classes ``(V, B)``, or probabilities ``(V, B, C)``."""
         losses = functional.cross_entropy(
             adjusted.flatten(0, 1),
-            label.clamp(min=0).flatten(),
+            target.flatten(0, 1),
             reduction="none",
             label_smoothing=self.label_smoothing,
         )
-        return torch.unflatten(losses, 0, label.shape)
+        return torch.unflatten(losses, 0, adjusted.shape[:2])
