@@ -12,11 +12,14 @@ import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 logger = logging.getLogger(__name__)
 
@@ -84,24 +87,58 @@ class Em:
 DIVIDEMIX = Em(iterations=10, tolerance=1e-2, variance=5e-4)
 
 
-def gaussian_mixture(values: Tensor, em: Em, *, monotone: bool = False) -> Tensor | None:
-    """Posterior of the component of lower mean among two Gaussians, fitted by EM.
+@dataclass(frozen=True, slots=True)
+class TwoGaussians:
+    """A fitted mixture of two Gaussians.
+
+    Attributes:
+        mixture: scikit-learn's.
+        zero: The value that became 0.
+        span: By how much a value exceeds it that became 1.
+    """
+
+    mixture: GaussianMixture
+    zero: float
+    span: float
+
+    def posterior(self, values: Tensor, *, monotone: bool = False) -> Tensor:
+        """Of the component of lower mean, also for values that were not fitted.
+
+        Args:
+            values: ``(m,)`` float.
+            monotone: Give values outside the two means the posterior of the nearer mean. Left
+                alone, the wider component claims both tails, and so the far side of the other one.
+
+        Returns:
+            ``(m,)`` float32 in [0, 1].
+        """
+        told = ((values.double() - self.zero) / self.span).cpu().numpy()
+        means = self.mixture.means_[:, 0]
+        if monotone:
+            told = told.clip(means.min(), means.max())
+        posterior = self.mixture.predict_proba(told[:, None])[:, means.argmin()]
+        return torch.from_numpy(posterior).float().to(values.device)
+
+
+def two_gaussians(values: Tensor, em: Em) -> TwoGaussians | None:
+    """Fit a mixture of two Gaussians by EM.
 
     Args:
         values: ``(n,)`` float, such as losses.
         em: How they are fitted.
-        monotone: Give values outside the two means the posterior of the nearer mean. Left alone,
-            the wider component claims both tails, and so the far side of the other one.
 
     Returns:
-        ``(n,)`` float32 in [0, 1]; None if the values are :func:`alike`.
+        The mixture; None if the values are :func:`alike`.
     """
     if alike(values):
         return None
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    told = (unit_range(values) if em.unit else values.double()).cpu().numpy()
+    values = values.double()
+    zero = float(values.min()) if em.unit else 0.0
+    span = float(values.max()) - zero if em.unit else 1.0
+    told = ((values - zero) / span).cpu().numpy()
     mixture = GaussianMixture(
         n_components=2,
         max_iter=em.iterations,
@@ -113,11 +150,22 @@ def gaussian_mixture(values: Tensor, em: Em, *, monotone: bool = False) -> Tenso
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # so many iterations are the definition
         mixture.fit((np.sort(told) if em.start == "best_split" else told)[:, None])
-    means = mixture.means_[:, 0]
-    if monotone:
-        told = told.clip(means.min(), means.max())
-    posterior = mixture.predict_proba(told[:, None])[:, means.argmin()]
-    return torch.from_numpy(posterior).float().to(values.device)
+    return TwoGaussians(mixture, zero, span)
+
+
+def gaussian_mixture(values: Tensor, em: Em, *, monotone: bool = False) -> Tensor | None:
+    """Posterior of the component of lower mean among two Gaussians, fitted by EM.
+
+    Args:
+        values: ``(n,)`` float, such as losses.
+        em: How they are fitted.
+        monotone: As of :meth:`TwoGaussians.posterior`.
+
+    Returns:
+        ``(n,)`` float32 in [0, 1]; None if the values are :func:`alike`.
+    """
+    fitted = two_gaussians(values, em)
+    return None if fitted is None else fitted.posterior(values, monotone=monotone)
 
 
 def _from_split(values: np.ndarray[Any, Any], variance: float) -> dict[str, Any]:
