@@ -23,6 +23,7 @@ from supcon_ext.selectors.mixtures import (
     beta_mixture,
     gaussian_mixture,
     low_component,
+    two_gaussians,
     unit_range,
 )
 from supcon_ext.selectors.tcl import TCL
@@ -196,3 +197,16 @@ def test_one_mixture_for_all_or_one_for_each_class(caplog: pytest.LogCaptureFixt
     kept, told = low_component(torch.ones(13), dividemix, label, 5, per_class=False)
     assert kept.tolist() == [1.0] * 13 and told == {}
     assert "trusting every sample" in caplog.text
+
+
+def test_a_fitted_mixture_answers_for_values_that_were_not_fitted() -> None:
+    """In the scale that the values had; the same answer as for a fitted value of the same size."""
+    for em in (DIVIDEMIX, FINE):
+        fitted = two_gaussians(3 * LOSSES + 2, em)
+        assert fitted is not None and two_gaussians(torch.ones(4), em) is None
+        given = fitted.posterior(3 * LOSSES + 2)
+        assert torch.equal(given, gaussian_mixture(3 * LOSSES + 2, em))
+        assert torch.equal(fitted.posterior(3 * LOSSES[4:6] + 2), given[4:6])
+        means = sorted(fitted.mixture.means_[:, 0] * fitted.span + fitted.zero)
+        assert means == pytest.approx([2.345, 4.85], abs=1e-3)
+        assert fitted.posterior(torch.tensor(means)).tolist() == pytest.approx([1, 0], abs=1e-4)
