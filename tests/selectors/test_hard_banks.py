@@ -76,7 +76,7 @@ def test_a_selection_survives(name: str | dict[str, Any], kind: str) -> None:
     assert targets.isfinite().all() and (targets >= 0).all()
 
 
-BY_LOSS_OR_CLASS = ["bmm", "fine", "gmm", "promix_css"]
+BY_LOSS_OR_CLASS = ["bmm", "fine", "gmm", "promix_css", "rolt", "tabasco"]
 BY_PREDICTION = ["aum", "elr_history", "forgetting", "jsd", "tcl"]
 
 
@@ -90,7 +90,7 @@ def test_what_says_nothing_keeps_everybody(name: str, kind: str) -> None:
     assert made is not None and made.trust.tolist() == [1] * len(BANKS[kind])
 
 
-@pytest.mark.parametrize("name", [*BY_PREDICTION, "bmm", "fine", "gmm", "ssr"])
+@pytest.mark.parametrize("name", [*BY_PREDICTION, "bmm", "fine", "gmm", "rolt", "ssr", "tabasco"])
 def test_what_is_alike_fares_alike(name: str) -> None:
     """Each sample comes twice; those that rank a class let the index decide, and are not here."""
     made = selector.spec(name).build().refresh(BANKS["ties"], 0)
