@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcon_ext.losses.gather import global_mean
-from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, term
+from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
 
 EDGE = 1e-4
 
@@ -63,6 +63,18 @@ class DynamicBootstrap(Term):
         self.weight = weight
         self.over_stage = over_stage
         self.views = views
+
+    def setup(self, facts: TrainingFacts) -> None:
+        """See that somebody says how far labels are trusted.
+
+        Raises:
+            ValueError: The stage has no selector.
+        """
+        if facts.selector is None:
+            raise ValueError(
+                "Expected a term with a selector in the stage of `dynamic_bootstrap`, but got "
+                "none. Try: - contrastive: {selector: {kind: bmm, soft: true}}"
+            )
 
     def forward(self, batch: StepBatch) -> TermResult:
         """The mean over views and samples of known label; logs what the predictions weigh."""

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from supcon_ext.selectors.base import SampleBank, SampleSelector, Selection, selector
-from supcon_ext.selectors.mixtures import Scaling, beta_mixture, low_component
+from supcon_ext.selectors.betas import Scaling, beta_mixture
+from supcon_ext.selectors.mixtures import low_component
 
 
 @selector("bmm")

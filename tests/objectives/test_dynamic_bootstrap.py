@@ -10,12 +10,14 @@ import torch
 from torch.nn import functional
 
 from supcon_ext.models.network import Outputs
-from supcon_ext.objectives import StepBatch
+from supcon_ext.objectives import Objective, StepBatch
 from supcon_ext.objectives.base import Samples
+from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.objectives.dynamic_bootstrap import DynamicBootstrap, from_uniform
 from supcon_ext.objectives.mixing import Mix
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.bmm import Bmm
+from tests.objectives.test_terms import FACTS
 
 # PaulAlbert31/LabelNoiseCorrection at 5e9a73e, its training steps of hard and of soft bootstrapping
 # on `inputs(classes)`: the prediction, the share of Mixup, the factor of the regularisation; the
@@ -139,6 +141,12 @@ def test_the_divergence_by_hand() -> None:
     expected = 0.5 * np.log(0.5 / 0.75) + 0.5 * np.log(0.5 / 0.25)
     assert from_uniform(probability).item() == pytest.approx(expected)
     assert from_uniform(torch.full((3, 4), 0.25)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_alone_it_says_what_is_missing() -> None:
+    with pytest.raises(ValueError, match="selector in the stage of `dynamic_bootstrap`"):
+        Objective({"dynamic_bootstrap": DynamicBootstrap()}).setup(FACTS)
+    Objective({"contrastive": Contrastive("label"), "m_dyr": DynamicBootstrap()}).setup(FACTS)
 
 
 def test_the_posterior_of_the_beta_mixture_is_what_it_weighs_by() -> None:

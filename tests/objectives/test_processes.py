@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from supcon_ext.objectives.paco import PaCo
 from supcon_ext.objectives.proco import ProCo
 from supcon_ext.objectives.sub_class import SubClassContrastive
 from supcon_ext.selectors.base import SampleBank
+from supcon_ext.selectors.label import Label
 from supcon_ext.weighting.balanced import Balanced
 from supcon_ext.weighting.prototype_softmax import PrototypeSoftmax
 
@@ -69,7 +71,7 @@ def results(share: slice) -> dict[str, Any]:
     images = torch.randn(2, 14, 1, 2, 2, generator=torch.Generator().manual_seed(3))
     for name, term in made.items():
         torch.manual_seed(1)
-        term.setup(FACTS)
+        term.setup(replace(FACTS, selector=Label()))
         net, twin = Tiny(), Tiny()
         z = images[0].flatten(1)
         term.refresh(SampleBank(torch.arange(14), LABEL.clamp(min=0), 3, z=z), 0)

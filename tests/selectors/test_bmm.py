@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from supcon_ext.selectors.base import SampleBank
+from supcon_ext.selectors.betas import Scaling, beta_mixture
 from supcon_ext.selectors.bmm import Bmm
-from supcon_ext.selectors.mixtures import Scaling, beta_mixture
 from tests.selectors.scenes import SCENES, bits, scene
 
 LOSSES = torch.tensor([0.10, 0.12, 0.11, 0.13, 0.90, 1.00, 0.95])

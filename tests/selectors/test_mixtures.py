@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
+from supcon_ext.selectors.betas import beta_mixture
 from supcon_ext.selectors.fine import FINE
 from supcon_ext.selectors.mixtures import (
     DIVIDEMIX,
@@ -20,7 +21,6 @@ from supcon_ext.selectors.mixtures import (
     Mixture,
     Start,
     alike,
-    beta_mixture,
     gaussian_mixture,
     low_component,
     two_gaussians,
@@ -124,7 +124,7 @@ def test_two_betas_tell_planted_components_apart(monkeypatch: pytest.MonkeyPatch
     early = beta_mixture(values, "range")
     assert early is not None
     assert ((early > 0.5) == low).float().mean() > 0.98
-    monkeypatch.setattr("supcon_ext.selectors.mixtures.BETA_ITERATIONS", 30)
+    monkeypatch.setattr("supcon_ext.selectors.betas.BETA_ITERATIONS", 30)
     found = beta_mixture(values, "range")
     assert found is not None
     assert ((found > 0.5) == low).float().mean() > 0.995
