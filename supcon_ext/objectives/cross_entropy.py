@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -18,7 +19,9 @@ from supcon_ext.objectives.base import (
     TermResult,
     TrainingFacts,
     term,
+    view_problems,
 )
+from supcon_ext.objectives.stage_selector import Problems, without_posterior
 from supcon_ext.selectors.base import SampleBank
 
 
@@ -81,6 +84,14 @@ class CrossEntropy(Term):
         self.on = on
         self.over_stage = over_stage
         self.views = views
+
+    @staticmethod
+    def problems(
+        params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
+    ) -> Problems:
+        """What is wrong between this term and its stage."""
+        missing = without_posterior(stage, "target") if params.get("target") == "posterior" else []
+        return [*view_problems(params, stage), *missing]
 
     def setup(self, facts: TrainingFacts) -> None:
         """Take the prior from the given labels; a class without samples counts as one sample.

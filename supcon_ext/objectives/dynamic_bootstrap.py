@@ -5,7 +5,8 @@ Shape letters: V views, B samples of a batch, C classes.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -13,7 +14,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcon_ext.losses.gather import global_mean
-from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import (
+    OverStage,
+    StepBatch,
+    Term,
+    TermResult,
+    TrainingFacts,
+    term,
+    view_problems,
+)
+from supcon_ext.objectives.stage_selector import Problems, without_selector
 
 EDGE = 1e-4
 
@@ -63,6 +73,14 @@ class DynamicBootstrap(Term):
         self.weight = weight
         self.over_stage = over_stage
         self.views = views
+
+    @staticmethod
+    def problems(
+        params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
+    ) -> Problems:
+        """What is wrong between this term and its stage."""
+        advice = "contrastive: {selector: {kind: bmm, soft: true}}"
+        return [*view_problems(params, stage), *without_selector(stage, advice)]
 
     def setup(self, facts: TrainingFacts) -> None:
         """See that somebody says how far labels are trusted.
