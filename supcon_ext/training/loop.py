@@ -268,6 +268,7 @@ class Trainer:
         self.generator = seeded_generator(settings.seed, fabric.global_rank, 0x5EED)
         self._running: _Running | None = None
         self._peer: dict[str, Any] | None = None
+        self._check_rows()
 
     # -- what a pass over a split gives ---------------------------------------------------------
 
@@ -297,7 +298,6 @@ class Trainer:
             FloatingPointError: The loss is not finite.
             ValueError: The checkpoint does not belong to this run.
         """
-        self._check_rows()
         saved = None if resume_from is None else self._restore_position(resume_from)
         with StopRequest() as stop:
             while self.at.stage < len(self.stages):
@@ -511,11 +511,11 @@ class Trainer:
             stats["gradient_norm"] = cast(Tensor, norm).detach()
         running.optimizer.step()
         running.optimizer.zero_grad(set_to_none=True)
-        if self.twin is not None:
-            self.twin.update(self.network)
         if running.declared is not None:
             check_declared(running.step, running.declared)
             running.declared = None
+        if self.twin is not None:
+            self.twin.update(self.network)
         return loss.detach(), {"loss": loss.detach(), **stats}
 
     def _refresh(self, running: _Running) -> None:

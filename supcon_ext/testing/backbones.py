@@ -1,0 +1,69 @@
+"""The contract of backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from data_tools.border import check_array, check_type
+from supcon_ext.models.base import Backbone
+from supcon_ext.models.seeding import seeded_weights
+from supcon_ext.testing.contract import Contract, same
+from supcon_ext.training.declared_state import declared_keys
+
+CONTRACT = Contract("backbone")
+
+
+def check_backbone(
+    backbone: Callable[[int], Backbone], size: int = 32, channels: tuple[int, ...] = (1, 3)
+) -> None:
+    """Check that a backbone keeps the contract that the network and a resumed run rely on.
+
+    Feature vectors of the length that it tells; weights that follow from torch's generator alone;
+    state that is whole once it is made, and that a checkpoint carries to a fresh instance, whose
+    features are the same.
+
+    Args:
+        backbone: Makes the encoder for a number of image channels.
+        size: Side of the images in pixels.
+        channels: Which it takes: 1 for grey images, 3 for colour.
+
+    Raises:
+        AssertionError: The contract is broken; the message says where, and what to do.
+    """
+    for number in channels:
+        first, second = _made(backbone, number, 0), _made(backbone, number, 0)
+        with CONTRACT.border():
+            check_type("a backbone", "an encoder", first, Backbone, "Backbone(trunk, dim)")
+        CONTRACT.expect(
+            same(first.state_dict(), second.state_dict()),
+            "first weights must follow from torch's generator alone. Try: torch.nn.init",
+        )
+        declared = declared_keys(first)
+        images = torch.randn(3, number, size, size, generator=torch.Generator().manual_seed(0))
+        features: Tensor = first(images)
+        with CONTRACT.border():
+            check_array("a backbone", "features", features, (3, first.dim), ("float",))
+        torch.autograd.backward(features.square().sum())
+        CONTRACT.same_keys(first, declared)
+        fresh = _made(backbone, number, 1)
+        fresh.load_state_dict(CONTRACT.through_file(first.state_dict()))
+        with torch.no_grad():
+            told, found = first.eval()(images), fresh.eval()(images)
+            one = first(images[:1])
+        CONTRACT.expect(
+            torch.equal(told, found),
+            "features must be the same after a state round trip into a fresh instance. Try: "
+            "register what decides them as parameters or buffers",
+        )
+        CONTRACT.expect(
+            bool(torch.allclose(told[:1], one, rtol=1e-3, atol=1e-4)),
+            "in evaluation mode, an image's features must not depend on the batch",
+        )
+
+
+def _made(backbone: Callable[[int], Backbone], channels: int, seed: int) -> Backbone:
+    with seeded_weights(seed, "check"):
+        return backbone(channels)

@@ -1,0 +1,75 @@
+"""The contract of view policies."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from data_tools.border import check_array
+from supcon_ext.testing.contract import Contract
+from supcon_ext.views.base import View, ViewContext
+
+CONTRACT = Contract("policy")
+DRAWS = "a generator made of the key, np.random.default_rng(key)"
+KEYS = ((0, 0, 0, 0), (0, 0, 0, 1), (0, 1, 5, 0), (3, 7, 2, 1, 1))
+
+
+def check_policy(policy: Callable[[ViewContext], View]) -> None:
+    """Check that a policy keeps the contract that loaders and a resumed run rely on.
+
+    Pictures of the right shape and type from images of any size, grey or in colour; the same key
+    gives the same pixels, from any instance, in any order and any process; the image is left as it
+    is; a view can be sent to a worker.
+
+    Args:
+        policy: Gives a view for a context; a recipe's parameters are filled in.
+
+    Raises:
+        AssertionError: The contract is broken; the message says where, and what to do.
+    """
+    for channels in (1, 3):
+        for size in (12, 72):
+            grey = (0.4,) * channels, (0.25,) * channels
+            _check(policy, ViewContext(size, channels, channels == 3, *grey))
+
+
+def _check(policy: Callable[[ViewContext], View], context: ViewContext) -> None:
+    shape = (context.channels, context.size, context.size)
+    drawn = np.random.default_rng(0)
+    sides = ((context.size, context.size), (context.size + 9, context.size + 4))
+    images = [drawn.integers(0, 256, (*side, context.channels), np.uint8) for side in sides]
+    kept = [image.copy() for image in images]
+    found = []
+    for number in (0, 1):
+        with CONTRACT.world(number, DRAWS):
+            view = policy(context)
+            pairs = [(image, key) for image in range(2) for key in KEYS]
+            made = {pair: view(images[pair[0]], pair[1]) for pair in pairs[:: 1 - 2 * number]}
+        for picture in made.values():
+            with CONTRACT.border():
+                check_array("a view", "a picture", picture, shape, ("float",))
+            CONTRACT.expect(torch.is_tensor(picture), "a picture must be a tensor")
+            CONTRACT.expect(bool(picture.isfinite().all()), "pixels must be finite")
+        found.append(made)
+    CONTRACT.expect(
+        all(torch.equal(found[0][pair], found[1][pair]) for pair in found[0]),
+        f"the same key must give the same pixels, whatever was drawn before. Try: {DRAWS}",
+    )
+    CONTRACT.expect(
+        all(np.array_equal(image, before) for image, before in zip(images, kept, strict=True)),
+        "the image must be left as it is. Try: work on a copy",
+    )
+    try:
+        sent = pickle.loads(pickle.dumps(policy(context)))
+    except Exception as error:
+        raise AssertionError(
+            f"policy contract: a view must pickle, to be sent to workers, but: {error}. Try: a "
+            "class at the top of a module in place of a function inside another"
+        ) from error
+    again = sent(images[0], KEYS[0])
+    CONTRACT.expect(
+        torch.equal(again, found[0][0, KEYS[0]]), "a view sent to a worker must draw the same"
+    )

@@ -1,0 +1,153 @@
+"""Every registered member of every family keeps its family's contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from data_tools.images import ImageSet
+from data_tools.registry import family
+from supcon_ext.testing import (
+    check_backbone,
+    check_dataset,
+    check_evaluator,
+    check_imbalance,
+    check_noise,
+    check_optimizer,
+    check_policy,
+    check_sampler,
+    check_schedule,
+    check_selector,
+    check_term,
+    check_weighting,
+)
+from tests.experiment.members import PARAMETERS, members, write_scores
+
+NOISE: dict[str, dict[str, Any]] = {
+    "asymmetric_map": {"rate": 0.3, "mapping": {0: 1}},
+    "cifar_n": {},
+    "from_file": {},
+    "open_set": {"rate": 0.3, "foreign": {"kind": "digits", "size": 8}},
+}
+LARGE = ("resnet101", "resnet152", "resnet50", "resnet34", "resnet50_small", "resnet34_small")
+OF_FILES = ("arrays", "cifar10", "cifar100", "image_folder", "list_file", "manifest")
+
+
+def spec(of: str, name: str) -> Any:
+    return family(of).spec({"kind": name, **PARAMETERS.get(of, {}).get(name, {})})
+
+
+@pytest.fixture
+def scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_scores(tmp_path)
+    file = tmp_path / "scores.csv"
+    file.write_text("\n".join(file.read_text().splitlines()[:25]) + "\n")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("scores")
+@pytest.mark.parametrize("name", members("selector"))
+def test_selectors(name: str) -> None:
+    made = spec("selector", name).build()
+    generator = torch.Generator().manual_seed(0)
+    check_selector(made, {"labels": (torch.rand(24, 4, generator=generator) < 0.4).float()})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"kind": name, **PARAMETERS["weighting"].get(name, {})} for name in members("weighting")),
+        {"kind": "balanced", "soft": True, "hidden": 8},
+        {"kind": "balanced", "count": "printed", "hidden": 8},
+        {"kind": "balanced", "prototypes": False, "unknown": 1.0},
+        {"kind": "deferred", "weighting": "balanced", "start": 0.5},
+    ],
+    ids=str,
+)
+def test_weightings(given: dict[str, Any]) -> None:
+    check_weighting(family("weighting").spec(given).build())
+
+
+@pytest.mark.parametrize("name", members("term"))
+def test_terms(name: str) -> None:
+    check_term(spec("term", name).build())
+
+
+@pytest.mark.parametrize("weighting", members("weighting"))
+def test_the_contrastive_term_with_every_weighting(weighting: str) -> None:
+    given = {"selector": "confident_pairs", "weighting": spec("weighting", weighting).as_dict()}
+    check_term(family("term").spec({"kind": "contrastive", **given}).build())
+
+
+@pytest.mark.parametrize("name", members("sampler"))
+def test_samplers(name: str) -> None:
+    check_sampler(spec("sampler", name).build())
+
+
+@pytest.mark.parametrize("name", members("policy"))
+def test_policies(name: str) -> None:
+    check_policy(spec("policy", name).bind())
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in members("backbone") if n not in (*LARGE, "timm") and "pixels" not in n]
+)
+def test_backbones(name: str) -> None:
+    check_backbone(spec("backbone", name).bind(), size=16)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", LARGE)
+def test_large_backbones(name: str) -> None:
+    check_backbone(spec("backbone", name).bind())
+
+
+@pytest.mark.parametrize("name", members("optimizer"))
+def test_optimizers(name: str) -> None:
+    check_optimizer(spec("optimizer", name).bind())
+
+
+@pytest.mark.parametrize("name", members("schedule"))
+def test_schedules(name: str) -> None:
+    check_schedule(spec("schedule", name).bind())
+
+
+@pytest.mark.parametrize("name", members("evaluator"))
+def test_evaluators(name: str) -> None:
+    check_evaluator(spec("evaluator", name).build())
+
+
+@pytest.mark.parametrize("name", [n for n in members("dataset") if n not in OF_FILES])
+def test_data_sets_without_files(name: str) -> None:
+    check_dataset(spec("dataset", name).bind())
+
+
+@pytest.mark.parametrize("name", [n for n in members("noise") if NOISE.get(n) != {}])
+def test_noise(name: str) -> None:
+    given = {"kind": name, **NOISE.get(name, {"rate": 0.3})}
+    check_noise(family("noise").spec(given).bind(), many_classes(100 if "100" in name else 10))
+
+
+def many_classes(classes: int) -> ImageSet:
+    drawn = np.random.default_rng(0)
+    side = 8 if classes == 10 else 32
+    images = drawn.integers(0, 256, (4 * classes, side, side, 1 if classes == 10 else 3), np.uint8)
+    names = tuple(str(number) for number in range(classes))
+    return ImageSet(images, np.arange(4 * classes) % classes, names)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kind": "exponential", "factor": 10},
+        {"kind": "pareto"},
+        {"kind": "step", "factor": 10},
+    ],
+    ids=str,
+)
+def test_imbalance(given: dict[str, Any]) -> None:
+    check_imbalance(family("imbalance").spec(given).bind())
