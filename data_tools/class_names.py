@@ -98,4 +98,5 @@ def class_numbers(names: npt.NDArray[Any], classes: Sequence[str], where: str) -
 
 
 def _some(classes: Sequence[str]) -> str:
-    return ", ".join(classes[:5]) + ("..." if len(classes) > 5 else "")
+    more = len(classes) - 5
+    return ", ".join(classes[:5]) + (f" and {more} more" if more > 0 else "")
