@@ -77,7 +77,8 @@ class Table:
         wrong = [row for row, text in enumerate(found) if text is None]
         if wrong:
             value = cells[wrong[0]]
-            self.refuse(wrong[0], f"one text or whole number as {name}", shown(value))
+            hint = f"one {name} in each row, as a text"
+            self.refuse(wrong[0], f"one text or whole number as {name}", shown(value), hint)
         texts = [text.strip() for text in found if text is not None]
         empty = [row for row, text in enumerate(texts) if not text]
         if empty:
@@ -123,10 +124,9 @@ class Table:
         """Where a row stands, for messages."""
         return f"{self.unit} {self.lines[row]} of {self.path}"
 
-    def refuse(self, row: int, expected: str, got: str, hint: str | None = None) -> NoReturn:
+    def refuse(self, row: int, expected: str, got: str, hint: str) -> NoReturn:
         """Raise the ValueError that names a row."""
-        tail = "" if hint is None else f" Try: {hint}."
-        raise ValueError(f"Expected {expected} in {self.place(row)}, but got {got}." + tail)
+        raise ValueError(f"Expected {expected} in {self.place(row)}, but got {got}. Try: {hint}.")
 
 
 def read_table(path: Path, argument: str = "file") -> Table:

@@ -77,7 +77,9 @@ def manifest(
 
     train = part("train")
     if train is None:
-        raise ValueError(f"Expected a row with split `train` in {path}, but got none.")
+        raise ValueError(
+            f"Expected a row with split `train` in {path}, but got none. Try: train for some rows."
+        )
     return Source(train, part("test"), truth_known=clean, validation=part("val"))
 
 
@@ -98,5 +100,6 @@ def _splits(table: Table) -> npt.NDArray[Any]:
     splits = table.texts("split")
     for row, split in enumerate(splits):
         if split not in SPLITS:
-            table.refuse(row, "train, val or test in column `split`", repr(split))
+            expected, hint = "train, val or test in column `split`", "no such column: all to train"
+            table.refuse(row, expected, repr(split), hint)
     return np.asarray(splits, dtype=object)
