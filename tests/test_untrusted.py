@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("supcon_ext/**/*.py"), *ROOT.glob("data_tools/**/*.py")])
 
-MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "jsonpickle"}
+MODULES = {"cPickle", "dill", "cloudpickle", "shelve", "marshal", "jsonpickle"}
 UNSAFE = {
     "eval",
     "exec",
@@ -24,6 +24,8 @@ UNSAFE = {
     "os.system",
     "os.popen",
 }
+RENAMED = {"pickle", "yaml", "torch", "joblib"}  # the names below are looked for as they are
+PICKLE = {"pickle.load", "pickle.loads", "pickle.Unpickler"}
 SAFE_WHEN = {
     "np.load": ("allow_pickle", False),
     "numpy.load": ("allow_pickle", False),
@@ -45,21 +47,30 @@ def constant(call: ast.Call, keyword: str) -> object:
     return None
 
 
+def sent_through_memory(call: ast.Call) -> bool:
+    """Whether ``pickle.loads`` takes what ``pickle.dumps`` has just made of an own object."""
+    given = call.args[0] if len(call.args) == 1 else None
+    return isinstance(given, ast.Call) and named(given.func) == "pickle.dumps"
+
+
 def dangers(text: str) -> list[str]:
     """What a program does that could run what a file says."""
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             found += [a.name for a in node.names if a.name.split(".")[0] in MODULES]
+            found += [
+                f"{a.name} as {a.asname}" for a in node.names if a.name in RENAMED and a.asname
+            ]
         if isinstance(node, ast.ImportFrom):
             if (node.module or "").split(".")[0] in MODULES:
                 found.append(str(node.module))
             loads = {f"{node.module}.{a.name}" for a in node.names}
-            found += sorted(loads & (UNSAFE | set(SAFE_WHEN)))
+            found += sorted(loads & (UNSAFE | PICKLE | set(SAFE_WHEN)))
         if not isinstance(node, ast.Call):
             continue
         name = named(node.func)
-        if name in UNSAFE:
+        if name in UNSAFE or (name in PICKLE and not sent_through_memory(node)):
             found.append(name)
         if name in SAFE_WHEN:
             keyword, value = SAFE_WHEN[name]
@@ -80,7 +91,11 @@ def test_no_file_of_the_package_runs_what_it_reads(path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "import pickle",
+        "import pickle\npickle.load(file)",
+        "pickle.loads(path.read_bytes())",
+        "pickle.Unpickler(file).load()",
+        "from pickle import loads",
+        "import pickle as p\np.loads(x)",
         "from joblib import load",
         "import numpy as np\nnp.load(path)",
         "np.load(path, allow_pickle=True)",
@@ -110,6 +125,7 @@ def test_each_danger_is_seen(text: str) -> None:
         "torch.load(path, weights_only=True, map_location='cpu')",
         "yaml.safe_load(text)",
         "json.load(file)",
+        "pickle.loads(pickle.dumps(view))",
     ],
 )
 def test_what_is_safe_passes(text: str) -> None:
