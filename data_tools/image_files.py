@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-
+from data_tools.bad_image import BadImageError, GoneImageError
 from data_tools.images import ImageArray
-
-Mode = Literal["rgb", "grey"]
+from data_tools.picture import Mode, pixels_of
+from data_tools.printable import printable
 
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -21,14 +19,26 @@ SUFFIXES = frozenset(
 class ImageFiles:
     """Image files by index: each read, decoded and turned upright when asked for.
 
+    How pictures become 8-bit pixels is said in :mod:`data_tools.picture`.
+
     Args:
         paths: The files.
         mode: ``"rgb"`` gives ``(H, W, 3)``, ``"grey"`` gives ``(H, W, 1)``.
+        inside: Folder that every file must lie in once links are followed; None for anywhere. It
+            is looked at where the files are checked, see :mod:`data_tools.source_check`.
+
+    Attributes:
+        skip_bad: Whether a bad image raises :class:`~data_tools.bad_image.GoneImageError`, which
+            readers skip, or :class:`~data_tools.bad_image.BadImageError`, which ends them.
     """
 
-    def __init__(self, paths: Sequence[str | Path], mode: Mode = "rgb") -> None:
+    def __init__(
+        self, paths: Sequence[str | Path], mode: Mode = "rgb", inside: str | Path | None = None
+    ) -> None:
         self.paths = [str(path) for path in paths]
-        self.mode = mode
+        self.mode: Mode = mode
+        self.inside = None if inside is None else str(inside)
+        self.skip_bad = False
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -37,38 +47,58 @@ class ImageFiles:
         """Image ``index`` as uint8.
 
         Raises:
-            ValueError: The file cannot be read as an 8-bit image. The message names it.
+            BadImageError: The file cannot be read as an image. The message names it.
         """
-        from PIL import Image, ImageOps
+        from PIL import Image
 
         path = self.paths[index]
         try:
             with Image.open(path) as opened:
-                if opened.mode.startswith(("I", "F")):
-                    raise OSError(f"its pixels have more than 8 bits (mode {opened.mode})")
-                picture = ImageOps.exif_transpose(opened)
-                pixels = np.asarray(picture.convert("RGB" if self.mode == "rgb" else "L"))
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(
-                f"Expected a readable 8-bit image in {path}, but got: {error}. "
-                "Try: convert the file, or take it out of the data set."
-            ) from error
-        return pixels if pixels.ndim == 3 else pixels[:, :, None]
+                return pixels_of(opened, self.mode)
+        except Exception as error:  # a damaged file makes decoders raise nearly anything
+            message = (
+                f"Expected a readable image in {printable(path)}, but got: {reason_of(error)}. "
+                "Try: mend the file, or take it out of the data set."
+            )
+            if self.skip_bad:
+                raise GoneImageError(message, 3 if self.mode == "rgb" else 1) from error
+            raise BadImageError(message) from error
 
 
-def list_images(folder: Path) -> tuple[list[Path], int]:
-    """Every image file below a folder, sorted, and how many files are no images.
+def reason_of(error: Exception) -> str:
+    """Why a file could not be read, in a few words that do not repeat its name."""
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no image of a known format"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it is too large to be opened safely ({error})"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return printable(error) or type(error).__name__
+
+
+def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Every image file below a folder, sorted, and the files that are no images, sorted too.
+
+    What is called like an image and is none, a folder say, is among the images: whoever checks
+    them will tell.
 
     Raises:
         OSError: A folder below cannot be listed.
     """
     found: list[Path] = []
-    others = 0
-    for parent, _, names in os.walk(folder, onerror=_raise, followlinks=True):
-        images = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
-        others += len(names) - len(images)
-        found += [Path(parent, name) for name in images]
-    return sorted(found), others
+    others: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
+        pretenders = [name for name in folders if _is_named_as_image(name)]
+        folders[:] = [name for name in folders if not _is_named_as_image(name)]
+        for name in [*names, *pretenders]:
+            (found if _is_named_as_image(name) else others).append(Path(parent, name))
+    return sorted(found), sorted(others)
+
+
+def _is_named_as_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def require_files(paths: Sequence[Path], listed_in: Path) -> None:
@@ -89,7 +119,7 @@ def require_files(paths: Sequence[Path], listed_in: Path) -> None:
             there = path.parent.is_dir()
             names = folders[path.parent] = frozenset(os.listdir(path.parent) if there else ())
         if path.name not in names:
-            missing.append(str(path))
+            missing.append(printable(path))
     if missing:
         raise FileNotFoundError(
             f"Expected {len(paths)} image files named in {listed_in}, but {len(missing)} do not "

@@ -12,11 +12,15 @@ from pydantic import Field
 from data_tools.arguments import check_between
 from data_tools.class_names import sorted_classes
 from data_tools.datasets.base import Share, Source, dataset
-from data_tools.image_files import ImageFiles, Mode, list_images
+from data_tools.image_files import ImageFiles, list_images
 from data_tools.images import ImageSet
+from data_tools.picture import Mode
+from data_tools.printable import printable
 from data_tools.validation import stratified_holdout
 
 logger = logging.getLogger(__name__)
+
+NAMED = 5
 
 
 @dataset("image_folder")
@@ -27,13 +31,14 @@ def image_folder(
     mode: Mode = "rgb",
     flips: bool = True,
     clean: bool = False,
+    outside: bool = False,
     seed: Annotated[int, Field(ge=0)] = 0,
 ) -> Source:
     """A folder of images: ``train/<class>/*`` and ``test/<class>/*``, or just ``<class>/*``.
 
     Classes are in the order of their names, by value where every name is a whole number. Images
-    anywhere below a class's folder belong to it. Files that are no images are left out, and
-    counted in the log. Images are read when asked for.
+    anywhere below a class's folder belong to it. Files that are no images are left out, and named
+    in the log. Images are read when asked for; see :mod:`data_tools.picture` for how.
 
     Args:
         root: The folder.
@@ -41,14 +46,16 @@ def image_folder(
         mode: ``rgb`` or ``grey``.
         flips: Whether a mirrored image keeps its label.
         clean: Whether the labels are known to be right.
+        outside: Whether links may lead to images outside of the folder.
         seed: Seed of the test split.
 
     Returns:
-        Image sets with a column ``path``.
+        Image sets with a column ``path``. A class without an image, or with test images alone, is
+        a class like the others: :mod:`data_tools.source_check` tells of it.
 
     Raises:
-        FileNotFoundError: There is no such folder, or no image in a class.
-        ValueError: The test folder names another class, or ``test`` is out of bounds.
+        FileNotFoundError: There is no such folder, no class in it, or no training image.
+        ValueError: ``test`` is out of bounds.
         OSError: A folder cannot be listed.
     """
     check_between("test", test, 0, 0.99, "0.2")
@@ -57,21 +64,26 @@ def image_folder(
         raise FileNotFoundError(f"Expected a folder of argument `root`, but {root} does not exist.")
     split = (top / "train").is_dir()
     train_files = _classes_of(top / "train" if split else top)
-    classes = sorted_classes(train_files)
-    if (top / "test").is_dir() and split:
-        test_files = _classes_of(top / "test")
-        unknown = sorted(set(test_files) - set(classes))
-        if unknown:
-            raise ValueError(
-                f"Expected the classes of {top / 'train'} in {top / 'test'}, but got also "
-                f"{', '.join(unknown[:5])}. Try: the same folder names in both."
-            )
-        return Source(
-            train=_image_set(train_files, classes, mode, flips),
-            test=_image_set(test_files, classes, mode, flips),
-            truth_known=clean,
+    test_files = _classes_of(top / "test") if split and (top / "test").is_dir() else {}
+    if not any(train_files.values()):
+        raise FileNotFoundError(f"Expected at least one training image in {top}, but found none.")
+    classes = sorted_classes({*train_files, *test_files})
+    inside = None if outside else top
+
+    def image_set(files: dict[str, list[Path]]) -> ImageSet:
+        paths = [str(path) for name in classes for path in files.get(name, [])]
+        counts = [len(files.get(name, [])) for name in classes]
+        return ImageSet(
+            images=ImageFiles(paths, mode, inside),
+            label=np.repeat(np.arange(len(classes)), counts).astype(np.int64),
+            classes=tuple(map(printable, classes)),
+            columns={"path": np.asarray(paths, dtype=object)},
+            flips=flips,
         )
-    whole = _image_set(train_files, classes, mode, flips)
+
+    if test_files:
+        return Source(image_set(train_files), image_set(test_files), truth_known=clean)
+    whole = image_set(train_files)
     kept, held = stratified_holdout(whole.label, share=test, seed=seed)
     return Source(
         train=whole.take(kept),
@@ -83,31 +95,23 @@ def image_folder(
 def _classes_of(folder: Path) -> dict[str, list[Path]]:
     """Image files by class; hidden folders (``.cache``) are no classes."""
     files = {}
-    strangers = 0
-    for child in folder.iterdir():
+    strangers = []
+    for child in sorted(folder.iterdir()):
         if child.name.startswith(".") or not child.is_dir():
-            strangers += 1
+            strangers.append(child)
             continue
         files[child.name], others = list_images(child)
         strangers += others
-        if not files[child.name]:
-            raise FileNotFoundError(f"Expected at least one image in {child}, but found none.")
     if not files:
         raise FileNotFoundError(f"Expected a folder per class in {folder}, but found none.")
     if strangers:
-        logger.warning("%s: left out %d files that are no images of a class", folder, strangers)
+        names = [printable(path.relative_to(folder)) for path in strangers[:NAMED]]
+        logger.warning(
+            "%s: left out %d %s no image of a class: %s%s",
+            printable(folder),
+            len(strangers),
+            "file that is" if len(strangers) == 1 else "files that are",
+            ", ".join(names),
+            ", ..." if len(strangers) > NAMED else "",
+        )
     return files
-
-
-def _image_set(
-    files: dict[str, list[Path]], classes: tuple[str, ...], mode: Mode, flips: bool
-) -> ImageSet:
-    paths = [str(path) for name in classes for path in files.get(name, [])]
-    label = np.repeat(np.arange(len(classes)), [len(files.get(name, [])) for name in classes])
-    return ImageSet(
-        images=ImageFiles(paths, mode),
-        label=label.astype(np.int64),
-        classes=classes,
-        columns={"path": np.asarray(paths, dtype=object)},
-        flips=flips,
-    )

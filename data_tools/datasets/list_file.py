@@ -9,8 +9,9 @@ import numpy as np
 
 from data_tools.class_names import is_whole_number
 from data_tools.datasets.base import Source, dataset
-from data_tools.image_files import ImageFiles, Mode, require_files
+from data_tools.image_files import ImageFiles, require_files
 from data_tools.images import ImageSet, IntArray
+from data_tools.picture import Mode
 from data_tools.plain_text import read_text
 
 LARGEST = 1_000_000
@@ -45,6 +46,7 @@ def list_file(
     mode: Mode = "rgb",
     flips: bool = True,
     clean: bool = False,
+    outside: bool = False,
 ) -> Source:
     """Lists of lines "relative/path label" (ImageNet-LT, Places-LT, iNaturalist, Clothing1M).
 
@@ -59,6 +61,7 @@ def list_file(
         mode: ``rgb`` or ``grey``.
         flips: Whether a mirrored image keeps its label.
         clean: Whether the labels are known to be right.
+        outside: Whether images may lie outside of ``root``, by their path or by a link.
 
     Returns:
         Image sets with a column ``path``; classes are called by their numbers.
@@ -78,7 +81,7 @@ def list_file(
         paths = [Path(root, _renamed(name, prefix or {})) for name in names]
         require_files(paths, Path(str(lists[split])))
         parts[split] = ImageSet(
-            images=ImageFiles(paths, mode),
+            images=ImageFiles(paths, mode, None if outside else root),
             label=label,
             classes=classes,
             columns={"path": np.asarray([str(path) for path in paths], dtype=object)},

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from data_tools.class_names import numbered
 from data_tools.datasets.base import Source, dataset
-from data_tools.image_files import ImageFiles, Mode, require_files
+from data_tools.image_files import ImageFiles, require_files
 from data_tools.images import ImageSet
+from data_tools.picture import Mode
 from data_tools.tables import Table, read_table
 
 SPLITS = ("train", "val", "test")
@@ -26,6 +27,7 @@ def manifest(
     mode: Mode = "rgb",
     flips: bool = True,
     clean: bool = False,
+    outside: bool = False,
 ) -> Source:
     """A table of images: columns path, label, optional split, any others.
 
@@ -41,6 +43,7 @@ def manifest(
         mode: ``rgb`` or ``grey``.
         flips: Whether a mirrored image keeps its label.
         clean: Whether the labels are known to be right.
+        outside: Whether images may lie outside of ``root``, by their path or by a link.
 
     Raises:
         FileNotFoundError: The table or an image does not exist.
@@ -68,7 +71,7 @@ def manifest(
         if not len(index):
             return None
         return ImageSet(
-            images=ImageFiles([files[i] for i in index], mode),
+            images=ImageFiles([files[i] for i in index], mode, None if outside else base),
             label=label[index],
             classes=classes,
             columns={key: column[index] for key, column in columns.items()},

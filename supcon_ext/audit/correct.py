@@ -132,6 +132,14 @@ def _manifest_overrides(path: Path, opened: OpenedRun) -> tuple[str, ...]:
         for name, value in data.dataset.params.items()
         if (name, value) in {("mode", "grey"), ("flips", False)}
     }
+    files = [
+        file
+        for part in (opened.samples.train, opened.samples.validation, opened.test)
+        if part is not None
+        for file in part.columns.get("path", [])
+    ]
+    if any(os.path.isabs(_seen_from(path.parent, file)) for file in files):
+        kept["outside"] = True
     told = "".join(f", {name}: {str(value).lower()}" for name, value in kept.items())
     made = [f"data.dataset={{kind: manifest, file: {path}{told}}}"]
     made += [

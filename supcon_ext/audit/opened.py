@@ -14,8 +14,15 @@ from data_tools.images import ImageSet
 from data_tools.labels_file import LabelTable
 from data_tools.registry import family
 from supcon_ext.audit.samples import Samples
-from supcon_ext.experiment.build import build_data, build_model, plain_view, view_context
+from supcon_ext.experiment.build import (
+    build_data,
+    build_model,
+    left_out_of,
+    plain_view,
+    view_context,
+)
 from supcon_ext.experiment.folder import RECIPE, find_run
+from supcon_ext.experiment.kept_statistics import kept_statistics
 from supcon_ext.models.network import Network
 from supcon_ext.recipe.load import load_recipe
 from supcon_ext.recipe.schema import Recipe
@@ -72,7 +79,7 @@ def open_run(run: str | Path) -> OpenedRun:
     read_results(folder)
     recipe = load_recipe(folder / RECIPE)
     checkpoint = load_checkpoint(folder / "checkpoints" / "last.pt")
-    data = build_data(recipe.data)
+    data = build_data(recipe.data, left_out=left_out_of(folder))
     if data.fingerprint != checkpoint["labels_hash"]:
         raise ValueError(
             f"Expected the data that {folder} was trained on, but its images or labels have "
@@ -80,7 +87,7 @@ def open_run(run: str | Path) -> OpenedRun:
         )
     samples, test, table = Samples.of(data), data.test, data.labels
     labels = LabelTable.of(table.index, table.given, table.held_out, None, table.settings)
-    context = view_context(recipe.data, samples.train)
+    context = view_context(recipe.data, samples.train, kept_statistics(folder))
     network = build_model(recipe, len(samples.classes), context.channels)
     network.load_state_dict(checkpoint["network"])
     device = Fabric(accelerator=recipe.compute.accelerator, devices=1).device

@@ -15,6 +15,8 @@ from typing import IO, Any
 
 import click
 
+from data_tools.printable import printable_lines
+
 FAILED = 1
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -27,7 +29,7 @@ class WrongInputError(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message on standard error."""
-        click.echo(self.message, file=file, err=True)
+        click.echo(printable_lines(self.message), file=file, err=True)
 
 
 @contextmanager
@@ -85,6 +87,6 @@ def _tell(error: Exception, debug: bool) -> None:
         return
     explained = isinstance(error, (ValueError, OSError, ImportError))
     message = str(error) if explained and str(error) else f"{type(error).__name__}: {error}"
-    click.echo(f"Failed: {message}", err=True)
+    click.echo(printable_lines(f"Failed: {message}"), err=True)
     notes = getattr(error, "__notes__", [])
     click.echo("\n".join(notes) or "To see the traceback: supcon --debug ...", err=True)

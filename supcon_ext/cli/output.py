@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from data_tools.printable import printable, printable_lines
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -44,7 +46,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], indent: 
     for position, heading in enumerate(headings):
         table.add_column(heading, no_wrap=position == 0)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     output = console()
     with output.capture() as captured:
         output.print(Padding(table, (0, 0, 0, indent), expand=False), soft_wrap=False)
@@ -52,5 +54,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], indent: 
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a value as JSON; where a text holds control characters, in plain ASCII."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if printable_lines(text) != text:
+        text = json.dumps(value, indent=2)
+    click.echo(text)

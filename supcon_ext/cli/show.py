@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from supcon_ext.cli.group import WRONG_INPUT, WrongInputError, user_input
-from supcon_ext.cli.output import print_json
+from supcon_ext.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from supcon_ext.recipe.schema import Recipe
 
 
 @click.command(
@@ -18,43 +22,91 @@ $ supcon validate mine.yaml data.noise.rate=1.3
 command line: 1 problem
   data.noise.rate=1.3  Expected a value of at most 1, but got 1.3.
 $ echo $?
-2"""
+2
+$ supcon validate supcon/folder data.dataset.root=my_images --data"""
 )
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--data", "with_data", is_flag=True, help="Read the data too, and report on it.")
+@click.option("--decode", is_flag=True, help="With --data: decode every image file whole.")
+@click.option(
+    "--bad-list",
+    default="bad-images.csv",
+    show_default=True,
+    metavar="FILE",
+    help="With --data: where bad image files are listed, if there are any.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def validate(
-    context: click.Context, recipe: str, overrides: tuple[str, ...], as_json: bool
+    context: click.Context,
+    recipe: str,
+    overrides: tuple[str, ...],
+    with_data: bool,
+    decode: bool,
+    bad_list: str,
+    as_json: bool,
 ) -> None:
-    """Check a recipe or a sweep whole, and say everything that is wrong with it."""
+    """Check a recipe or a sweep whole, and say everything that is wrong with it.
+
+    With --data, the data is read as a run would read it, and every image file is checked: headers
+    and ends, or all of it with --decode. Nothing is trained.
+    """
     from supcon_ext.recipe.library import find_recipe, is_sweep
     from supcon_ext.recipe.load import load_recipe
     from supcon_ext.recipe.problems import RecipeError
 
+    if decode and not with_data:
+        raise click.UsageError("--decode goes with --data.")
     problems = []
+    report: dict[str, Any] | None = None
     try:
         with user_input():
             path = find_recipe(recipe)
             if is_sweep(path):
+                if with_data:
+                    raise ValueError(f"Expected a recipe for --data, but {recipe} is a sweep.")
                 from supcon_ext.sweep import load_sweep
 
                 load_sweep(path, overrides)
             else:
-                load_recipe(path, overrides)
+                loaded = load_recipe(path, overrides)
+                if with_data:
+                    report = _read_data(loaded, decode, bad_list)
     except WrongInputError as error:
         cause = error.__cause__
-        if not (as_json and isinstance(cause, RecipeError)):
+        if not as_json:
             raise
-        problems = cause.problems
+        if isinstance(cause, RecipeError):
+            problems = [dataclasses.asdict(each) for each in cause.problems]
+        elif with_data:
+            problems = [{"message": str(error)}]
+        else:
+            raise
     if as_json:
-        print_json(
-            {"valid": not problems, "problems": [dataclasses.asdict(each) for each in problems]}
-        )
+        told = {"valid": not problems, "problems": problems}
+        print_json(told if not with_data else {**told, "data": report})
     else:
         click.echo(f"{recipe}: no problems")
+        if report is not None:
+            from supcon_ext.cli.data_report import report_lines
+
+            print_table(["", ""], report_lines(report), indent=2)
     if problems:
         context.exit(WRONG_INPUT)
+
+
+def _read_data(recipe: Recipe, decode: bool, bad_list: str) -> dict[str, Any]:
+    """Read a recipe's data and check it; progress and warnings go to standard error."""
+    from supcon_ext.cli.data_report import data_report
+    from supcon_ext.experiment.build import read_data
+    from supcon_ext.tracking.file_progress import FileProgress
+
+    section = recipe.data
+    if decode:
+        section = section.model_copy(update={"decode": True})
+    with FileProgress() as progress:
+        return data_report(read_data(section, progress=progress, bad_list=bad_list))
 
 
 @click.command(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from data_tools.bad_image import readable
+from data_tools.bad_list import BAD_LIST
 from data_tools.class_names import class_number
+from data_tools.datasets.base import Source
+from data_tools.image_check import Told
 from data_tools.images import ImageSet
+from data_tools.labels_file import read_labels
 from data_tools.made import MadeData, make_data
 from data_tools.registry import Spec, family
 from data_tools.shot_groups import ShotGroups, by_counts, by_ranges
+from data_tools.source_check import CheckRules, LeftOut, SourceReport, check_source
 from supcon_ext.experiment.checked_parts import (
     backbone_of,
     factor_of,
@@ -25,25 +33,94 @@ from supcon_ext.recipe.schema import Data, Recipe
 from supcon_ext.recipe.schema import Stage as StageSection
 from supcon_ext.training.loop import Stage
 from supcon_ext.views.base import View, ViewContext
-from supcon_ext.views.statistics import channel_statistics
+from supcon_ext.views.statistics import ChannelStatistics, channel_statistics
 
 LARGE_SIDE = 224
+LABELS = "labels.npz"
 
 
-def build_data(section: Data) -> MadeData:
-    """Read the data set, inject imbalance and noise, split off the validation set."""
-    source = source_of(section.dataset)
-    return make_data(
+@dataclass(frozen=True)
+class ReadData:
+    """A recipe's data, and what was found when it was read.
+
+    Attributes:
+        source: The data set without what was left out, before imbalance and noise.
+        report: What was found.
+        made: What training and evaluation see.
+    """
+
+    source: Source
+    report: SourceReport
+    made: MadeData
+
+
+def read_data(
+    section: Data,
+    *,
+    left_out: LeftOut | None = None,
+    progress: Told | None = None,
+    bad_list: str = BAD_LIST,
+) -> ReadData:
+    """Read and check the data set, inject imbalance and noise, split off the validation set.
+
+    Args:
+        section: What the recipe says of data.
+        left_out: The images that a run that goes on has left out, see :func:`left_out_of`.
+        progress: Told how far the check of image files is.
+        bad_list: File that takes the list of bad image files, if there are any.
+
+    Raises:
+        ValueError: The data cannot be used, or a bad image is not to be skipped.
+    """
+    rules = CheckRules(
+        bad_images=section.bad_images,
+        decode=section.decode,
+        duplicates=section.duplicates,
+        empty_classes=section.empty_classes,
+        bad_list=bad_list,
+    )
+    found = source_of(section.dataset)
+    source, report = check_source(found, rules, left_out=left_out, progress=progress)
+    settings = section.model_dump(mode="json", include={"dataset", "noise", "imbalance", "order"})
+    if report.left_out:
+        settings["left_out"] = report.left_out
+    made = make_data(
         source,
-        noise=None if section.noise is None else noise_of(section.noise),
+        noise=None if section.noise is None else noise_of(_checked(section.noise, rules)),
         imbalance=None if section.imbalance is None else imbalance_of(section.imbalance),
         order=section.order,
         validation=section.validation,
         seed=section.seed,
-        settings=section.model_dump(
-            mode="json", include={"dataset", "noise", "imbalance", "order"}
-        ),
+        settings=settings,
     )
+    return ReadData(source, report, made)
+
+
+def build_data(
+    section: Data, *, left_out: LeftOut | None = None, progress: Told | None = None
+) -> MadeData:
+    """What training and evaluation see of a recipe's data; see :func:`read_data`."""
+    return read_data(section, left_out=left_out, progress=progress).made
+
+
+def left_out_of(run_folder: Path) -> LeftOut | None:
+    """The images that a run left out of its data set when it began; None if it has not begun."""
+    labels = run_folder / LABELS
+    if not labels.is_file():
+        return None
+    left_out: LeftOut = read_labels(labels).settings["made"].get("left_out", {})
+    return left_out
+
+
+def _checked(noise: Spec, rules: CheckRules) -> Spec:
+    """Noise that takes another data set (open-set images) gets it checked by the same rules."""
+    params = {
+        name: check_source(source_of(value), replace(rules, empty_classes="keep"))[0]
+        if isinstance(value, Spec) and value.family == "dataset"
+        else value
+        for name, value in noise.params.items()
+    }
+    return Spec(noise.family, noise.kind, params)
 
 
 def build_groups(section: Data, data: MadeData) -> ShotGroups:
@@ -61,18 +138,20 @@ def build_groups(section: Data, data: MadeData) -> ShotGroups:
     return by_counts(counts, many_above=groups.many_above, few_below=groups.few_below)
 
 
-def view_context(section: Data, train: ImageSet) -> ViewContext:
+def view_context(
+    section: Data, train: ImageSet, statistics: ChannelStatistics | None = None
+) -> ViewContext:
     """Size, channels and statistics of the training images.
 
     Without ``image_size``, arrays of square images keep their size and files are brought to 224
-    pixels.
+    pixels. ``statistics`` of None are measured.
     """
-    first = train.images[0]
+    first = next(readable(train.images, range(len(train))))
     size = section.image_size
     if size is None:
         square = "path" not in train.columns and first.shape[0] == first.shape[1]
         size = first.shape[0] if square else LARGE_SIDE
-    mean, std = channel_statistics(train, seed=0)
+    mean, std = statistics or channel_statistics(train, seed=0)
     floor = tuple(max(value, 1e-3) for value in std)
     return ViewContext(size, first.shape[2], train.flips, mean, floor)
 

@@ -48,7 +48,7 @@ class Measurer:
 
         def augmented_features(epoch: int) -> torch.Tensor:
             views = _Epoch(ViewDataset(train, [self.augmented], self.seed), epoch)
-            return self.trainer.embed_view(views, len(train), network).features
+            return self.trainer.embed_view(views, train, network).features
 
         return EvaluationInput(
             train=self._embedded(train, network),

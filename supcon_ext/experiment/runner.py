@@ -18,6 +18,7 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
 
+from data_tools.bad_image import BadImageError
 from data_tools.made import MadeData
 from supcon_ext.evaluation import figures
 from supcon_ext.evaluation.base import Report
@@ -28,10 +29,12 @@ from supcon_ext.experiment.build import (
     build_groups,
     build_model,
     build_stage,
+    left_out_of,
     plain_view,
     view_context,
 )
 from supcon_ext.experiment.folder import RECIPE, find_run, new_folder, write_traceback
+from supcon_ext.experiment.kept_statistics import keep_statistics, kept_statistics
 from supcon_ext.experiment.last_validations import last_validations
 from supcon_ext.experiment.measure import Measurer
 from supcon_ext.experiment.outlook import further_lines, planned_work, what_makes_it_shorter
@@ -45,6 +48,7 @@ from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking import AnyTracker, NullTracker, Tracker, TrackingSettings
 from supcon_ext.tracking.console import ConsoleProgress
 from supcon_ext.tracking.encoder_file import export_encoder
+from supcon_ext.tracking.file_progress import FileProgress
 from supcon_ext.tracking.results import read_metrics, read_results, write_results
 from supcon_ext.tracking.run_info import run_info
 from supcon_ext.training.checkpoint import load_checkpoint
@@ -248,6 +252,8 @@ class _Run:
                 f"{error or 'interrupted'}; to go on: supcon resume {self.folder}"
             ) from None
         except Exception as error:
+            if isinstance(error, BadImageError):
+                error.add_note(f"To go on once the file is mended: supcon resume {self.folder}")
             error.add_note(f"The traceback is in {write_traceback(self.folder)}")
             raise
         finally:
@@ -269,9 +275,14 @@ class _Run:
     def prepare(self, tracker: AnyTracker, progress: Any) -> _Prepared:
         """Make everything that the recipe names."""
         recipe = self.recipe
-        data = build_data(recipe.data)
+        with FileProgress() as files:
+            data = build_data(
+                recipe.data,
+                left_out=left_out_of(self.folder),
+                progress=files if self.first else None,
+            )
         groups = build_groups(recipe.data, data)
-        context = view_context(recipe.data, data.train)
+        context = view_context(recipe.data, data.train, kept_statistics(self.folder))
         network = build_model(recipe, len(data.train.classes), context.channels)
         twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)
         stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
@@ -301,7 +312,7 @@ class _Run:
     def _work(self, tracker: AnyTracker, progress: Any, checkpoint: Path | None) -> dict[str, Any]:
         made = self.prepare(tracker, progress)
         if checkpoint is None:
-            self._record_start(tracker, made.data)
+            self._record_start(tracker, made.data, made.context)
         watch = self._watch(made)
         if self.first:
             made.trainer.observe = watch
@@ -364,9 +375,10 @@ class _Run:
             },
         )
 
-    def _record_start(self, tracker: AnyTracker, data: MadeData) -> None:
+    def _record_start(self, tracker: AnyTracker, data: MadeData, context: ViewContext) -> None:
         if not self.first:
             return
+        keep_statistics(self.folder, context)
         tracker.params(leaves(resolve(self.recipe)))
         tracker.tags({f"env.{name}": str(value) for name, value in run_info().items()})
         tracker.artifact(self.folder / RECIPE)

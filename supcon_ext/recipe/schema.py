@@ -128,6 +128,16 @@ class Data(Section):
     """Side of the images in training and evaluation, in pixels; null for the data set's own."""
     groups: Groups = Field(default_factory=Groups)
     """Shot groups of the evaluation."""
+    bad_images: Literal["error", "skip"] = "error"
+    """Whether image files that cannot be read end the run, at its start where they are found then,
+    or are left out, listed and counted."""
+    decode: bool = False
+    """Whether every image file is decoded before training, not only its header and end looked at.
+    """
+    duplicates: Literal["warn", "error", "ignore"] = "warn"
+    """What happens where files are equal: in training and test, under two labels, in one class."""
+    empty_classes: Literal["error", "keep", "skip"] = "error"
+    """What happens with classes without a training image; `skip` leaves them out everywhere."""
 
 
 class Projector(Section):

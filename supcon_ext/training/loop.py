@@ -7,7 +7,8 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, SupportsFloat, cast
@@ -21,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
+from data_tools.bad_image import BadImageError
 from data_tools.images import ImageSet, IntArray
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network, Outputs
@@ -33,6 +35,7 @@ from supcon_ext.training.averages import Averages
 from supcon_ext.training.bank import embed, make_bank
 from supcon_ext.training.checkpoint import load_checkpoint, save_checkpoint
 from supcon_ext.training.declared_state import check_declared, declared_keys
+from supcon_ext.training.gone import GoneImages
 from supcon_ext.training.interrupt import Interrupted, StopRequest
 from supcon_ext.training.random_state import random_state, restore_random_state, seeded_generator
 from supcon_ext.training.step import TrainingStep
@@ -194,6 +197,7 @@ class Position:
     best: float = -math.inf
     best_epoch: int = 0
     seconds: float = 0.0
+    unvalidated: bool = False  # the epoch is over, but not its validation
 
 
 @dataclass(slots=True)
@@ -265,6 +269,7 @@ class Trainer:
                 if column.dtype.kind in "iufb"
             },
         )
+        self.gone = GoneImages(data.train, progress.warn)
         self.generator = seeded_generator(settings.seed, fabric.global_rank, 0x5EED)
         self._running: _Running | None = None
         self._peer: dict[str, Any] | None = None
@@ -274,16 +279,17 @@ class Trainer:
 
     def embed(self, images: ImageSet, network: Network | None = None) -> Outputs:
         """Outputs of every image of a split under the plain view, float32 on the CPU."""
-        return self.embed_view(PlainDataset(images, self.data.plain), len(images), network)
+        return self.embed_view(PlainDataset(images, self.data.plain), images, network)
 
-    def embed_view(self, dataset: Any, count: int, network: Network | None = None) -> Outputs:
-        """Outputs of every image of a data set addressed by position."""
+    def embed_view(self, dataset: Any, images: ImageSet, network: Network | None = None) -> Outputs:
+        """Outputs of every image of a split, in a view of it that is addressed by position."""
 
-        def loader_of(positions: Tensor) -> DataLoader[Any]:
+        def loader_of(positions: Tensor) -> Iterator[Any]:
             part: Any = torch.utils.data.Subset(dataset, positions.tolist())
-            return evaluation_loader(part, 512, self.settings.workers)
+            for views, index in evaluation_loader(part, 512, self.settings.workers):
+                yield views, self.gone.places(index, images)[0]
 
-        return embed(network or self.network, count, loader_of, self.device)
+        return embed(network or self.network, len(images), loader_of, self.device)
 
     # -- the loop ------------------------------------------------------------------------------
 
@@ -384,7 +390,11 @@ class Trainer:
         if saved is not None:
             self._restore_random(saved)  # last of all: setting up may draw
         self.progress.start_stage(
-            stage.name, stage.epochs, len(batches), self.at.epoch, self.at.step
+            stage.name,
+            stage.epochs,
+            len(batches),
+            self.at.epoch - self.at.unvalidated,
+            self.at.step,
         )
 
     def _peer_state(self) -> dict[str, Any] | None:
@@ -437,16 +447,21 @@ class Trainer:
 
     def _run_stage(self, stop: StopRequest) -> None:
         stage = self.stages[self.at.stage]
-        while self.at.epoch < stage.epochs:
-            shown = {"loss": self._run_epoch(stage, stop)["train/loss"]}
-            last = self.at.epoch + 1 == stage.epochs
+        while self.at.unvalidated or self.at.epoch < stage.epochs:
+            if not self.at.unvalidated:
+                self._run_epoch(stage, stop)
+                self.at.epoch += 1
+                self.at.epochs_done += 1
+                self.at.step = 0
+            shown = {"loss": self.averages.means()["loss"]}
+            last = self.at.epoch == stage.epochs
             final = last and self.at.stage + 1 == len(self.stages)
-            self.at.epoch += 1
-            self.at.epochs_done += 1
-            self.at.step = 0
             every = self.settings.validate_every
             if self.validate is not None and every and (self.at.epochs_done % every == 0 or final):
-                shown |= self._validate(self.validate)
+                self.at.unvalidated = True
+                with self._saved_if_bad():
+                    shown |= self._validate(self.validate)
+            self.at.unvalidated = False
             self.progress.epoch_end(shown)
             if self.at.epochs_done % self.settings.checkpoint_every == 0 or last:
                 self.save()
@@ -457,11 +472,13 @@ class Trainer:
         started = time.perf_counter()
         if self.at.step == 0:
             self.averages.reset()
-            self._refresh(running)
+            with self._saved_if_bad():
+                self._refresh(running)
+            self.gone.drop(self.samples)
         running.batches.set_epoch(self.at.epoch, start_step=self.at.step, order=self._order(stage))
         running.module.train()
         steps = len(running.batches)
-        for images, index in running.loader:
+        for images, index in self._batches(running):
             loss, stats = self._step(stage, running, images, index, steps)
             self.averages.add(stats)
             self.at.step += 1
@@ -476,12 +493,38 @@ class Trainer:
         means = {f"train/{name}": value for name, value in self.averages.means().items()}
         means["train/lr"] = running.optimizer.param_groups[0]["lr"]
         means["epoch"] = float(self.at.epochs_done + 1)
+        if self.gone.count:
+            means["data/gone"] = float(self.gone.count)
         self._warn_about(means)
         seconds = time.perf_counter() - started
         self.at.seconds += seconds
         self.recorder.metrics(means, self.at.global_step)
         self.recorder.metrics({"time/epoch_seconds": seconds}, self.at.global_step)
         return means
+
+    def _batches(self, running: _Running) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of an epoch, or of what is left of it."""
+        batches = iter(running.loader)
+        while True:
+            # at its first step an epoch has been prepared, and would be again: nothing to save
+            with self._saved_if_bad() if self.at.step else nullcontext():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    @contextmanager
+    def _saved_if_bad(self) -> Iterator[None]:
+        """Where an image that has gone bad ends the run, what was learnt is saved first.
+
+        With several processes the others wait for this one, and the last checkpoint must do.
+        """
+        try:
+            yield
+        except BadImageError:
+            if self.fabric.world_size == 1:
+                self.save()
+            raise
 
     def _step(
         self, stage: Stage, running: _Running, images: Tensor, index: Tensor, steps: int
@@ -490,10 +533,11 @@ class Trainer:
         factor = stage.factor(position, float(stage.epochs))
         for group in running.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
+        index, blank = self.gone.places(index)
         loss, stats = running.module(
             images.to(self.device, non_blocking=True).transpose(0, 1),
             index.to(self.device),
-            self.samples,
+            self.gone.believed(self.samples, index, blank),
             self.twin,
             self.at.epoch,
             self.at.step,
@@ -649,6 +693,7 @@ class Trainer:
                 if self.samples.posterior is None
                 else self.samples.posterior.cpu(),
             },
+            "gone": self.gone.mask,
             "randomness": randomness,
             "labels_hash": self.data.labels_hash,
             "offset": self.recorder.checkpoint_offset(),

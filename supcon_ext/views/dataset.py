@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data_tools.images import ImageSet
+from data_tools.bad_image import GoneImageError
+from data_tools.images import ImageArray, ImageSet
 from supcon_ext.views.base import View
 
 
@@ -47,15 +48,16 @@ class ViewDataset(Dataset[tuple[Tensor, int]]):
                 repeats (see :class:`~supcon_ext.views.loader.EpochBatches`).
 
         Returns:
-            Views ``(V, C, H, W)`` float32, and ``index``.
+            Views ``(V, C, H, W)`` float32, and ``index``; or those of a blank, and ``~index``, if
+            the image is bad and such are skipped.
         """
         epoch, index, *repeat = key
-        image = self.images.images[index]
+        image, told = _image_or_blank(self.images, index)
         views = [
             view(image, (self.seed, epoch, index, number, *repeat))
             for number, view in enumerate(self.views)
         ]
-        return torch.stack(views), index
+        return torch.stack(views), told
 
 
 class PlainDataset(Dataset[tuple[Tensor, int]]):
@@ -74,5 +76,13 @@ class PlainDataset(Dataset[tuple[Tensor, int]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """View ``(C, H, W)`` float32 of image ``index``, and ``index``."""
-        return self.view(self.images.images[index], (index,)), index
+        """View ``(C, H, W)`` float32 of image ``index``, and ``index``; ``~index`` of a blank."""
+        image, told = _image_or_blank(self.images, index)
+        return self.view(image, (index,)), told
+
+
+def _image_or_blank(images: ImageSet, index: int) -> tuple[ImageArray, int]:
+    try:
+        return images.images[index], index
+    except GoneImageError as gone:
+        return gone.blank, ~index

@@ -9,7 +9,9 @@ spawn, which works too, since data sets and views can be pickled.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -166,7 +168,7 @@ def training_loader(
     Returns:
         Batches ``(views (B, V, C, H, W) float32, index (B,) int64)``.
     """
-    return DataLoader(
+    return _Loader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
@@ -190,7 +192,7 @@ def evaluation_loader(
     Returns:
         Batches ``(images (B, C, H, W) float32, index (B,) int64)``.
     """
-    return DataLoader(
+    return _Loader(
         dataset,
         batch_size=batch_size,
         num_workers=workers,
@@ -198,6 +200,35 @@ def evaluation_loader(
         worker_init_fn=_run_single_threaded,
         generator=torch.Generator(),
     )
+
+
+class _Loader(DataLoader[tuple[Tensor, int]]):
+    """A loader in which an error of a worker reads as it would without workers."""
+
+    def __iter__(self) -> Any:
+        try:
+            yield from super().__iter__()
+        except Exception as error:
+            plain = _without_traceback(error)
+            if plain is None:
+                raise
+            raise plain from error
+
+
+def _without_traceback(error: Exception) -> Exception | None:
+    """An error as a worker raised it; None for one that comes from no worker.
+
+    Of what a worker raises, torch makes an error of the same type whose message is the worker's
+    traceback. That stays to be seen, as the cause of this one.
+    """
+    message = str(error)
+    name = re.match(r"Caught (\w+) in DataLoader worker process \d+\.\nOriginal ", message)
+    if name is None:
+        return None
+    starts = list(re.finditer(rf"^(?:[\w.]+\.)?{name[1]}: ", message, re.MULTILINE))
+    if not starts:
+        return None
+    return type(error)(message[starts[-1].end() :].rstrip("\n"))
 
 
 def _run_single_threaded(worker: int) -> None:

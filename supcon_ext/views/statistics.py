@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from data_tools.bad_image import readable
 from data_tools.images import ImageSet
 
 ChannelStatistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std, in [0, 1] units
@@ -40,7 +41,7 @@ def channel_statistics(images: ImageSet, limit: int = 2000, *, seed: int) -> Cha
         )
     generator = np.random.default_rng(np.random.SeedSequence([seed]))
     index = np.sort(generator.permutation(len(images))[:count])
-    pixels = [images.images[int(i)].astype(np.float64) / 255 for i in index]
+    pixels = [image.astype(np.float64) / 255 for image in readable(images.images, index)]
     channels = {image.shape[2] for image in pixels}
     if len(channels) != 1:
         raise ValueError(

@@ -200,7 +200,7 @@ def test_true_labels_change_nothing(
 ) -> None:
     known = audited(digits, out=tmp_path / "known", apply=tmp_path / "known.npz")
     build = opened.build_data
-    monkeypatch.setattr(opened, "build_data", lambda section: hidden(build(section), made_up))
+    monkeypatch.setattr(opened, "build_data", lambda *a, **k: hidden(build(*a, **k), made_up))
     other = audited(digits, out=tmp_path / "other", apply=tmp_path / "other.npz")
     assert known.csv.read_bytes() == other.csv.read_bytes()
     assert known.page.read_bytes() == other.page.read_bytes()
@@ -271,8 +271,8 @@ def test_runs_that_cannot_be_audited(
         open_run(unfinished)
     build = opened.build_data
 
-    def changed(section: Any) -> MadeData:
-        data = build(section)
+    def changed(section: Any, **settings: Any) -> MadeData:
+        data = build(section, **settings)
         return replace(data, labels=replace(data.labels, fingerprint="another"))
 
     monkeypatch.setattr(opened, "build_data", changed)

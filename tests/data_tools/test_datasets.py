@@ -1,4 +1,5 @@
 import logging
+import os
 import pickle
 
 import numpy as np
@@ -116,7 +117,24 @@ def test_folder_reports_what_it_leaves_out(tmp_path, caplog) -> None:
     with caplog.at_level(logging.WARNING):
         source = image_folder(root=str(tmp_path), test=0)
     assert len(source.train) == 21
-    assert "left out 2 files" in caplog.text
+    assert caplog.records[0].getMessage() == (
+        f"{tmp_path}: left out 2 files that are no image of a class: cat/notes.txt, readme.md"
+    )
+
+
+def test_many_strangers_are_counted_and_the_first_named(tmp_path, caplog) -> None:
+    make_folder(tmp_path)
+    for name in ("1", "2", "3", "4", "5", "6", "7\x1b"):
+        (tmp_path / f"{name}.txt").write_text("no class")
+    with caplog.at_level(logging.WARNING):
+        image_folder(root=str(tmp_path), test=0)
+    assert (
+        caplog.records[0]
+        .getMessage()
+        .endswith(
+            "left out 7 files that are no image of a class: 1.txt, 2.txt, 3.txt, 4.txt, 5.txt, ..."
+        )
+    )
 
 
 def test_folder_errors(tmp_path) -> None:
@@ -124,25 +142,26 @@ def test_folder_errors(tmp_path) -> None:
         image_folder(root=str(tmp_path / "none"))
     with pytest.raises(FileNotFoundError, match=r"folder per class"):
         image_folder(root=str(tmp_path))
+    (tmp_path / "train" / "empty").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=r"at least one training image in"):
+        image_folder(root=str(tmp_path))
+
+
+def test_classes_are_those_of_both_folders(tmp_path) -> None:
+    """Those without training images are told of by the check of the whole data set."""
     make_folder(tmp_path / "train")
-    make_folder(tmp_path / "test", classes=("cat", "fox"))
-    with pytest.raises(ValueError, match=r"got also fox"):
-        image_folder(root=str(tmp_path))
+    make_folder(tmp_path / "test", classes=("cat", "fox"), count=1)
     (tmp_path / "train" / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"at least one image in .*empty"):
-        image_folder(root=str(tmp_path))
+    source = image_folder(root=str(tmp_path))
+    assert source.train.classes == source.test.classes == ("cat", "dog", "empty", "fox")
+    assert source.test.label.tolist() == [0, 3]
 
 
-def test_an_unreadable_image_is_named_when_read(tmp_path) -> None:
-    (tmp_path / "broken.png").write_bytes(b"not an image")
-    whole = write_png(tmp_path / "whole.png", 1, size=(64, 64)).read_bytes()
-    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
-    deep = Image.fromarray(np.full((4, 4), 40_000, np.uint16))
-    deep.save(tmp_path / "deep.png")
-    files = [tmp_path / name for name in ("broken.png", "cut.png", "deep.png")]
-    for index, path in enumerate(files):
-        with pytest.raises(ValueError, match=rf"8-bit image in {path}"):
-            ImageFiles(files)[index]
+def test_a_class_name_is_printable(tmp_path) -> None:
+    make_folder(tmp_path, classes=("a\x1b[2J", os.fsdecode(b"caf\xe9")), count=1)
+    source = image_folder(root=str(tmp_path), test=0)
+    assert source.train.classes == ("a\\x1b[2J", "caf\\xe9")
+    assert source.train.images[1].shape == (4, 6, 3)
 
 
 def test_images_are_turned_upright(tmp_path) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 
 import numpy as np
@@ -6,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_tools.bad_image import BadImageError, GoneImageError
 from supcon_ext.views.base import ViewContext
 from supcon_ext.views.dataset import PlainDataset, ViewDataset
 from supcon_ext.views.loader import EpochBatches, evaluation_loader, training_loader
@@ -117,6 +119,57 @@ def test_evaluation_gives_every_image_once_in_order(images, workers):
         pictures = torch.cat([views for views, _ in batches]).numpy()
         expected = (np.asarray(images.images).transpose(0, 3, 1, 2) / 255 - 0.5) / 0.25
         np.testing.assert_allclose(pictures, expected, atol=1e-5)
+
+
+class Spoilt:
+    """Images one of which is bad, as files raise it."""
+
+    def __init__(self, images, error: Exception) -> None:
+        self.images, self.error = images, error
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int):
+        if index == 3:
+            raise self.error
+        return self.images[index]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("kind", [BadImageError, ValueError, OSError])
+def test_what_a_worker_raises_reads_as_without_workers(images, workers, kind):
+    message = "Expected a readable image in x.png, but got: ValueError: no.\nTry: another."
+    spoilt = dataclasses.replace(images, images=Spoilt(images.images, kind(message)))
+    batches = EpochBatches(24, 6, seed=0)
+    training = training_loader(view_dataset(spoilt), batches, workers, pin_memory=False)
+    batches.set_epoch(0)
+    for loader in (training, evaluation_loader(PlainDataset(spoilt, none(CONTEXT)), 10, workers)):
+        with pytest.raises(kind) as caught:
+            list(loader)
+        assert caught.type is kind and str(caught.value) == message
+    batches.set_epoch(0)
+    with pytest.raises(kind):
+        list(training)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_blank_stands_in_for_an_image_that_is_gone(images, workers):
+    spoilt = dataclasses.replace(images, images=Spoilt(images.images, GoneImageError("x", 3)))
+    for dataset in (PlainDataset(spoilt, none(CONTEXT)), PlainDataset(images, none(CONTEXT))):
+        loader = evaluation_loader(dataset, 24, workers)
+        ((views, index),) = loader
+        expected = torch.arange(24)
+        if dataset.images is spoilt:
+            expected[3] = ~3
+            assert torch.equal(views[3], torch.full_like(views[3], -2.0)), "black, normalised"
+        assert torch.equal(index, expected)
+    batches = EpochBatches(24, 24, seed=0)
+    batches.set_epoch(0)
+    loader = training_loader(view_dataset(spoilt), batches, workers, pin_memory=False)
+    ((views, index),) = loader
+    assert torch.where(index < 0, ~index, index).sort().values.tolist() == list(range(24))
+    assert index[index < 0].tolist() == [~3]
 
 
 # -- which samples go where
