@@ -64,6 +64,8 @@ class Contract:
     def world(self, number: int, draws: str) -> Iterator[None]:
         """The global generators of one process; a draw from any of them breaks the contract.
 
+        Libraries that are imported at first use may draw, so a check uses a part once before.
+
         Args:
             number: Which of :data:`WORLDS`.
             draws: Where to draw from instead, in words.

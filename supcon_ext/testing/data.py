@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +30,7 @@ def check_dataset(dataset: Callable[[], Source]) -> None:
         AssertionError: The contract is broken; the message says where, and what to do.
     """
     made = []
+    dataset()
     for number in (0, 1):
         with DATASET.world(number, DRAWS):
             made.append(dataset())
@@ -74,6 +76,7 @@ def check_noise(noise: Callable[[ImageSet], NoisyLabels], train: ImageSet | None
         AssertionError: The contract is broken; the message says where, and what to do.
     """
     shown = _images() if train is None else train
+    noise(replace(shown, label=shown.label.copy()))
     label, made = shown.label.copy(), []
     for number in (0, 1):
         with NOISE.world(number, DRAWS):
@@ -109,6 +112,7 @@ def check_imbalance(imbalance: Callable[[IntArray, int], IntArray]) -> None:
     """
     label, made = _images().label, []
     kept = label.copy()
+    imbalance(label.copy(), 10)
     for number in (0, 1):
         with IMBALANCE.world(number, DRAWS):
             made.append(imbalance(label, 10))

@@ -30,6 +30,7 @@ def check_evaluator(evaluator: Evaluator) -> None:
         AssertionError: The contract is broken; the message says where, and what to do.
     """
     new = pristine(evaluator)
+    _report(new(), "test")
     draws = "a generator with the seed `data.seed`"
     with CONTRACT.class_unchanged(evaluator):
         with CONTRACT.world(0, draws):

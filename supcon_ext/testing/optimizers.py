@@ -29,6 +29,7 @@ def check_optimizer(optimizer: Callable[[nn.Module], Optimizer]) -> None:
     Raises:
         AssertionError: The contract is broken; the message says where, and what to do.
     """
+    optimizer(_module())
     draws = "nothing: a step draws no numbers"
     with CONTRACT.world(0, draws):
         module = _module()

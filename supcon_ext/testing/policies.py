@@ -43,6 +43,7 @@ def _check(policy: Callable[[ViewContext], View], context: ViewContext) -> None:
     images = [drawn.integers(0, 256, (*side, context.channels), np.uint8) for side in sides]
     kept = [image.copy() for image in images]
     found = []
+    policy(context)(images[0].copy(), KEYS[0])
     for number in (0, 1):
         with CONTRACT.world(number, DRAWS):
             view = policy(context)

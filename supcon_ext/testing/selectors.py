@@ -61,6 +61,7 @@ def _check_required(new: Callable[[], PositiveSelector], columns: Mapping[str, T
     """A selector that looks at more than it requires finds nothing there in a run."""
     told = sorted(new().requires) or "nothing"
     broken = "name in `requires` whatever `refresh` reads of the bank"
+    _refreshed(new(), columns, 0, everything=True)
     with CONTRACT.class_unchanged(new()), CONTRACT.world(0, DRAWS):
         wide = _refreshed(new(), columns, 0, everything=True)
     try:

@@ -44,6 +44,9 @@ def check_term(term: Term, columns: Mapping[str, Tensor] | None = None) -> None:
     unknown = sorted(term.requires - set(NAMES))
     CONTRACT.expect(not unknown, f"`requires` must be of {', '.join(NAMES)}, but names {unknown}")
     new = pristine(term)
+    first = _Run(new, columns)
+    first.refresh(0)
+    first.step(0, 0)
     with CONTRACT.class_unchanged(term):
         run = _Run(new, columns)
         declared = declared_keys(run.objective)

@@ -47,6 +47,7 @@ def check_weighting(weighting: Weighting, columns: Mapping[str, Tensor] | None =
         label = torch.arange(SAMPLES) % CLASSES
         columns["posterior"] = functional.one_hot(label, CLASSES).float() * 0.7 + 0.1
     new = pristine(weighting)
+    _trained(_ready(new), _step(columns, len(STEPS) - 1))
     with CONTRACT.class_unchanged(weighting):
         _check_resume(new, columns)
     _check_formula(_ready(new), columns)
