@@ -23,6 +23,7 @@ from supcon_ext.audit.outside_scores import outside_scores
 from supcon_ext.audit.page import summarise
 from supcon_ext.audit.thumbnails import data_uri
 from supcon_ext.experiment import run
+from supcon_ext.experiment.build import build_data
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.tracking.console import ConsoleProgress
 from tests.audit.coloured import COLOURS, paint, recipe
@@ -147,6 +148,14 @@ def test_the_manifest_is_corrected_and_read_back(
     values = recipe({"kind": "digits"})
     corrected = parse_recipe(values, corrections.overrides).data.dataset
     assert corrected.kind == "manifest" and len(corrected.build().train) == len(source.train)
+    assert corrected.params["outside"] is False
+
+    apart = tmp_path / "corrected.csv"  # whose images lie elsewhere
+    moved = audited(folder / "run", out=tmp_path, apply=apart, min_confidence=0.8).corrections
+    assert moved is not None
+    section = parse_recipe(values, moved.overrides).data
+    assert section.dataset.params["outside"] is True
+    assert len(build_data(section).train) > 0
 
     none = audited(folder / "run", out=tmp_path, apply=target, min_confidence=1.0).corrections
     assert none is not None and none.changed == 0
