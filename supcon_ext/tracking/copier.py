@@ -11,11 +11,14 @@ from supcon_ext.tracking.journal import JOURNAL_NAME, read_lines
 from supcon_ext.tracking.mirror_state import MirrorState
 from supcon_ext.tracking.sender import Sender
 from supcon_ext.tracking.settings import Pace
+from supcon_ext.tracking.store_error import LATER, StoreError, explain
 from supcon_ext.tracking.store_uri import answers, is_http, without_login
 
+LOOK_SECONDS = 0.2
 
-class Unreachable(ConnectionError):
-    """Nothing answered at the server's address."""
+
+class Unreachable(StoreError):
+    """Nothing answered at the server's address, or it stopped to."""
 
 
 class Copier:
@@ -58,16 +61,53 @@ class Copier:
             How many lines were sent.
 
         Raises:
-            Unreachable: Nothing answers at the server's address.
-            Exception: Whatever MLflow raises.
+            StoreError: Nothing answers, or the store does not take it; the message is one line.
         """
+        try:
+            return self._copy()
+        except Exception as error:
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(explain(error, self.uri)) from error
+
+    def copy_within_time(self) -> int:
+        """As :meth:`copy`, given up where a request takes longer than it fairly may.
+
+        The thread that waits for it is left alone; it does not keep the process alive.
+
+        Raises:
+            StoreError: As there, or an answer takes too long.
+        """
+        done: list[int | BaseException] = []
+
+        def work() -> None:
+            try:
+                done.append(self.copy())
+            except BaseException as error:
+                done.append(error)
+
+        self.beat(None)
+        thread = threading.Thread(target=work, name="supcon-copier", daemon=True)
+        thread.start()
+        while thread.is_alive() and self.deadline > time.monotonic():
+            thread.join(min(self.deadline - time.monotonic(), LOOK_SECONDS))
+        if not done:
+            raise Unreachable(
+                f"Expected MLflow at {without_login(self.uri)} to answer, but a request took more "
+                f"than its time. Try: see whether the server is well; then {LATER}"
+            )
+        if isinstance(done[0], BaseException):
+            raise done[0]
+        return done[0]
+
+    def _copy(self) -> int:
         sure, self._sure = self._sure, False
         if not sure and is_http(self.uri):
             self.beat(self.pace.preflight)
             if not answers(self.uri, self.pace.preflight):
                 raise Unreachable(
                     f"Expected MLflow at {without_login(self.uri)}, but nothing answered in "
-                    f"{self.pace.preflight:g} s"
+                    f"{self.pace.preflight:g} s. Try: start the server, then {LATER}"
                 )
         if self._sender is None:
             self._sender = Sender(self.folder, self.state, self.uri, self.beat)

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from supcon_ext.tracking.copier import Copier, Unreachable
+from supcon_ext.tracking.copier import LOOK_SECONDS, Copier, Unreachable
 from supcon_ext.tracking.journal import JOURNAL_NAME
 from supcon_ext.tracking.mirror_state import MirrorState
 from supcon_ext.tracking.mlflow_client import load_mlflow
@@ -47,8 +47,13 @@ class Mirror:
         self._wake.set()
 
     def wait_run_id(self, seconds: float) -> str | None:
-        """The id of the MLflow run, or ``None`` if there is none after this time."""
-        self._copier.run_ready.wait(seconds)
+        """The id of the MLflow run; ``None`` after this time, or once the store gives no answer."""
+        end = time.monotonic() + seconds
+        while not self._copier.run_ready.wait(LOOK_SECONDS):
+            now = time.monotonic()
+            stuck = self._failures >= self._pace.failures or now > self._copier.deadline
+            if stuck or now > end:
+                break
         return self.run_id
 
     @property
@@ -80,7 +85,7 @@ class Mirror:
             left = min(limit, max(first, self._copier.deadline)) - time.monotonic()
             if left <= 0:
                 return False
-            self._thread.join(min(left, 0.2))
+            self._thread.join(min(left, LOOK_SECONDS))
         return self._failures == 0
 
     def _run(self) -> None:
@@ -104,15 +109,16 @@ class Mirror:
 
     def _failed(self, error: Exception) -> None:
         before = self._failures
-        # A server that was never there need not fail three times.
-        absent = isinstance(error, Unreachable) and not self._copier.run_ready.is_set()
-        self._failures = max(before + 1, self._pace.failures if absent else 0)
+        # A server that was never there need not fail three times, nor a store that cannot be used.
+        never = isinstance(error, Unreachable) and not self._copier.run_ready.is_set()
+        hopeless = never or isinstance(error.__cause__, ValueError)
+        self._failures = max(before + 1, self._pace.failures if hopeless else 0)
         logger.debug("sending to MLflow failed", exc_info=error)
         if before < self._pace.failures <= self._failures:
-            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            reason = str(error).partition(" Try: ")[0].rstrip(".")
             logger.warning(
                 "%s. Metrics go to %s; later: supcon sync %s",
-                reason.rstrip("."),
+                reason,
                 self._copier.folder / JOURNAL_NAME,
                 self._copier.folder,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ DEFAULTS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+# MLflow logs these errors with a traceback and raises them too; the raised one is told in a line.
+SAID_BY_US = ("mlflow.store.db.utils", "mlflow.exceptions", "urllib3.connectionpool")
 
 
 def load_mlflow() -> None:
@@ -42,6 +45,8 @@ def load_mlflow() -> None:
             "Try: pip install mlflow, or tracking.uri=none",
             name="mlflow",
         ) from None
+    for name in SAID_BY_US:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     import mlflow.data.code_dataset_source
     import mlflow.data.meta_dataset
     import mlflow.entities

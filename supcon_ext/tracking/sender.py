@@ -11,9 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
-from supcon_ext.tracking import logged_model
+from supcon_ext.tracking import logged_model, sqlite_store
 from supcon_ext.tracking.events import (
     Artifact,
     DatasetInput,
@@ -27,7 +25,8 @@ from supcon_ext.tracking.events import (
 from supcon_ext.tracking.journal import JOURNAL_NAME, read
 from supcon_ext.tracking.mirror_state import MirrorState
 from supcon_ext.tracking.mlflow_client import open_client
-from supcon_ext.tracking.store_uri import sqlite_path
+from supcon_ext.tracking.store_error import StoreError, first_line
+from supcon_ext.tracking.store_uri import sqlite_path, without_login
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,7 +37,6 @@ JOURNAL_TAG = "supcon.journal"
 METRICS_A_CALL = 1000
 OTHERS_A_CALL = 100
 DIGEST_LENGTH = 36
-MIGRATION_SECONDS = 120.0
 # Answers that no second try will change; whatever else fails is tried again.
 REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST"})
 
@@ -66,13 +64,12 @@ class Sender:
         self._experiment_id = ""
         self._known_steps: dict[str, set[int]] | None = None
         database = sqlite_path(uri)
-        # MLflow migrates a new database; two processes that do so at once break it.
-        alone = (
-            FileLock(f"{database}.lock", timeout=MIGRATION_SECONDS) if database else nullcontext()
-        )
-        beat(MIGRATION_SECONDS if database else None)
-        with alone:
-            beat(MIGRATION_SECONDS if database else None)
+        seconds = sqlite_store.MAKING_SECONDS if database else None
+        beat(seconds)
+        with sqlite_store.alone(database) if database else nullcontext():
+            beat(seconds)
+            if database:
+                sqlite_store.make_ready(database)
             self._client: MlflowClient = open_client(uri)
             self._find_or_make()
 
@@ -202,12 +199,15 @@ class Sender:
                 self._log_batch(what, items[half:])
                 return
             self.refused += 1
-            logger.warning("MLflow refused %s `%s`: %s", what, items[0].key, error)
+            logger.warning("MLflow refused %s `%s`: %s", what, items[0].key, first_line(error))
 
     def _check_alive(self) -> None:
         run = self._client.get_run(self._sent.run_id)
         if run.info.lifecycle_stage != "active":
-            raise RuntimeError(f"run {self._sent.run_id} was deleted in MLflow")
+            raise StoreError(
+                f"Expected run {self._sent.run_id} in MLflow at {without_login(self.uri)}, but it "
+                "was deleted there. Try: restore it there, or supcon sync RUN --uri URI"
+            )
 
     def _try(self, name: str, send: Callable[[], None]) -> None:
         from mlflow.exceptions import MlflowException
@@ -219,7 +219,7 @@ class Sender:
                 raise
             self._check_alive()
             self.refused += 1
-            logger.warning("MLflow refused `%s`: %s", name, error)
+            logger.warning("MLflow refused `%s`: %s", name, first_line(error))
 
     def _file(self, path: str, send: Callable[[Path], None]) -> None:
         file = self.folder / path

@@ -57,5 +57,5 @@ class Pace:
     preflight: float = 3.0
     failures: int = 3
     outage: float = 60.0
-    quiet: float = 15.0
+    quiet: float = 5.0
     finish: float = 180.0

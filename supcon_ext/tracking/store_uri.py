@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import ssl
 import threading
 import urllib.error
 import urllib.request
+from importlib.metadata import entry_points
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
+
+from data_tools.printable import printable
 
 SQLITE = "sqlite:///"
+KINDS = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
 
 
 def resolve_uri(uri: str | None) -> str | None:
@@ -24,12 +29,14 @@ def resolve_uri(uri: str | None) -> str | None:
         uri: As in :class:`~supcon_ext.tracking.settings.TrackingSettings`.
 
     Raises:
-        ValueError: The folder of an SQLite database does not exist.
+        ValueError: MLflow has no such kind of store, or the folder of an SQLite database does not
+            exist.
     """
     if uri is None:
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
     if uri.lower() == "none":
         return None
+    _check_kind(uri)
     database = sqlite_path(uri)
     if database is None:
         return uri.rstrip("/") if is_http(uri) else uri
@@ -39,6 +46,47 @@ def resolve_uri(uri: str | None) -> str | None:
             f"{database.parent} does not exist. Try: mkdir -p {database.parent}"
         )
     return f"{SQLITE}{database}"
+
+
+def _check_kind(uri: str) -> None:
+    kind = re.match(r"([a-z][\w-]*)(\+\w+)?:(//)?", uri, re.IGNORECASE)
+    name = kind[1] if kind else "file"
+    if name == "file" or len(name) == 1:  # a drive of Windows
+        if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
+            return
+        raise ValueError(
+            f"Expected a database or a server in argument `uri`, but got the folder "
+            f"{printable(uri)}, which MLflow 3 keeps no runs in. Try: {SQLITE}mlflow.db"
+        )
+    if name == "sqlite" and not re.match(r"sqlite(\+\w+)?:(///|//$)", uri):
+        raise ValueError(
+            f"Expected a path after three slashes in argument `uri`, but got {printable(uri)}. "
+            f"Try: {SQLITE}mlflow.db"
+        )
+    if is_http(uri) and not _has_host(uri):
+        raise ValueError(
+            f"Expected a host, and perhaps a port, in argument `uri`, but got "
+            f"{printable(without_login(uri))}. Try: http://HOST:PORT"
+        )
+    if uri == "databricks" or name in KINDS or name in _further_kinds():
+        return
+    raise ValueError(
+        f"Expected a URI that begins with {', '.join(KINDS)} in argument `uri`, but got "
+        f"{printable(without_login(uri))}. Try: {SQLITE}mlflow.db, or http://HOST:PORT"
+    )
+
+
+def _has_host(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number
+        return False
+
+
+def _further_kinds() -> set[str]:
+    """Kinds of store that installed packages add to MLflow."""
+    return {found.name for found in entry_points(group="mlflow.tracking_store")}
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -55,8 +103,9 @@ def is_http(uri: str) -> bool:
 
 def without_login(uri: str) -> str:
     """The URI without user name and password, fit to be shown."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    begin, mark, rest = uri.partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{begin}{mark}{place.rpartition('@')[2]}{slash}{path}"
 
 
 def open_hint(uri: str) -> str:

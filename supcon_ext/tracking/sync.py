@@ -8,6 +8,7 @@ from pathlib import Path
 from supcon_ext.tracking.copier import Copier
 from supcon_ext.tracking.journal import JOURNAL_NAME
 from supcon_ext.tracking.mirror_state import MirrorState
+from supcon_ext.tracking.mlflow_client import load_mlflow
 from supcon_ext.tracking.settings import Pace
 from supcon_ext.tracking.store_uri import resolve_uri
 
@@ -40,8 +41,8 @@ def sync(folder: Path, uri: str | None = None, *, pace: Pace | None = None) -> S
     Raises:
         ValueError: The folder is no run folder, or the run has a journal only and no ``uri`` is
             given.
-        ConnectionError: Nothing answers at the server's address.
-        mlflow.exceptions.MlflowException: The store broke off; call again.
+        StoreError: Nothing answers at the server's address, or the store broke off; call again.
+            The message is one line, the cause is what MLflow raised.
     """
     folder = Path(folder)
     state = MirrorState.load(folder)
@@ -59,5 +60,6 @@ def sync(folder: Path, uri: str | None = None, *, pace: Pace | None = None) -> S
             "Try: --uri sqlite:///mlflow.db"
         )
     copier = Copier(folder, state, target, pace or Pace())
-    sent = copier.copy()
+    load_mlflow()
+    sent = copier.copy_within_time()
     return SyncResult(sent, copier.refused, str(copier.run_id), target)

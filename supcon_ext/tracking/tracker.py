@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from supcon_ext.tracking import events
+from supcon_ext.tracking import events, sqlite_store
 from supcon_ext.tracking.encoder_file import EncoderFile
 from supcon_ext.tracking.events import STATUSES, Event, Status
 from supcon_ext.tracking.journal import JOURNAL_NAME, Journal
@@ -15,7 +15,7 @@ from supcon_ext.tracking.mirror import Mirror
 from supcon_ext.tracking.mirror_state import MirrorState
 from supcon_ext.tracking.names import check_key
 from supcon_ext.tracking.settings import Pace, TrackingSettings
-from supcon_ext.tracking.store_uri import answers, is_http, resolve_uri, without_login
+from supcon_ext.tracking.store_uri import answers, is_http, resolve_uri, sqlite_path, without_login
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Tracker:
         pace: How often MLflow is sent to and how long it is waited for.
 
     Raises:
-        ValueError: The folder holds a journal already, or the URI cannot be used.
+        ValueError: The folder holds a journal already, or the store cannot be used.
         ConnectionError: ``settings.on_unreachable`` is ``fail`` and nothing answers.
     """
 
@@ -55,6 +55,8 @@ class Tracker:
             )
         pace = pace or Pace()
         uri = _reachable(settings, pace)
+        if uri is not None and (database := sqlite_path(uri)) is not None:
+            sqlite_store.check(database)
         folder.mkdir(parents=True, exist_ok=True)
         state = MirrorState(run_name=run_name, settings=settings, uri=uri)
         state.save(folder)
