@@ -7,7 +7,8 @@ import threading
 import time
 from pathlib import Path
 
-from supcon_ext.tracking.journal import JOURNAL_NAME, read_lines
+from supcon_ext.tracking.events import Event, StatusChange
+from supcon_ext.tracking.journal import JOURNAL_NAME, read, read_lines
 from supcon_ext.tracking.mirror_state import MirrorState
 from supcon_ext.tracking.sender import Sender
 from supcon_ext.tracking.settings import Pace
@@ -68,6 +69,23 @@ class Copier:
         except Exception as error:
             if isinstance(error, StoreError):
                 raise
+            raise StoreError(explain(error, self.uri)) from error
+
+    def end_if_cut_off(self) -> None:
+        """Tell the store that the run was killed, where its journal has no end.
+
+        Raises:
+            StoreError: As in :meth:`copy`.
+        """
+        last: Event | None = None
+        status = None
+        for last in read(self.folder / JOURNAL_NAME):
+            status = last if isinstance(last, StatusChange) else status
+        if last is None or status is None or status.status != "RUNNING" or self._sender is None:
+            return
+        try:
+            self._sender.send([StatusChange("KILLED", last.time)])
+        except Exception as error:
             raise StoreError(explain(error, self.uri)) from error
 
     def copy_within_time(self) -> int:

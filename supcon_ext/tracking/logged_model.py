@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from supcon_ext.tracking.events import Model
+from supcon_ext.tracking.names import model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,13 +50,14 @@ def log(
 
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    name = model_name(event.name)
     beat(None)
     model = next(
         (
             found
             for found in client.search_logged_models(
                 [experiment_id],
-                filter_string=f"source_run_id = '{run_id}' AND name = '{event.name}'",
+                filter_string=f"source_run_id = '{run_id}' AND name = '{name}'",
             )
             if found.tags.get(DIGEST_TAG) == digest
         ),
@@ -64,7 +66,7 @@ def log(
     if model is None:
         model = client.create_logged_model(
             experiment_id,
-            name=event.name,
+            name=name,
             source_run_id=run_id,
             tags={**event.tags, DIGEST_TAG: digest},
             model_type="encoder",

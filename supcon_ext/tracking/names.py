@@ -1,48 +1,55 @@
-"""The keys that MLflow accepts for metrics, params and tags, checked before anything is written."""
+"""Keys and values as MLflow takes them; the journal and the run folder keep them as they are."""
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 
+from data_tools.printable import printable_lines
+
 MAX_KEY = 250
-_ALLOWED = re.compile(r"[/\w.\- :]*")
+MAX_PARAM = 6000
+MAX_TAG = 8000
+MAX_INPUT_TAG = 500
+MAX_INPUT_KEY = 255
+MAX_DATASET_NAME = 500
+MAX_DIGEST = 36
+MAX_FILE_NAME = 80
+_ALLOWED = re.compile(r"[/\w.\- :]+")
 
 
-def check_key(key: str, what: str) -> str:
-    """Return ``key`` if MLflow would take it.
+def mlflow_key(key: str) -> str:
+    """A key of a metric, param or tag that MLflow takes: the key itself, wherever it does.
 
     MLflow's rule: letters, digits, ``_ - . : /`` and spaces, at most 250 characters, and as a path
-    already in its shortest form (no ``//``, no ``./``, no slash at either end).
-
-    Args:
-        key: The key, e.g. ``train/loss``.
-        what: What the key names (``metric``, ``param``, ``tag``), for the message.
-
-    Raises:
-        ValueError: MLflow would refuse the key.
+    already in its shortest form (no ``//``, no ``./``, no slash at either end). Of any other key,
+    what is odd becomes ``_``, and a short hash at the end keeps it apart from its likes.
     """
-    if not key or len(key) > MAX_KEY:
-        raise ValueError(
-            f"Expected 1 to {MAX_KEY} characters in {what} `key`, but got {len(key)}. Try: a "
-            f"shorter name"
-        )
-    odd = sorted(set(_ALLOWED.sub("", key)))
-    if odd:
-        raise ValueError(
-            f"Expected letters, digits, `_ - . : /` and spaces in {what} `key`, but got {key!r} "
-            f"with "
-            f"{' '.join(map(repr, odd))}. Try: {_cleaned(key)!r}"
-        )
     shortest = posixpath.normpath(key)
-    if shortest != key or key == "." or key.startswith(("..", "/")):
-        raise ValueError(
-            f"Expected a path in its shortest form in {what} `key`, but got {key!r}. "
-            f"Try: {_cleaned(key)!r}"
-        )
-    return key
+    fits = 0 < len(key) <= MAX_KEY and _ALLOWED.fullmatch(key)
+    if fits and shortest == key and key != "." and not key.startswith(("..", "/")):
+        return key
+    parts = [re.sub(r"[^\w\- :.]+", "_", part) for part in key.split("/")]
+    cleaned = "/".join(part for part in parts if part.strip(".")) or "value"
+    return f"{cleaned[: MAX_KEY - 9]}_{_hash(key)}"
 
 
-def _cleaned(key: str) -> str:
-    parts = [re.sub(r"[^\w\- :.]+", "_", part).strip("_") for part in key.split("/")]
-    return "/".join(part for part in parts if part.strip(".")) or "value"
+def model_name(name: str) -> str:
+    """A name of a logged model that MLflow takes."""
+    return re.sub(r"[^\w\- ]+", "_", name) or "model"
+
+
+def shortened(value: str, limit: int) -> str:
+    """A value of at most ``limit`` characters, with ``…`` where it was cut, safe to print."""
+    text = printable_lines(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def file_of(key: str) -> str:
+    """A file name for the full text of a key's value."""
+    return f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', key)[:MAX_FILE_NAME]}_{_hash(key)}.txt"
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]

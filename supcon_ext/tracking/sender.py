@@ -11,16 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from supcon_ext.tracking import logged_model, sqlite_store
+from supcon_ext.tracking import as_mlflow, logged_model, names, sqlite_store
 from supcon_ext.tracking.events import (
     Artifact,
     DatasetInput,
     Event,
     Metric,
     Model,
-    Param,
     StatusChange,
-    Tag,
 )
 from supcon_ext.tracking.journal import JOURNAL_NAME, read
 from supcon_ext.tracking.mirror_state import MirrorState
@@ -36,7 +34,7 @@ logger = logging.getLogger(__name__)
 JOURNAL_TAG = "supcon.journal"
 METRICS_A_CALL = 1000
 OTHERS_A_CALL = 100
-DIGEST_LENGTH = 36
+FULL_VALUES = "full_values"
 # Answers that no second try will change; whatever else fails is tried again.
 REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST"})
 
@@ -101,21 +99,13 @@ class Sender:
         Raises:
             Exception: Whatever MLflow raises while it cannot be reached; try again later.
         """
-        from mlflow import entities
-
-        metrics = [event for event in events if isinstance(event, Metric)]
-        tags = {event.key: event.value for event in events if isinstance(event, Tag)}
-        tags.update(_not_finite(metrics))
-        self._log("params", [entities.Param(e.key, e.value) for e in _of(events, Param)])
-        self._log("tags", [entities.RunTag(key, value) for key, value in tags.items()])
-        self._log(
-            "metrics",
-            [
-                entities.Metric(event.key, event.value, event.time, event.step)
-                for event in metrics
-                if math.isfinite(event.value) and not self._has(event)
-            ],
-        )
+        params, tags = as_mlflow.settings(events), as_mlflow.labels(events)
+        self._log("params", as_mlflow.params(params))
+        self._log("tags", as_mlflow.tags(tags))
+        for key, value in as_mlflow.not_whole(params, tags):
+            self._try(key, partial(self._in_full, key, value))
+        points = [event for event in _of(events, Metric) if math.isfinite(event.value)]
+        self._log("metrics", [as_mlflow.metric(event) for event in points if not self._has(event)])
         for event in events:
             match event:
                 case Artifact():
@@ -131,6 +121,7 @@ class Sender:
         """The run of this journal, or ``None`` where the store has none (any more)."""
         from mlflow.exceptions import MlflowException
 
+        self._beat(None)
         if self._sent.run_id:
             try:
                 run = self._client.get_run(self._sent.run_id)
@@ -147,6 +138,7 @@ class Sender:
         experiment = self._client.get_experiment_by_name(self.state.settings.experiment)
         if experiment is None:
             return None
+        self._beat(None)
         runs = self._client.search_runs(
             [experiment.experiment_id], f"tags.`{JOURNAL_TAG}` = '{self.state.journal_id}'"
         )
@@ -158,14 +150,13 @@ class Sender:
 
     def _experiment(self) -> str:
         name = self.state.settings.experiment
+        self._beat(None)
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
         database = sqlite_path(self.uri)
         # Files beside the database, not in whatever directory the first run was started from.
-        place = (
-            str(database.parent / "mlruns" / re.sub(r"[^\w.-]+", "-", name)) if database else None
-        )
+        place = str(database.parent / "mlruns" / _folder_name(name)) if database else None
         return str(self._client.create_experiment(name, artifact_location=place))
 
     def _has(self, event: Metric) -> bool:
@@ -174,7 +165,9 @@ class Sender:
             return False
         if event.key not in self._known_steps:
             self._beat(None)
-            history = self._client.get_metric_history(self._sent.run_id, event.key)
+            history = self._client.get_metric_history(
+                self._sent.run_id, names.mlflow_key(event.key)
+            )
             self._known_steps[event.key] = {point.step for point in history}
         return event.step in self._known_steps[event.key]
 
@@ -202,6 +195,7 @@ class Sender:
             logger.warning("MLflow refused %s `%s`: %s", what, items[0].key, first_line(error))
 
     def _check_alive(self) -> None:
+        self._beat(None)
         run = self._client.get_run(self._sent.run_id)
         if run.info.lifecycle_stage != "active":
             raise StoreError(
@@ -238,27 +232,13 @@ class Sender:
             self._client, str(self._sent.run_id), self._experiment_id, event, file, self._beat
         )
 
-    def _dataset(self, event: DatasetInput) -> None:
-        from mlflow import entities
-        from mlflow.data.code_dataset_source import CodeDatasetSource
-        from mlflow.data.meta_dataset import MetaDataset
+    def _in_full(self, key: str, value: str) -> None:
+        self._beat(logged_model.UPLOAD_SECONDS)
+        self._client.log_text(self._sent.run_id, value, f"{FULL_VALUES}/{names.file_of(key)}")
 
-        tags = {"mlflow.data.context": event.context, "digest": event.digest, **event.tags}
-        described = MetaDataset(
-            CodeDatasetSource(dict(event.tags)),
-            name=event.name,
-            digest=event.digest[:DIGEST_LENGTH],
-        )
+    def _dataset(self, event: DatasetInput) -> None:
         self._beat(None)
-        self._client.log_inputs(
-            self._sent.run_id,
-            datasets=[
-                entities.DatasetInput(
-                    entities.Dataset(**described.to_dict()),
-                    [entities.InputTag(key, value) for key, value in tags.items()],
-                )
-            ],
-        )
+        self._client.log_inputs(self._sent.run_id, datasets=[as_mlflow.dataset(event)])
 
     def _status(self, event: StatusChange) -> None:
         self._beat(None)
@@ -268,20 +248,9 @@ class Sender:
             self._client.set_terminated(self._sent.run_id, event.status, event.time)
 
 
+def _folder_name(experiment: str) -> str:
+    return re.sub(r"[^\w-]+", "-", experiment)[:60]
+
+
 def _of(events: Sequence[Event], kind: type[Any]) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
-
-
-def _not_finite(metrics: Sequence[Metric]) -> dict[str, str]:
-    """MLflow keeps infinity as 1.8e308: such values become tags that say where they were."""
-    odd = {}
-    for event in metrics:
-        if not math.isfinite(event.value):
-            odd[f"not_finite/{event.key}"[:250]] = f"{event.value} at step {event.step}"
-            logger.warning(
-                "Metric `%s` is %s at step %d: MLflow gets a tag instead of a point",
-                event.key,
-                event.value,
-                event.step,
-            )
-    return odd

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+MAX_EXPERIMENT = 500
+
 
 @dataclass(frozen=True)
 class TrackingSettings:
@@ -35,6 +37,11 @@ class TrackingSettings:
         if not self.experiment.strip():
             raise ValueError(
                 "Expected a name of argument `experiment`, but got an empty one. Try: supcon_ext"
+            )
+        if len(self.experiment) > MAX_EXPERIMENT:
+            raise ValueError(
+                f"Expected a name of at most {MAX_EXPERIMENT} characters of argument `experiment`, "
+                f"but got {len(self.experiment)}. Try: supcon_ext"
             )
 
 

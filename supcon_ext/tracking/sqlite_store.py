@@ -71,9 +71,11 @@ def check(database: Path) -> bool:
             if _holds_nothing(opened, tables):
                 return False
     except sqlite3.Error as error:
+        if "locked" in str(error):
+            return True  # whoever works with it has made it
         raise ValueError(
             f"Expected an SQLite database in {database}, but got: {error}. "
-            "Try: restore the file, or another tracking.uri"
+            "Try: its permissions, restore the file, or another tracking.uri"
         ) from error
     raise ValueError(_refusal(database, bool(cut_off) or version is None, tables, version in known))
 

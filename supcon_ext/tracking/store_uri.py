@@ -49,6 +49,8 @@ def resolve_uri(uri: str | None) -> str | None:
 
 
 def _check_kind(uri: str) -> None:
+    if uri == "databricks":
+        return
     kind = re.match(r"([a-z][\w-]*)(\+\w+)?:(//)?", uri, re.IGNORECASE)
     name = kind[1] if kind else "file"
     if name == "file" or len(name) == 1:  # a drive of Windows
@@ -68,7 +70,7 @@ def _check_kind(uri: str) -> None:
             f"Expected a host, and perhaps a port, in argument `uri`, but got "
             f"{printable(without_login(uri))}. Try: http://HOST:PORT"
         )
-    if uri == "databricks" or name in KINDS or name in _further_kinds():
+    if name in KINDS or name in _further_kinds():
         return
     raise ValueError(
         f"Expected a URI that begins with {', '.join(KINDS)} in argument `uri`, but got "

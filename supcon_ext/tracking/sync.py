@@ -30,13 +30,17 @@ class SyncResult:
     uri: str
 
 
-def sync(folder: Path, uri: str | None = None, *, pace: Pace | None = None) -> SyncResult:
+def sync(
+    folder: Path, uri: str | None = None, *, pace: Pace | None = None, gone: bool = False
+) -> SyncResult:
     """Send what the store lacks of a run's journal; a second call finds nothing to send.
 
     Args:
         folder: The run folder.
         uri: Another store than the run's own; it gets the whole run, once.
         pace: Batch size and time-outs.
+        gone: Whether the run's process is known to be gone: where the journal has no end, MLflow
+            has the run as killed then. A run that is resumed later is running again.
 
     Raises:
         ValueError: The folder is no run folder, or the run has a journal only and no ``uri`` is
@@ -62,4 +66,6 @@ def sync(folder: Path, uri: str | None = None, *, pace: Pace | None = None) -> S
     copier = Copier(folder, state, target, pace or Pace())
     load_mlflow()
     sent = copier.copy_within_time()
+    if gone:
+        copier.end_if_cut_off()
     return SyncResult(sent, copier.refused, str(copier.run_id), target)

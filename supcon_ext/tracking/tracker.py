@@ -13,7 +13,6 @@ from supcon_ext.tracking.events import STATUSES, Event, Status
 from supcon_ext.tracking.journal import JOURNAL_NAME, Journal
 from supcon_ext.tracking.mirror import Mirror
 from supcon_ext.tracking.mirror_state import MirrorState
-from supcon_ext.tracking.names import check_key
 from supcon_ext.tracking.settings import Pace, TrackingSettings
 from supcon_ext.tracking.store_uri import answers, is_http, resolve_uri, sqlite_path, without_login
 
@@ -125,13 +124,17 @@ class Tracker:
     def params(self, values: Mapping[str, object]) -> None:
         """Settings of the run, each set once; the same value again is fine.
 
+        A key that MLflow would refuse is there as
+        :func:`~supcon_ext.tracking.names.mlflow_key` gives it, a value that is too long is cut
+        there and its full text is an artifact.
+
         Raises:
-            ValueError: MLflow would refuse a key, or a setting has another value already.
+            ValueError: A setting has another value already.
         """
         fresh: dict[str, str] = {}
         for key, value in values.items():
             text = str(value)
-            known = self._params.get(check_key(key, "param"))
+            known = self._params.get(key)
             if known is None:
                 fresh[key] = text
             elif known != text:
@@ -148,30 +151,13 @@ class Tracker:
         Args:
             values: By name, e.g. ``train/loss``; those that measure time begin with ``time/``.
             step: The optimiser step, counted over all stages.
-
-        Raises:
-            ValueError: MLflow would refuse a name.
         """
         now = _now()
-        self._write(
-            *(
-                events.Metric(check_key(key, "metric"), float(value), step, now)
-                for key, value in values.items()
-            )
-        )
+        self._write(*(events.Metric(key, float(value), step, now) for key, value in values.items()))
 
     def tags(self, values: Mapping[str, str]) -> None:
-        """Labels of the run; a later one of the same key replaces it.
-
-        Raises:
-            ValueError: MLflow would refuse a key.
-        """
-        self._write(
-            *(
-                events.Tag(check_key(key, "tag"), str(value), _now())
-                for key, value in values.items()
-            )
-        )
+        """Labels of the run; a later one of the same key replaces it."""
+        self._write(*(events.Tag(key, str(value), _now()) for key, value in values.items()))
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """A file of the run folder to be kept with the run.
@@ -192,8 +178,8 @@ class Tracker:
 
         Args:
             name: Of the data set.
-            digest: Its fingerprint; MLflow shows the first 36 characters and has the whole as a
-                tag.
+            digest: Its fingerprint; MLflow shows the context and its beginning, and has the whole
+                as a tag.
             context: What it serves for: ``train``, ``val``, ``test``.
             tags: Whatever tells it from others: noise, imbalance, size.
         """
@@ -215,12 +201,12 @@ class Tracker:
             tags: Labels of the model.
 
         Raises:
-            ValueError: The name has odd characters or the file is not in the run folder.
+            ValueError: The file is not in the run folder.
         """
         self._write(
             events.Model(
                 path=self._inside(file.path),
-                name=check_key(name, "model"),
+                name=name,
                 input_shape=file.input_shape,
                 output_shape=file.output_shape,
                 torch_version=file.torch_version,

@@ -12,6 +12,7 @@ from torch import nn
 from supcon_ext.tracking import Tracker, TrackingSettings, sync
 from supcon_ext.tracking.encoder_file import export_encoder
 from supcon_ext.tracking.journal import count_lines
+from supcon_ext.tracking.names import file_of, mlflow_key
 from tests.tracking.conftest import QUICK
 
 
@@ -69,7 +70,10 @@ def test_everything_reaches_mlflow(tmp_path, store, client):
     history = mlflow.get_metric_history(tracker.run_id, "train/loss")
     assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
     (given,) = run.inputs.dataset_inputs
-    assert (given.dataset.name, given.dataset.digest) == ("digits", "f" * 36)
+    assert (given.dataset.name, given.dataset.digest) == (
+        "digits",
+        "train-" + "f" * 30,
+    )
     assert {tag.key: tag.value for tag in given.tags} == {
         "mlflow.data.context": "train",
         "digest": "f" * 64,
@@ -191,11 +195,55 @@ def test_what_mlflow_refuses_does_not_hold_up_the_rest(tmp_path, store, client, 
     assert "did not take 1 values" in caplog.text
 
 
-def test_long_values_are_shortened(tmp_path, store, client):
+HARD = {
+    "<script>alert(1)</script>": "</script>\"'&",
+    "cat\x1b[31m": "a\nb\x00c\x1b]0;owned\x07",
+    "class/../..": "\udcff \u202eevil",
+    "k" * 300: "x" * 9000,
+    "": "",
+}
+
+
+def test_odd_keys_and_long_values_are_made_to_fit(tmp_path, store, client):
+    """Class names and overrides reach params and tags; MLflow takes them, the whole is kept."""
     tracker = start(tmp_path / "run", store)
-    tracker.params({"long": "x" * 7000})
+    tracker.params(HARD)
+    tracker.tags(HARD)
+    tracker.metrics(dict.fromkeys(HARD, 1.0), 1)
+    tracker.dataset("d" * 600, "f" * 64, "train", {**HARD, "c" * 300: "v" * 600})
     assert tracker.close("FINISHED") == 0
-    assert client(store).get_run(tracker.run_id).data.params["long"] == "x" * 6000
+    mlflow = client(store)
+    run = mlflow.get_run(tracker.run_id)
+    for found in (run.data.params, run.data.tags, run.data.metrics):
+        assert {mlflow_key(key) for key in HARD} <= found.keys()
+    assert len(run.data.metrics) == len(HARD)
+    long = mlflow_key("k" * 300)
+    assert run.data.params[long] == "x" * 5999 + "…"
+    assert run.data.tags[long] == "x" * 7999 + "…"
+    assert run.data.params[mlflow_key("cat\x1b[31m")] == "a\nb\\x00c\\x1b]0;owned\\x07"
+    kept = {file.path for file in mlflow.list_artifacts(tracker.run_id, "full_values")}
+    assert f"full_values/{file_of('k' * 300)}" in kept
+    copy = mlflow.download_artifacts(tracker.run_id, f"full_values/{file_of('k' * 300)}")
+    assert Path(copy).read_text() == "x" * 9000
+    assert len(run.inputs.dataset_inputs) == 1
+
+
+def test_the_splits_of_a_data_set_stay_apart(tmp_path, store, client):
+    """Their names and fingerprints are equal, and MLflow takes such inputs for one."""
+    tracker = start(tmp_path / "run", store)
+    for split, count in (("train", 80), ("validation", 10), ("test", 10)):
+        tracker.dataset("digits", "f" * 64, split, {"samples": str(count)})
+    assert tracker.close("FINISHED") == 0
+    sync(tmp_path / "run")
+    inputs = client(store).get_run(tracker.run_id).inputs.dataset_inputs
+    told = [({tag.key: tag.value for tag in one.tags}, one.dataset) for one in inputs]
+    by_context = {tags["mlflow.data.context"]: (tags, dataset) for tags, dataset in told}
+    assert by_context.keys() == {"train", "validation", "test"} and len(inputs) == 3
+    assert {dataset.name for _, dataset in told} == {"digits"}
+    assert len({dataset.digest for _, dataset in told}) == 3
+    assert by_context["train"][0]["samples"] == "80"
+    assert by_context["test"][0]["digest"] == "f" * 64
+    assert by_context["test"][1].digest.startswith("test-ffff")
 
 
 def test_a_file_that_is_gone_is_counted(tmp_path, store, caplog):
@@ -277,9 +325,6 @@ def test_the_door_is_checked(tmp_path):
     tracker = start(folder, "none")
     before = lines(folder)
     for call in (
-        lambda: tracker.metrics({"fine": 1.0, "acc@1": 1.0}, 0),
-        lambda: tracker.params({"a//b": 1}),
-        lambda: tracker.tags({"": "x"}),
         lambda: tracker.artifact(Path("missing.png")),
         lambda: tracker.artifact(Path(__file__)),
     ):

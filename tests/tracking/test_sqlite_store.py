@@ -76,7 +76,7 @@ def execute(database, *statements):
             opened.execute(statement)
 
 
-A_RUN = "INSERT INTO runs (run_uuid, name, status, lifecycle_stage) VALUES ('a', 'a', 'RUNNING', 'active')"
+A_RUN = "INSERT INTO runs (run_uuid, name, lifecycle_stage) VALUES ('a', 'a', 'active')"
 UNUSABLE = {
     "older": (
         [A_RUN, "UPDATE alembic_version SET version_num = '451aebb31d03'"],

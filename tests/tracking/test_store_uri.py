@@ -77,3 +77,43 @@ def test_any_answer_counts(status):
         finally:
             served.shutdown()
             thread.join()
+
+
+FOLDERS = ["mlruns", "./mlruns", "/tmp/mlruns", "file:///tmp/mlruns", "file:mlruns", "C:\\mlruns"]
+UNKNOWN = ["ftp://example.org", "HTTP://example.org", "redis://a:b@example.org", "uc:x", "s3://b/c"]
+NO_ADDRESS = [
+    "http://",
+    "https:///mlflow",
+    "http://a:b",
+    "http://:80",
+    "sqlite://a.db",
+    "sqlite:a.db",
+]
+
+
+@pytest.mark.parametrize("uri", [*FOLDERS, *UNKNOWN, *NO_ADDRESS])
+def test_what_mlflow_keeps_no_runs_in_is_known_at_once(uri, monkeypatch):
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    with pytest.raises(ValueError, match=r"^Expected .* but got .* Try: ") as caught:
+        resolve_uri(uri)
+    assert "a:b@" not in str(caught.value)
+    assert ("the folder" in str(caught.value)) == (uri in FOLDERS)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://a:b@h/d",
+        "mysql+pymysql://h/d",
+        "mssql://h/d",
+        "databricks",
+        "http://[::1]:5000",
+    ],
+)
+def test_what_mlflow_may_be_elsewhere(uri):
+    assert resolve_uri(uri) == uri
+
+
+def test_a_folder_where_the_user_let_mlflow_have_it(monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    assert resolve_uri("mlruns") == "mlruns"
