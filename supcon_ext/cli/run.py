@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from supcon_ext.cli.group import user_input
+from supcon_ext.cli.group import WrongInputError, user_input
 from supcon_ext.cli.outcome import is_first_process, print_place, print_results
 
 if TYPE_CHECKING:
@@ -43,9 +43,11 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], dry_run
         run_sweep_file(context, path, overrides)
         return
     from supcon_ext.recipe.load import load_recipe
+    from supcon_ext.tracking.store_uri import resolve_uri
 
     with user_input():
         loaded = load_recipe(path, overrides)
+        resolve_uri(loaded.tracking.uri)
     from supcon_ext import experiment
 
     if dry_run:
@@ -74,12 +76,17 @@ def resume(run_name: str) -> None:
 def sync(run_name: str, uri: str | None) -> None:
     """Send what MLflow lacks of a run."""
     from supcon_ext.experiment import find_run
+    from supcon_ext.tracking.store_error import StoreError
     from supcon_ext.tracking.sync import sync as send
 
     with user_input():
         folder = find_run(run_name)
-    with user_input():
+    try:
         sent = send(folder, uri)
+    except StoreError:
+        raise
+    except ValueError as error:
+        raise WrongInputError(str(error)) from error
     click.echo(f"Sent {sent.sent} lines of {folder} to {sent.uri} (run {sent.run_id}).")
     if sent.refused:
         click.echo(f"MLflow refused {sent.refused} of its values and files.", err=True)

@@ -55,6 +55,7 @@ def validate(
     from supcon_ext.recipe.library import find_recipe, is_sweep
     from supcon_ext.recipe.load import load_recipe
     from supcon_ext.recipe.problems import RecipeError
+    from supcon_ext.tracking.store_uri import resolve_uri
 
     if decode and not with_data:
         raise click.UsageError("--decode goes with --data.")
@@ -68,11 +69,12 @@ def validate(
                     raise ValueError(f"Expected a recipe for --data, but {recipe} is a sweep.")
                 from supcon_ext.sweep import load_sweep
 
-                load_sweep(path, overrides)
+                loaded = load_sweep(path, overrides).children[0].recipe
             else:
                 loaded = load_recipe(path, overrides)
-                if with_data:
-                    report = _read_data(loaded, decode, bad_list)
+            resolve_uri(loaded.tracking.uri)
+            if with_data:
+                report = _read_data(loaded, decode, bad_list)
     except WrongInputError as error:
         cause = error.__cause__
         if not as_json:

@@ -1,0 +1,3 @@
+from tests.tracking.conftest import free_port
+
+__all__ = ["free_port"]
