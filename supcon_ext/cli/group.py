@@ -16,6 +16,7 @@ from typing import IO, Any
 import click
 
 from data_tools.printable import printable_lines
+from supcon_ext.cli.voice import fall_silent, has_the_word
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -56,6 +57,7 @@ class CommandLine(click.Group):
         """Run a command and turn what it raises into an exit status."""
         if os.getcwd() not in sys.path:  # as `python -m` has it: plugins beside the recipe
             sys.path.append(os.getcwd())
+        fall_silent()
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
@@ -71,7 +73,8 @@ class CommandLine(click.Group):
                 ctx.exit(INTERRUPTED)
             if _is(error, "supcon_ext.recipe.problems", "RecipeError"):
                 raise WrongInputError(str(error)) from error
-            _tell(error, bool(ctx.params.get("debug")))
+            if has_the_word():
+                _tell(error, bool(ctx.params.get("debug")))
             ctx.exit(FAILED)
 
 

@@ -38,10 +38,12 @@ from supcon_ext.experiment.kept_statistics import keep_statistics, kept_statisti
 from supcon_ext.experiment.last_validations import last_validations
 from supcon_ext.experiment.measure import Measurer
 from supcon_ext.experiment.outlook import further_lines, planned_work, what_makes_it_shorter
+from supcon_ext.experiment.processes import as_launched
 from supcon_ext.experiment.selection_watch import SelectionWatch
 from supcon_ext.experiment.workers import workers_at_hand
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network
+from supcon_ext.models.sync_batch_norm import synchronised
 from supcon_ext.recipe.load import load_recipe
 from supcon_ext.recipe.resolved import leaves, recipe_hash, resolve, to_yaml
 from supcon_ext.recipe.schema import Recipe
@@ -104,6 +106,7 @@ def run(
     Raises:
         Interrupted: Ctrl-C or SIGTERM came; the run can be resumed.
     """
+    recipe = as_launched(recipe)
     fabric = _launch(recipe)
     digest = recipe_hash(recipe)
     if folder is None:
@@ -126,7 +129,7 @@ def resume(run_folder: str | Path) -> RunResult:
         Interrupted: Ctrl-C or SIGTERM came again.
     """
     folder = find_run(run_folder)
-    recipe = load_recipe(folder / RECIPE)
+    recipe = as_launched(load_recipe(folder / RECIPE))
     return _Run(recipe, folder, _launch(recipe), {}, None).execute(resuming=True)
 
 
@@ -136,6 +139,7 @@ def dry_run(recipe: Recipe) -> dict[str, float]:
     Args:
         recipe: What to try.
     """
+    recipe = as_launched(recipe)
     fabric = _launch(recipe)
     trial = _Run(recipe, Path(recipe.tracking.folder), fabric, {}, None)
     first = fabric.global_rank == 0
@@ -284,6 +288,8 @@ class _Run:
         groups = build_groups(recipe.data, data)
         context = view_context(recipe.data, data.train, kept_statistics(self.folder))
         network = build_model(recipe, len(data.train.classes), context.channels)
+        if recipe.compute.sync_batch_norm and self.fabric.world_size > 1:
+            network = synchronised(network, self.fabric.device.type)
         twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)
         stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
         settings = LoopSettings(

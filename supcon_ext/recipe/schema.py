@@ -244,6 +244,8 @@ class Compute(Section):
     """Lightning Fabric's name of the strategy (`auto`, `ddp`)."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
     """Numbers of the forward pass; the loss is computed in 32 bits or more."""
+    sync_batch_norm: bool = False
+    """Whether batch norms see the rows of all processes, not each its own; on GPUs only."""
     workers: Annotated[int, Field(ge=0, le=2**10)] = 0
     """Processes that load images; results do not depend on it."""
     neighbours: Literal["exact", "faiss"] = "exact"

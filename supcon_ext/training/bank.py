@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.losses.gather import gather_rows, world_size
+from supcon_ext.losses.gather import gather_rows, process_rank, world_size
 from supcon_ext.models.network import Network, Outputs
 from supcon_ext.objectives.base import Samples
 from supcon_ext.selectors.base import SampleBank
+from supcon_ext.training.one_network import agree
+
+BATCH = 512
 
 LoaderOf = Callable[[Tensor], Iterable[Any]]
 
@@ -21,30 +24,50 @@ LoaderOf = Callable[[Tensor], Iterable[Any]]
 def embed(network: Network, count: int, loader_of: LoaderOf, device: torch.device) -> Outputs:
     """Outputs of every image of a split, in order, with the network in evaluation mode.
 
-    Each process embeds its share; all get the whole.
+    Each process embeds whole batches, as one process alone would have them; all get the whole.
+    So any number of processes gives the same numbers: batches of other sizes would differ by
+    rounding, and each process's own statistics by more (see :mod:`.one_network`).
 
     Args:
         network: Left in the mode in which it came.
         count: Number of images N.
-        loader_of: Gives a loader over the images at some positions.
+        loader_of: Gives a loader over the images at some positions, in batches of ``BATCH``.
         device: Where the network is.
 
     Returns:
         Features ``(N, F)``, projections ``(N, D)`` and logits ``(N, C)``, float32, on the CPU.
     """
+    agree(network)
     world = world_size()
-    rank = torch.distributed.get_rank() if world > 1 else 0
-    mine = torch.arange(rank, count, world)
+    dealt = [_share(count, rank, world) for rank in range(world)]
+    mine = dealt[process_rank()]
     was_training = network.training
     network.eval()
-    parts = [network(images.to(device)) for images, _ in loader_of(mine)]
+    # a process without a batch takes an image for the shapes alone
+    positions = mine if len(mine) else torch.zeros(1, dtype=torch.int64)
+    parts = [network(images.to(device)) for images, _ in loader_of(positions)]
     network.train(was_training)
-    outputs = Outputs(*(torch.cat(columns).float() for columns in zip(*parts, strict=True)))
+    outputs = Outputs(
+        *(torch.cat(columns).float()[: len(mine)] for columns in zip(*parts, strict=True))
+    )
     if world > 1:
-        counts = [len(range(r, count, world)) for r in range(world)]
-        order = torch.cat([torch.arange(r, count, world) for r in range(world)]).argsort()
+        counts = [len(share) for share in dealt]
+        order = torch.cat(dealt).argsort()
         outputs = Outputs(*(torch.cat(gather_rows(o, counts)).cpu()[order] for o in outputs))
     return Outputs(*(column.cpu() for column in outputs))
+
+
+def _share(count: int, rank: int, world: int) -> Tensor:
+    """Positions of the batches that a process embeds: every ``world``-th one."""
+    return torch.cat(
+        [
+            torch.arange(0, dtype=torch.int64),
+            *(
+                torch.arange(start, min(start + BATCH, count))
+                for start in range(rank * BATCH, count, world * BATCH)
+            ),
+        ]
+    )
 
 
 def make_bank(

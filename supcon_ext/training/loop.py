@@ -32,11 +32,12 @@ from supcon_ext.samplers.base import Sampler, SamplerInput, asked_order
 from supcon_ext.samplers.shuffled import Shuffled
 from supcon_ext.selectors.base import PositiveSelector, Role, SampleBank, Selection
 from supcon_ext.training.averages import Averages
-from supcon_ext.training.bank import embed, make_bank
+from supcon_ext.training.bank import BATCH, embed, make_bank
 from supcon_ext.training.checkpoint import load_checkpoint, save_checkpoint
 from supcon_ext.training.declared_state import check_declared, declared_keys
 from supcon_ext.training.gone import GoneImages
 from supcon_ext.training.interrupt import Interrupted, StopRequest
+from supcon_ext.training.one_network import agree
 from supcon_ext.training.random_state import random_state, restore_random_state, seeded_generator
 from supcon_ext.training.step import TrainingStep
 from supcon_ext.views.base import View
@@ -286,7 +287,7 @@ class Trainer:
 
         def loader_of(positions: Tensor) -> Iterator[Any]:
             part: Any = torch.utils.data.Subset(dataset, positions.tolist())
-            for views, index in evaluation_loader(part, 512, self.settings.workers):
+            for views, index in evaluation_loader(part, BATCH, self.settings.workers):
                 yield views, self.gone.places(index, images)[0]
 
         return embed(network or self.network, len(images), loader_of, self.device)
@@ -559,11 +560,13 @@ class Trainer:
             check_declared(running.step, running.declared)
             running.declared = None
         if self.twin is not None:
+            agree(self.network)
             self.twin.update(self.network)
         return loss.detach(), {"loss": loss.detach(), **stats}
 
     def _refresh(self, running: _Running) -> None:
         """Let the objective look at the training set at the start of an epoch."""
+        agree(running.objective)
         peer = running.objective.peer
         passes: list[Outputs] = []
 
@@ -666,6 +669,7 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint from which a resumed run ends with the same numbers."""
         running = cast(_Running, self._running)
+        agree(self.network, self.twin, running.objective)
         randomness: list[Any] = [None] * self.fabric.world_size
         mine = {"global": random_state(), "generator": self.generator.get_state()}
         if self.fabric.world_size > 1:

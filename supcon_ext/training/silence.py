@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
+
+LOGGERS = ("supcon_ext", "data_tools")
 
 
 class Silence:
     """Says nothing: progress for processes other than rank zero, and for tests."""
 
+    def __init__(self) -> None:
+        self._deaf = logging.NullHandler()
+
     def __enter__(self) -> Silence:
+        """Warnings that the package logs go nowhere, not to standard error."""
+        for name in LOGGERS:
+            logging.getLogger(name).addHandler(self._deaf)
         return self
 
     def __exit__(self, *error: object) -> None:
-        return None
+        for name in LOGGERS:
+            logging.getLogger(name).removeHandler(self._deaf)
 
     def start_run(self, *args: Any, **kwargs: Any) -> None:
         """Say nothing."""

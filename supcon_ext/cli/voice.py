@@ -1,0 +1,56 @@
+"""Which process speaks: of those that run one command together, the first, so that all is once.
+
+A launcher starts the same command several times (``torchrun``, or Lightning for
+``compute.devices``), and each would print the same lines.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_kept: list[int] = []
+
+
+def is_first() -> bool:
+    """Whether this process is the first of those that a launcher started, or the only one."""
+    environment = os.environ
+    if "RANK" in environment:
+        return environment["RANK"] == "0"
+    return environment.get("LOCAL_RANK", "0") == "0" and environment.get("NODE_RANK", "0") == "0"
+
+
+def fall_silent() -> None:
+    """Print nothing from here on, unless this process is the first."""
+    if is_first() or _kept:
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    _kept.append(os.dup(2))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+def speak_up() -> None:
+    """Print errors again."""
+    if _kept:
+        sys.stderr.flush()
+        os.dup2(_kept.pop(), 2)
+
+
+def has_the_word() -> bool:
+    """Whether this process shall say why it failed: the first that does, whichever it is."""
+    if "torch.distributed" not in sys.modules:
+        return is_first()
+    from supcon_ext.losses.gather import world_size
+
+    if world_size() == 1:
+        return is_first()
+    from supcon_ext.experiment.processes import first_to_fail
+
+    if not first_to_fail():
+        return False
+    speak_up()
+    return True
