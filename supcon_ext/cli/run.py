@@ -50,6 +50,9 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], dry_run
         resolve_uri(loaded.tracking.uri)
     from supcon_ext import experiment
 
+    with user_input():
+        loaded = experiment.as_launched(loaded)
+
     if dry_run:
         _print_trial(loaded, overrides, experiment.dry_run(loaded))
     else:

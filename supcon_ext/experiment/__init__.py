@@ -1,7 +1,17 @@
 """A recipe made into objects, run, resumed and measured."""
 
 from supcon_ext.experiment.folder import find_run
+from supcon_ext.experiment.processes import as_launched
 from supcon_ext.experiment.runner import RunResult, dry_run, result_rows, resume, run
 from supcon_ext.training.interrupt import Interrupted
 
-__all__ = ["Interrupted", "RunResult", "dry_run", "find_run", "result_rows", "resume", "run"]
+__all__ = [
+    "Interrupted",
+    "RunResult",
+    "as_launched",
+    "dry_run",
+    "find_run",
+    "result_rows",
+    "resume",
+    "run",
+]
