@@ -101,7 +101,7 @@ def _write_manifest(path: Path, opened: OpenedRun, label: IntArray) -> None:
     if opened.test is not None and "path" in opened.test.columns:
         parts.append(("test", opened.test, opened.test.label))
     further = [name for name in samples.train.columns if name != "path"]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "label", "split", *further])
         for split, images, labels in parts:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from data_tools.printable import printable
 from supcon_ext.audit.table import AuditTable
 from supcon_ext.audit.thumbnails import data_uri
 from supcon_ext.tracking.console import ConsoleProgress
@@ -38,15 +39,15 @@ def write_page(
         images.append(data_uri(table.samples.image(number)))
         progress.step()
     content = {
-        "classes": table.samples.classes,
+        "classes": [printable(name) for name in table.samples.classes],
         "images": images,
         "rows": _rows(table, shown, {number: place for place, number in enumerate(numbers)}),
     }
     page = files("supcon_ext.audit").joinpath("page.html").read_text(encoding="utf-8")
     summary = summarise(len(flagged), len(shown), len(table.samples), csv_name)
     filled = {
-        "title": html.escape(title),
-        "summary": html.escape(summary),
+        "title": html.escape(printable(title)),
+        "summary": html.escape(printable(summary)),
         "data": _embedded(content),
     }
     path.write_text(_HOLE.sub(lambda hole: filled[hole[1]], page), encoding="utf-8")
@@ -64,7 +65,7 @@ def summarise(flagged: int, shown: int, count: int, csv_name: str) -> str:
 def _rows(table: AuditTable, shown: list[int], place: dict[int, int]) -> list[dict[str, Any]]:
     samples, verdict = table.samples, table.verdict
     label, split = samples.label.tolist(), samples.split
-    names = [str(name) for name in samples.names()]
+    names = [printable(name) for name in samples.names()]
     if samples.paths is None:
         names = [f"index {name}" for name in names]
     return [

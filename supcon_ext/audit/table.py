@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from data_tools.csv_cell import csv_cell
 from supcon_ext.audit.samples import Samples
 from supcon_ext.audit.suspicion import Verdict
 
@@ -80,14 +82,18 @@ class AuditTable:
             yield row
 
     def write_csv(self, path: Path) -> None:
-        """Write the rows; an existing file is replaced."""
+        """Write the rows; an existing file is replaced.
+
+        The file is for people: odd characters of names are written out, and a ``'`` stands before
+        text that a spreadsheet would take for a formula. Programs go by ``index``.
+        """
         rows = self.rows()
         first = next(rows)
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(first), lineterminator="\n")
             writer.writeheader()
-            writer.writerow(first)
-            writer.writerows(rows)
+            for row in itertools.chain([first], rows):
+                writer.writerow({key: csv_cell(value) for key, value in row.items()})
 
 
 def _rounded(value: Tensor) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import math
 import statistics
@@ -13,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from data_tools.csv_cell import csv_cell
+from data_tools.printable import printable
 from supcon_ext.recipe.resolved import leaves
 from supcon_ext.tracking.results import read_results
 
@@ -143,7 +146,9 @@ class Comparison:
         with paths[1].open("w", newline="") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
-            writer.writerows(self.table())
+            writer.writerows(
+                {key: csv_cell(text) for key, text in row.items()} for row in self.table()
+            )
         paths[2].write_text(self.markdown())
         draw(self, paths[3])
         selection = folder / "selection.png"
@@ -153,8 +158,12 @@ class Comparison:
 
     def markdown(self) -> str:
         """The table in Markdown."""
-        lines = ["| " + " | ".join(self.columns) + " |", "|" + " --- |" * len(self.columns)]
-        lines += ["| " + " | ".join(row[c] for c in self.columns) + " |" for row in self.table()]
+        head = [_markdown_cell(column) for column in self.columns]
+        lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(self.columns)]
+        lines += [
+            "| " + " | ".join(_markdown_cell(row[c]) for c in self.columns) + " |"
+            for row in self.table()
+        ]
         return "\n".join(lines) + "\n"
 
 
@@ -250,6 +259,14 @@ def _row(
         metrics={name: Spread.of(v) for name, v in values.items() if len(v) == len(found)},
         runs=tuple(group),
     )
+
+
+def _markdown_cell(text: str) -> str:
+    """A cell that ends no row or column, and holds neither HTML nor a link."""
+    written = html.escape(printable(text), quote=False)
+    for mark, safe in (("|", r"\|"), ("`", r"\`"), ("](", r"]\(")):
+        written = written.replace(mark, safe)
+    return written
 
 
 def shown(value: Any) -> str:

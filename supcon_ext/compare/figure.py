@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from supcon_ext.evaluation.figure_text import figure_text
+
 if TYPE_CHECKING:
     from supcon_ext.compare.comparison import Comparison
 
@@ -38,10 +40,9 @@ def draw(comparison: Comparison, path: Path) -> None:
             places.append(slot + (number - (len(rows) - 1) / 2) * width)
             means.append(spread.mean)
             stds.append(math.nan if spread.std is None else spread.std)
-        label = ", ".join(str(choice) for choice in row.variant.values()) or "run"
-        axes.bar(
-            places, means, width * 0.94, yerr=stds, capsize=2, label=f"{label} ({row.evaluator})"
-        )
+        name = ", ".join(str(choice) for choice in row.variant.values()) or "run"
+        label = figure_text(f"{name} ({row.evaluator})")
+        axes.bar(places, means, width * 0.94, yerr=stds, capsize=2, label=label)
     axes.set_xticks(range(len(shown)), [NAMES[i] for i in shown])
     axes.set_ylim(0, 1)
     axes.set_ylabel("test accuracy, last epoch")

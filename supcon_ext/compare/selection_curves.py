@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from supcon_ext.compare.comparison import Comparison, Row, Spread, shown
+from supcon_ext.evaluation.figure_text import figure_text
 from supcon_ext.tracking.selection_history import read_selections
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ def draw_selections(comparison: Comparison, path: Path) -> bool:
     panels: dict[str, list[tuple[str, Row, dict[str, Curve]]]] = {}
     for row, curves in drawn:
         others = {axis: v for axis, v in row.variant.items() if axis != line_axis}
-        name = shown(row.variant.get(line_axis)) if line_axis else "run"
-        title = ", ".join(shown(value) for value in others.values())
+        name = figure_text(shown(row.variant.get(line_axis)) if line_axis else "run")
+        title = figure_text(", ".join(shown(value) for value in others.values()))
         panels.setdefault(title, []).append((name, row, curves))
     names = list(dict.fromkeys(name for lines in panels.values() for name, _, _ in lines))
     figure = Figure(figsize=(9.5, 0.8 + 2.9 * len(panels)), layout="constrained")

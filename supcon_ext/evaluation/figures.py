@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from data_tools.printable import printable
+from supcon_ext.evaluation.figure_text import figure_text
 from supcon_ext.evaluation.metrics import Reliability
 
 if TYPE_CHECKING:
@@ -220,7 +222,7 @@ def scatter(
             axes.scatter([], [], s=24, color=colour, label=name)
         figure.legend(loc="outside right upper", frameon=False)
     axes.set_axis_off()
-    axes.set_title(title)
+    axes.set_title(figure_text(title))
     _save(figure, path)
 
 
@@ -250,11 +252,12 @@ def lines(
             raise ValueError(
                 f"Expected as many x as y values of curve `{name}`, but got {len(x)} and {len(y)}."
             )
-        axes.plot(x, y, label=name, linewidth=1.5, marker="o" if len(x) <= 30 else "", markersize=3)
+        marker = "o" if len(x) <= 30 else ""
+        axes.plot(x, y, label=figure_text(name), linewidth=1.5, marker=marker, markersize=3)
     axes.grid(alpha=0.25)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    axes.set_title(title)
+    axes.set_title(figure_text(title))
     if len(series) > 1:
         axes.legend(frameon=False)
     _save(figure, path)
@@ -274,4 +277,7 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def _short(names: Sequence[str], length: int = 16) -> list[str]:
-    return [name if len(name) <= length else name[: length - 1] + "…" for name in names]
+    plain = [printable(name) for name in names]
+    return [
+        figure_text(name if len(name) <= length else name[: length - 1] + "…") for name in plain
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from supcon_ext.evaluation.figure_text import figure_text
 from supcon_ext.evaluation.figures import ACCENT, INK, WARN
 from supcon_ext.evaluation.selection_quality import BoolArray, FloatArray
 
@@ -53,7 +54,7 @@ def score_histogram(
             axes.axvline(low, color=INK, linestyle="--", linewidth=1, label="lowest selected")
     axes.set_xlabel("score")
     axes.set_ylabel("samples")
-    axes.set_title(title)
+    axes.set_title(figure_text(title))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)

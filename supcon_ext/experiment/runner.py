@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 
 from data_tools.bad_image import BadImageError
+from data_tools.csv_cell import csv_cell
 from data_tools.made import MadeData
 from supcon_ext.evaluation import figures
 from supcon_ext.evaluation.base import Report
@@ -491,7 +492,7 @@ class _Run:
         for name, report in reports.items():
             for table, rows in report.tables.items():
                 written.append(folder / f"{name}_{table}.csv")
-                pandas.DataFrame(rows).to_csv(written[-1], index=False)
+                pandas.DataFrame(rows).map(csv_cell).to_csv(written[-1], index=False)
         return written
 
 

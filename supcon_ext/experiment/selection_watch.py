@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from data_tools.csv_cell import csv_cell
 from data_tools.images import IntArray
 from data_tools.shot_groups import ShotGroups
 from supcon_ext.evaluation import figures
@@ -165,7 +166,7 @@ class SelectionWatch:
             self.groups,
         )
         path = self.folder / "tables" / "selection_classes.csv"
-        pandas.DataFrame(rows).to_csv(path, index=False)
+        pandas.DataFrame(rows).map(csv_cell).to_csv(path, index=False)
         return [self.folder / TABLE, path]
 
     def draw(self) -> list[Path]:
