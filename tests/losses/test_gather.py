@@ -156,3 +156,14 @@ def test_global_mean_of_nothing_is_zero() -> None:
     mean.backward()
     assert mean.item() == 0 and mass.item() == 0
     assert torch.equal(values.grad, torch.zeros(2))
+
+
+def test_global_mean_of_vectors_is_that_of_each_column() -> None:
+    values = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    weight = torch.tensor([1.0, 0.0, 2.0, 0.5, 1.5])
+    mean, mass = global_mean(values, weight)
+    columns = [global_mean(values[:, column], weight)[0] for column in range(3)]
+    torch.testing.assert_close(mean, torch.stack(columns))
+    assert mean.shape == (3,) and mass.item() == 5
+    mean.sum().backward()
+    torch.testing.assert_close(values.grad, (weight / 5)[:, None].expand(5, 3))
