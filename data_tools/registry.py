@@ -203,13 +203,26 @@ class Registry(Generic[T]):
         if module:
             try:
                 target = getattr(importlib.import_module(module), attribute)
-            except (ImportError, AttributeError) as error:
+            except Exception as error:  # whatever a module of the user's does
                 raise KeyError(f"cannot import {self.family} `{name}`: {error}") from error
             for entry in self._entries.values():
                 if entry.target is target:
                     return entry
-            return Entry(self.family, name, target)
+            return self._unnamed(name, target)
         raise KeyError(f"no {self.family} is called `{name}`; there are: {', '.join(self.names())}")
+
+    def _unnamed(self, name: str, target: Any) -> Entry[T]:
+        """A part that nobody registered, by its dotted path."""
+        if not any(is_one(target) for is_one in (inspect.isclass, inspect.isfunction)):
+            raise KeyError(f"`{name}` is neither a class nor a function, so no {self.family}")
+        entry: Entry[T] = Entry(self.family, name, target)
+        try:
+            _ = entry.parameters
+        except Exception as error:  # annotations of no recipe's values, or none that can be read
+            raise KeyError(
+                f"`{name}` is no {self.family}: its parameters cannot be read ({error})"
+            ) from error
+        return entry
 
     def make(self, value: T | str) -> T:
         """The object itself, or the one that a name stands for, with its defaults."""

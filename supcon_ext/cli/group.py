@@ -21,6 +21,7 @@ from supcon_ext.cli.voice import fall_silent, has_the_word
 FAILED = 1
 WRONG_INPUT = 2
 INTERRUPTED = 130
+_LONGEST = 500
 
 
 class WrongInputError(click.ClickException):
@@ -42,7 +43,10 @@ def user_input() -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        raise WrongInputError(f"{error.strerror or error}{place}"[:_LONGEST]) from error
+    except ValueError as error:
         raise WrongInputError(str(error)) from error
 
 

@@ -48,6 +48,8 @@ def find_run(text: str | Path, root: Path = Path("runs")) -> Path:
         ValueError: None fits, or more than one does. The message lists what there is.
     """
     path = Path(text)
+    if not str(text).strip():
+        raise ValueError("Expected a run's folder or name, but got an empty text")
     for candidate in (path, root / path):
         if is_run(candidate):
             return candidate

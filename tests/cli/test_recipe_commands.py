@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from supcon_ext.cli import main
 from supcon_ext.recipe import load_recipe, resolve
 from supcon_ext.recipe.reading import read_text
+from tests import fresh
 
 GOOD = """\
 name: mine
@@ -136,6 +137,27 @@ def test_components() -> None:
     found = json.loads(supcon("components", "--json").stdout)
     assert {"dataset", "noise", "term", "selector"} <= {part["family"] for part in found}
     assert supcon("components", "nois").exit_code == 2
+
+
+def test_components_of_plugins(folder: Path) -> None:
+    for name in ("one", "two"):
+        (folder / f"{name}_of_mine.py").write_text(
+            "from supcon_ext import PositiveSelector, selector\n"
+            f"@selector('{name}_of_mine')\n"
+            "class Mine(PositiveSelector):\n"
+            f"    'Selector {name} of mine.'\n"
+            "    def targets(self, pairs):\n"
+            "        return pairs.same('label')\n".replace("Mine", name.title())
+        )
+    told = fresh.supcon(
+        *("components", "selector", "--plugin", "one_of_mine", "--plugin", "two_of_mine"),
+        cwd=folder,
+    )
+    assert told.wait() == 0, told.stderr
+    for name in ("one", "two"):
+        assert f"  {name}_of_mine  Selector {name} of mine." in told.stdout
+        assert f"plug-in {name}_of_mine: {folder}/{name}_of_mine.py" in told.stderr
+    assert "of_mine" not in fresh.supcon("components", "selector", cwd=folder).stdout
 
 
 def test_schema(folder: Path) -> None:
