@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from supcon_ext.tracking.copier import Copier
 from supcon_ext.tracking.journal import JOURNAL_NAME
 from supcon_ext.tracking.mirror_state import MirrorState
 from supcon_ext.tracking.mlflow_client import load_mlflow
 from supcon_ext.tracking.settings import Pace
 from supcon_ext.tracking.store_uri import resolve_uri
+
+RUN_LOCK = "run.lock"  # held by whoever works in a run folder
 
 
 @dataclass(frozen=True)
@@ -30,17 +34,16 @@ class SyncResult:
     uri: str
 
 
-def sync(
-    folder: Path, uri: str | None = None, *, pace: Pace | None = None, gone: bool = False
-) -> SyncResult:
+def sync(folder: Path, uri: str | None = None, *, pace: Pace | None = None) -> SyncResult:
     """Send what the store lacks of a run's journal; a second call finds nothing to send.
+
+    Where the journal has no end and nobody works in the folder any more, the run's process was
+    killed, and so the store has it. A run that is resumed is running there again.
 
     Args:
         folder: The run folder.
         uri: Another store than the run's own; it gets the whole run, once.
         pace: Batch size and time-outs.
-        gone: Whether the run's process is known to be gone: where the journal has no end, MLflow
-            has the run as killed then. A run that is resumed later is running again.
 
     Raises:
         ValueError: The folder is no run folder, or the run has a journal only and no ``uri`` is
@@ -66,6 +69,18 @@ def sync(
     copier = Copier(folder, state, target, pace or Pace())
     load_mlflow()
     sent = copier.copy_within_time()
-    if gone:
+    if _is_left(folder):
         copier.end_if_cut_off()
     return SyncResult(sent, copier.refused, str(copier.run_id), target)
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether the run had an owner, whose lock went with its process."""
+    lock = folder / RUN_LOCK
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, blocking=False):
+            return True
+    except (Timeout, OSError):
+        return False

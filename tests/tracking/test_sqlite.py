@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from torch import nn
 
-from supcon_ext.tracking import Tracker, TrackingSettings, sync
+from supcon_ext.tracking import Pace, Tracker, TrackingSettings, sync
 from supcon_ext.tracking.encoder_file import export_encoder
 from supcon_ext.tracking.journal import count_lines
 from supcon_ext.tracking.names import file_of, mlflow_key
@@ -148,6 +149,43 @@ def test_status(tmp_path, store, client, status):
     tracker = start(tmp_path / "run", store)
     tracker.close(status)
     assert client(store).get_run(tracker.run_id).info.status == status
+
+
+@pytest.mark.parametrize("how", ["killed", "still there", "unknown", "ended"])
+def test_a_run_without_an_end_is_killed_once_its_process_is_gone(tmp_path, store, client, how):
+    folder = tmp_path / "run"
+    tracker = start(folder, "none")
+    tracker.metrics({"train/loss": 0.5}, 1)
+    if how == "ended":
+        tracker.close("FAILED")
+    lock = FileLock(folder / "run.lock")
+    if how != "unknown":
+        lock.acquire()
+        if how != "still there":
+            lock.release()
+            (folder / "run.lock").touch()
+    expected = {"killed": "KILLED", "ended": "FAILED"}.get(how, "RUNNING")
+    for _ in range(2):
+        result = sync(folder, store)
+        run = client(store).get_run(result.run_id)
+        assert run.info.status == expected
+        assert (run.info.end_time is None) == (expected == "RUNNING")
+        assert run.data.metrics == {"train/loss": 0.5}
+    lock.release(force=True)
+
+
+def test_a_killed_run_that_is_resumed_is_running_again(tmp_path, store, client):
+    folder = tmp_path / "run"
+    tracker = start(folder, "none")
+    offset = tracker.checkpoint_offset()
+    (folder / "run.lock").touch()
+    run_id = sync(folder, store).run_id
+    assert client(store).get_run(run_id).info.status == "KILLED"
+    again = Tracker.resume(folder, offset)
+    assert sync(folder, store).run_id == run_id
+    again.close("FINISHED")
+    sync(folder, store)
+    assert client(store).get_run(run_id).info.status == "FINISHED"
 
 
 def test_unknown_status(tmp_path):
@@ -341,11 +379,16 @@ def test_the_door_is_checked(tmp_path):
         start(folder, "none")
 
 
+def test_nothing_waits_longer_than_five_seconds_for_an_answer():
+    assert Pace().quiet == 5.0 and Pace().preflight <= 5.0
+
+
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="on_unreachable"):
         TrackingSettings(on_unreachable="stop")
-    with pytest.raises(ValueError, match="experiment"):
-        TrackingSettings(experiment=" ")
+    for name in (" ", "x" * 501):
+        with pytest.raises(ValueError, match="experiment"):
+            TrackingSettings(experiment=name)
 
 
 @pytest.mark.slow
