@@ -29,6 +29,22 @@ def centred(features: Tensor) -> Tensor:
     return functional.normalize(features - features.mean(0), dim=1)
 
 
+def class_means(values: Tensor, label: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """The mean of each class's rows, 0 for a class without any; and how many rows it has.
+
+    Args:
+        values: ``(n, D)`` float.
+        label: ``(n,)`` int64 in [0, C).
+        classes: Number of classes C.
+
+    Returns:
+        ``(C, D)`` and ``(C,)`` int64.
+    """
+    number = torch.bincount(label, minlength=classes)
+    total = values.new_zeros(classes, values.shape[1]).index_add_(0, label, values)
+    return total / number.clamp(min=1)[:, None], number
+
+
 def squared_distances(unit: Tensor, label: Tensor, classes: int, taken: Tensor) -> Tensor:
     """Of every sample from every class's centroid.
 
@@ -41,11 +57,8 @@ def squared_distances(unit: Tensor, label: Tensor, classes: int, taken: Tensor) 
     Returns:
         ``(N, C)`` float64; infinite from a class of which nothing is taken.
     """
-    member = functional.one_hot(label, classes).double() * taken[:, None]
-    count = member.sum(0)
-    centroid = member.T @ unit / count.clamp(min=1)[:, None]
-    distance = torch.cdist(unit, centroid).square()
-    return distance.masked_fill(count == 0, torch.inf)
+    centroid, number = class_means(unit[taken], label[taken], classes)
+    return torch.cdist(unit, centroid).square().masked_fill(number == 0, torch.inf)
 
 
 @selector("rolt")

@@ -10,12 +10,11 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from supcon_ext.selectors.base import SampleBank, SampleSelector, Selection, selector
 from supcon_ext.selectors.jsd import jsd_bits
 from supcon_ext.selectors.mixtures import Em, Start, TwoGaussians, two_gaussians, unit_range
-from supcon_ext.selectors.rolt import centred
+from supcon_ext.selectors.rolt import centred, class_means
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +22,6 @@ TABASCO = Em(iterations=30, tolerance=1e-2, variance=5e-4)
 NARROW = 0.65  # a far part whose divergences spread less than this share of the near part's
 CLOSE = 0.1  # two affinities that differ by less than this share are alike
 FLAT = 0.1  # what stands for a spread of 0
-
-
-def class_means(values: Tensor, label: Tensor, classes: int) -> Tensor:
-    """``(C, D)`` mean of the rows ``(N, D)`` of each class; 0 for a class without any."""
-    member = functional.one_hot(label, classes).to(values.dtype)
-    return member.T @ values / member.sum(0).clamp(min=1)[:, None]
 
 
 def weighted_divergence(probability: Tensor, label: Tensor) -> Tensor:
@@ -44,7 +37,7 @@ def weighted_divergence(probability: Tensor, label: Tensor) -> Tensor:
     Returns:
         ``(N,)`` float64 >= 0, in bits.
     """
-    mean = class_means(probability, label, probability.shape[1])
+    mean, _ = class_means(probability, label, probability.shape[1])
     largest = _over_own(mean[label], label)
     weight = _over_own(probability, label).clamp(min=1).minimum(largest)
     return weight * jsd_bits(probability, label)
@@ -71,18 +64,16 @@ def adaptive_centroids(unit: Tensor, probability: Tensor, label: Tensor) -> tupl
         ``(C, F)`` means, not of unit norm, and ``(C,)`` how many samples were taken.
     """
     classes = probability.shape[1]
-    mean = class_means(probability, label, classes)
+    mean, _ = class_means(probability, label, classes)
     top = mean.argmax(1)[label]
     factor = (_at(probability, top) / _at(mean[label], top)).clamp(min=1)
-    raised = probability * torch.where(functional.one_hot(top, classes) > 0, factor[:, None], 1.0)
-    bar = class_means(raised, label, classes)[label]
+    raised = probability.scatter(1, top[:, None], (factor * _at(probability, top))[:, None])
+    bar = class_means(raised, label, classes)[0][label]
     aim = bar.argmax(1)
     sure = (probability.argmax(1) == aim) & (_at(probability, aim) > _at(bar, aim))
     none_sure = torch.bincount(label[sure], minlength=classes) == 0
     taken = sure | none_sure[label]
-    number = torch.bincount(label[taken], minlength=classes)
-    member = functional.one_hot(label, classes).double() * taken[:, None]
-    return member.T @ unit / number.clamp(min=1)[:, None], number
+    return class_means(unit[taken], label[taken], classes)
 
 
 def _at(rows: Tensor, column: Tensor) -> Tensor:
