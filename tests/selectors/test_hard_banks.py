@@ -12,7 +12,15 @@ from supcon_ext.losses import PairTile, Views
 from supcon_ext.selectors.base import SampleBank, selector
 from supcon_ext.selectors.guards import guarded
 from tests.selectors.scenes import scene
-from tests.selectors.test_contract import ready_made
+
+
+def ready_made() -> list[str]:
+    """Selectors that need no argument."""
+    return [
+        name
+        for name in selector.names()
+        if not any(f.is_required() for f in selector.get(name).parameters.model_fields.values())
+    ]
 
 
 def picked(known: SampleBank, rows: torch.Tensor) -> SampleBank:
