@@ -1,7 +1,7 @@
 """Whatever takes part in a run: stopped anywhere, gone on in a fresh process, bit-identical.
 
 Chains of stages have every member of every family; a process for each stage is stopped inside its
-last epoch, and the next process goes on. The wider product is in the tests marked ``long``.
+first epoch, and the next process goes on. The wider product is in the tests marked ``long``.
 """
 
 from __future__ import annotations
@@ -98,17 +98,18 @@ def chain(text: dict[str, Any], place: Path, stops: Any) -> list[str]:
 
 
 def inside(ends: list[int]) -> list[Stop]:
-    """After the first step of each stage's last epoch."""
-    return [("term", before + 1) for before in ends[members.EPOCHS - 2 :: members.EPOCHS]]
+    """After the first step of each stage, so that what a refresh gathered serves the next one."""
+    return [("term", before + 1) for before in [0, *ends[members.EPOCHS - 1 : -1 : members.EPOCHS]]]
 
 
 def anywhere(ends: list[int], turn: int) -> list[Stop]:
     """In each stage one of: inside an epoch, between epochs, between stages; asked or killed."""
     kinds = ["inside", "epochs", "stages", "killed inside", "killed between"]
     stops: list[Stop] = []
-    for number, (first, last) in enumerate(zip(ends[::2], ends[1::2], strict=True)):
+    starts = [0, *ends[1:-1:2]]
+    for number, (begin, first, last) in enumerate(zip(starts, ends[::2], ends[1::2], strict=True)):
         kind = kinds[(number + turn) % len(kinds)]
-        at = {"inside": first + 1, "epochs": first, "stages": last, "killed inside": last - 1}
+        at = {"inside": begin + 1, "epochs": first, "stages": last, "killed inside": last - 1}
         step = at.get(kind, first)
         action = {"killed inside": "kill", "killed between": "kill_saved"}.get(kind, "term")
         if not (kind == "stages" and number + 1 == len(ends) // 2):
