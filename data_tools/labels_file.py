@@ -18,6 +18,7 @@ from data_tools.npz import open_arrays, read_member
 from data_tools.plain_text import BOM, read_text
 from data_tools.table_formats import delimited_columns
 from data_tools.tables import Table
+from data_tools.whole_file import whole_file
 
 _MARK = "# fingerprint: "
 _COLUMNS = ("index", "given", "held_out", "true")
@@ -95,9 +96,10 @@ def write_labels(path: str | Path, table: LabelTable) -> None:
         columns["true"] = table.truth
     settings = json.dumps(table.settings, sort_keys=True)
     if _suffix(path) == ".npz":
-        np.savez_compressed(path, fingerprint=table.fingerprint, settings=settings, **columns)
+        with whole_file(path) as draft:
+            np.savez_compressed(draft, fingerprint=table.fingerprint, settings=settings, **columns)
         return
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         file.write(f"{_MARK}{table.fingerprint}\n# settings: {settings}\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

@@ -13,6 +13,7 @@ import numpy as np
 
 from data_tools.images import ImageSet, IntArray
 from data_tools.labels_file import LabelTable, write_labels
+from data_tools.whole_file import whole_file
 from supcon_ext.audit.opened import OpenedRun
 from supcon_ext.audit.table import AuditTable
 from supcon_ext.recipe.schema import Recipe
@@ -101,7 +102,10 @@ def _write_manifest(path: Path, opened: OpenedRun, label: IntArray) -> None:
     if opened.test is not None and "path" in opened.test.columns:
         parts.append(("test", opened.test, opened.test.label))
     further = [name for name in samples.train.columns if name != "path"]
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+    with (
+        whole_file(path) as draft,
+        draft.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "label", "split", *further])
         for split, images, labels in parts:

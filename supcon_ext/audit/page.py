@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data_tools.printable import printable
+from data_tools.whole_file import write_whole
 from supcon_ext.audit.table import AuditTable
 from supcon_ext.audit.thumbnails import data_uri
 from supcon_ext.tracking.console import ConsoleProgress
@@ -50,7 +51,7 @@ def write_page(
         "summary": html.escape(printable(summary)),
         "data": _embedded(content),
     }
-    path.write_text(_HOLE.sub(lambda hole: filled[hole[1]], page), encoding="utf-8")
+    write_whole(path, _HOLE.sub(lambda hole: filled[hole[1]], page))
 
 
 def summarise(flagged: int, shown: int, count: int, csv_name: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from data_tools.csv_cell import csv_cell
+from data_tools.whole_file import whole_file
 from supcon_ext.audit.samples import Samples
 from supcon_ext.audit.suspicion import Verdict
 
@@ -89,7 +90,7 @@ class AuditTable:
         """
         rows = self.rows()
         first = next(rows)
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with whole_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(first), lineterminator="\n")
             writer.writeheader()
             for row in itertools.chain([first], rows):

@@ -95,8 +95,10 @@ def audit(
             read_scores(scores)
     if folder is None:
         from supcon_ext import experiment
+        from supcon_ext.training.interrupt import PATIENCE, stop_requests
 
-        folder = experiment.run(recipe).folder
+        with stop_requests(PATIENCE):
+            folder = experiment.run(recipe).folder
     from supcon_ext.audit import audit as audit_run
     from supcon_ext.audit import open_run
     from supcon_ext.audit.outside_scores import outside_scores

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from data_tools.whole_file import write_whole
 from supcon_ext.cli.group import user_input
 from supcon_ext.cli.output import console, print_json, print_table
 
@@ -83,5 +84,5 @@ def schema(write: Path | None) -> None:
         print_json(made)
         return
     with user_input():
-        write.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+        write_whole(write, json.dumps(made, indent=2) + "\n")
     click.echo(str(write))

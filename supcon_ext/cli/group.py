@@ -1,12 +1,15 @@
 """How commands end: exit statuses, and what an error prints.
 
-0 is done; 1 the run failed; 2 the recipe or the command line is wrong; 130 stopped by Ctrl-C.
+0 is done; 1 the run failed on the way; 2 the recipe, the command line, the data or the environment
+is wrong, which was known before it began; 128 and the signal's number where one stopped it: 130 for
+Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -74,8 +77,10 @@ class CommandLine(click.Group):
                 raise
             if _is(error, "supcon_ext.training.interrupt", "Interrupted"):
                 click.echo(f"Stopped: {error}", err=True)
-                ctx.exit(INTERRUPTED)
-            if _is(error, "supcon_ext.recipe.problems", "RecipeError"):
+                ctx.exit(128 + getattr(error, "number", signal.SIGINT))
+            if _is(error, "supcon_ext.recipe.problems", "RecipeError") or _is(
+                error, "supcon_ext.experiment.cannot_start", "CannotStart"
+            ):
                 raise WrongInputError(str(error)) from error
             if has_the_word():
                 _tell(error, bool(ctx.params.get("debug")))

@@ -49,28 +49,42 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], dry_run
         loaded = load_recipe(path, overrides)
         resolve_uri(loaded.tracking.uri)
     from supcon_ext import experiment
+    from supcon_ext.training.interrupt import PATIENCE, stop_requests
 
     with user_input():
         loaded = experiment.as_launched(loaded)
+    with stop_requests(PATIENCE):
+        if dry_run:
+            _print_trial(loaded, overrides, experiment.dry_run(loaded))
+        else:
+            _print_result(experiment.run(loaded))
 
-    if dry_run:
-        _print_trial(loaded, overrides, experiment.dry_run(loaded))
-    else:
-        _print_result(experiment.run(loaded))
 
-
-@click.command()
+@click.command(
+    epilog="""\b
+$ supcon resume runs/quickstart-4f1c9a-s0
+$ supcon resume runs/quickstart-4f1c9a-s0 --accept code --accept packages"""
+)
 @click.argument("run_name", metavar="RUN")
-def resume(run_name: str) -> None:
+@click.option(
+    "--accept",
+    multiple=True,
+    type=click.Choice(["recipe", "code", "plugins", "packages", "accelerator"]),
+    help="Go on though this has changed since the start, and record it; can be given again.",
+)
+@click.option("--from-start", is_flag=True, help="Begin again at epoch 1, whatever was done.")
+def resume(run_name: str, accept: tuple[str, ...], from_start: bool) -> None:
     """Go on with a run that stopped, to the same numbers.
 
-    RUN is a run's folder, its name under runs/, or the beginning of the name.
+    RUN is a run's folder, its name under runs/, or the beginning of the name. Other data, code,
+    plug-ins or packages than at its start, or another recipe.yaml, would give numbers of two
+    kinds: they are refused, or accepted by name.
     """
     from supcon_ext import experiment
+    from supcon_ext.training.interrupt import PATIENCE, stop_requests
 
-    with user_input():
-        folder = experiment.find_run(run_name)
-    _print_result(experiment.resume(folder))
+    with stop_requests(PATIENCE):
+        _print_result(experiment.resume(run_name, accept=accept, from_start=from_start))
 
 
 @click.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from supcon_ext.cli.group import FAILED, user_input
+from supcon_ext.cli.group import FAILED, WRONG_INPUT, user_input
 from supcon_ext.cli.outcome import is_first_process, print_place, print_results
 
 
@@ -49,17 +49,23 @@ def run_sweep_file(
     again: bool = False,
     jobs: int = 1,
 ) -> None:
-    """Load a sweep, run it, and print its table; a run that failed is an exit status of 1."""
+    """Load a sweep, run it, and print its table.
+
+    A run that failed is an exit status of 1, one that could not start of 2.
+    """
     from supcon_ext.sweep import check_jobs, load_sweep, run_sweep
 
     with user_input():
         loaded = load_sweep(path, overrides)
         check_jobs(loaded.children, jobs)
-    result = run_sweep(loaded, again=again, jobs=jobs)
+    from supcon_ext.training.interrupt import PATIENCE, stop_requests
+
+    with stop_requests(PATIENCE):
+        result = run_sweep(loaded, again=again, jobs=jobs)
     if is_first_process():
         if result.comparison is not None:
             print_results(result.comparison.table(), result.comparison.columns)
         print_place("sweep", result.folder, result.tracking_uri)
     if result.failed:
         click.echo(f"Failed: {', '.join(result.failed)}", err=True)
-        context.exit(FAILED)
+        context.exit(FAILED if result.began else WRONG_INPUT)

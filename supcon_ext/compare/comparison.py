@@ -16,6 +16,7 @@ import yaml
 
 from data_tools.csv_cell import csv_cell
 from data_tools.printable import printable
+from data_tools.whole_file import whole_file, write_whole
 from supcon_ext.recipe.resolved import leaves
 from supcon_ext.tracking.results import read_results
 
@@ -142,14 +143,14 @@ class Comparison:
 
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"comparison.{ending}" for ending in ("json", "csv", "md", "png")]
-        paths[0].write_text(json.dumps(self.to_json(), indent=2) + "\n")
-        with paths[1].open("w", newline="") as file:
+        write_whole(paths[0], json.dumps(self.to_json(), indent=2) + "\n")
+        with whole_file(paths[1]) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(
                 {key: csv_cell(text) for key, text in row.items()} for row in self.table()
             )
-        paths[2].write_text(self.markdown())
+        write_whole(paths[2], self.markdown())
         draw(self, paths[3])
         selection = folder / "selection.png"
         if draw_selections(self, selection):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from supcon_ext.evaluation.figure_text import figure_text
+from data_tools.whole_file import whole_file
 
 if TYPE_CHECKING:
     from supcon_ext.compare.comparison import Comparison
@@ -51,4 +52,5 @@ def draw(comparison: Comparison, path: Path) -> None:
     seeds = max((len(row.seeds) for row in rows), default=0)
     axes.set_title(f"mean over {seeds} seed{'s' * (seeds != 1)}", fontsize=9, loc="right")
     figure.legend(loc="outside lower center", ncols=min(3, max(1, len(rows))), frameon=False)
-    figure.savefig(path, dpi=150)
+    with whole_file(path) as draft:
+        figure.savefig(draft, dpi=150)

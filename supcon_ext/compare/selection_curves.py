@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_tools.whole_file import whole_file
 from supcon_ext.compare.comparison import Comparison, Row, Spread, shown
 from supcon_ext.evaluation.figure_text import figure_text
 from supcon_ext.tracking.selection_history import read_selections
@@ -89,7 +90,8 @@ def draw_selections(comparison: Comparison, path: Path) -> bool:
         ncols=min(5, len(order)),
         frameon=False,
     )
-    figure.savefig(path, dpi=150)
+    with whole_file(path) as draft:
+        figure.savefig(draft, dpi=150)
     return True
 
 

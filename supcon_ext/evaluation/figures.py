@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from data_tools.printable import printable
 from supcon_ext.evaluation.figure_text import figure_text
+from data_tools.whole_file import whole_file
 from supcon_ext.evaluation.metrics import Reliability
 
 if TYPE_CHECKING:
@@ -273,7 +274,8 @@ def _save(figure: Figure, path: Path) -> None:
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    with whole_file(path) as draft:
+        figure.savefig(draft, dpi=130)
 
 
 def _short(names: Sequence[str], length: int = 16) -> list[str]:

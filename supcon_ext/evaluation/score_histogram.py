@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from supcon_ext.evaluation.figure_text import figure_text
+from data_tools.whole_file import whole_file
 from supcon_ext.evaluation.figures import ACCENT, INK, WARN
 from supcon_ext.evaluation.selection_quality import BoolArray, FloatArray
 
@@ -58,4 +59,5 @@ def score_histogram(
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    with whole_file(path) as draft:
+        figure.savefig(draft, dpi=130)

@@ -1,11 +1,14 @@
 """A recipe made into objects, run, resumed and measured."""
 
+from supcon_ext.experiment.cannot_start import CannotStart
 from supcon_ext.experiment.folder import find_run
 from supcon_ext.experiment.processes import as_launched
-from supcon_ext.experiment.runner import RunResult, dry_run, result_rows, resume, run
+from supcon_ext.experiment.results_table import result_rows
+from supcon_ext.experiment.runner import RunResult, dry_run, resume, run
 from supcon_ext.training.interrupt import Interrupted
 
 __all__ = [
+    "CannotStart",
     "Interrupted",
     "RunResult",
     "as_launched",

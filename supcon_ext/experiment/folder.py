@@ -5,7 +5,11 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from data_tools.whole_file import write_whole
+
 RECIPE = "recipe.yaml"
+FINGERPRINT = "fingerprint.json"
+ERROR = "error.txt"
 
 
 def new_folder(root: Path, name: str, digest: str, seed: int) -> Path:
@@ -29,16 +33,23 @@ def new_folder(root: Path, name: str, digest: str, seed: int) -> Path:
             return folder
 
 
-def write_traceback(folder: Path) -> Path:
-    """Write the traceback of the exception that is being handled into a run's folder; the file."""
-    place = folder / "error.txt"
-    place.write_text(traceback.format_exc())
+def write_traceback(folder: Path) -> Path | None:
+    """Write the traceback of the exception that is being handled into a run's folder.
+
+    Returns:
+        The file; None where it cannot be written, on a full disk, say.
+    """
+    place = folder / ERROR
+    try:
+        write_whole(place, traceback.format_exc())
+    except OSError:
+        return None
     return place
 
 
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run's."""
-    return (folder / RECIPE).is_file()
+    return any((folder / name).is_file() for name in (RECIPE, FINGERPRINT))
 
 
 def find_run(text: str | Path, root: Path = Path("runs")) -> Path:

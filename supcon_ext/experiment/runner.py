@@ -1,75 +1,50 @@
-"""One run from recipe to results: data, training, evaluation, files and tracking."""
+"""One run from recipe to results: started, stopped, gone on with."""
 
 from __future__ import annotations
 
-import logging
-import os
-import random
+import dataclasses
+import errno
+import shutil
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
-import torch.distributed as dist
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
 
 from data_tools.bad_image import BadImageError
-from data_tools.csv_cell import csv_cell
-from data_tools.made import MadeData
-from supcon_ext.evaluation import figures
-from supcon_ext.evaluation.base import Report
-from supcon_ext.experiment.build import (
-    augmented_view,
-    build_data,
-    build_evaluators,
-    build_groups,
-    build_model,
-    build_stage,
-    left_out_of,
-    plain_view,
-    view_context,
-)
+from data_tools.source_check import LeftOut
+from data_tools.whole_file import remove_drafts, write_whole
+from supcon_ext.experiment.build import left_out_of
+from supcon_ext.experiment.cannot_start import CannotStart, starting
+from supcon_ext.experiment.closing import close_run
+from supcon_ext.experiment.fingerprint import ACCEPTABLE, Fingerprint, Record
 from supcon_ext.experiment.folder import RECIPE, find_run, new_folder, write_traceback
-from supcon_ext.experiment.kept_statistics import keep_statistics, kept_statistics
-from supcon_ext.experiment.last_validations import last_validations
-from supcon_ext.experiment.measure import Measurer
+from supcon_ext.experiment.kept_statistics import keep_statistics
+from supcon_ext.experiment.launch import determinism, from_first, launch
+from supcon_ext.experiment.lock import lock
+from supcon_ext.experiment.manifest import unfinished
+from supcon_ext.experiment.mending import journal_for, mend, mend_identity
 from supcon_ext.experiment.outlook import further_lines, planned_work, what_makes_it_shorter
-from supcon_ext.experiment.processes import as_launched
+from supcon_ext.experiment.preparation import Prepared, local_processes, prepare
+from supcon_ext.experiment.report import LABELS, measure, record_end, record_start
 from supcon_ext.experiment.selection_watch import SelectionWatch
-from supcon_ext.experiment.workers import workers_at_hand
-from supcon_ext.models.ema import EMATwin
-from supcon_ext.models.network import Network
-from supcon_ext.models.sync_batch_norm import synchronised
-from supcon_ext.recipe.load import load_recipe
-from supcon_ext.recipe.resolved import leaves, recipe_hash, resolve, to_yaml
+from supcon_ext.experiment.standing import CHECKPOINTS, Standing, read_standing, recipe_of
+from supcon_ext.recipe.resolved import recipe_hash, to_yaml
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking import AnyTracker, NullTracker, Tracker, TrackingSettings
 from supcon_ext.tracking.console import ConsoleProgress
-from supcon_ext.tracking.encoder_file import export_encoder
-from supcon_ext.tracking.file_progress import FileProgress
-from supcon_ext.tracking.results import read_metrics, read_results, write_results
-from supcon_ext.tracking.run_info import run_info
+from supcon_ext.tracking.results import RESULTS_NAME, read_results
 from supcon_ext.training.checkpoint import load_checkpoint
-from supcon_ext.training.interrupt import Interrupted
-from supcon_ext.training.loop import LoopSettings, Stage, Trainer, TrainingData
+from supcon_ext.training.interrupt import Interrupted, StopRequest, stop_requests
 from supcon_ext.training.silence import Silence
-from supcon_ext.views.base import ViewContext
+from supcon_ext.views.statistics import ChannelStatistics
 
-logger = logging.getLogger(__name__)
-
-HEADLINE = (
-    "accuracy",
-    "balanced_accuracy",
-    "accuracy_many",
-    "accuracy_medium",
-    "accuracy_few",
-    "ece",
-)
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -95,6 +70,7 @@ def run(
     folder: Path | None = None,
     tags: Mapping[str, str] | None = None,
     parent_run_id: str | None = None,
+    beside: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Run a recipe to its results.
 
@@ -103,35 +79,41 @@ def run(
         folder: Where to; None makes a new folder under the recipe's ``tracking.folder``.
         tags: Further tags of the MLflow run.
         parent_run_id: MLflow run that this one is a child of.
+        beside: Text files that the folder has from the beginning, by their names.
 
     Raises:
-        Interrupted: Ctrl-C or SIGTERM came; the run can be resumed.
+        CannotStart: Something is wrong that can be known before; nothing was written.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP came; the run can be resumed.
     """
-    recipe = as_launched(recipe)
-    fabric = _launch(recipe)
-    digest = recipe_hash(recipe)
-    if folder is None:
-        root = Path(recipe.tracking.folder)
-        folder = _from_first(fabric, lambda: new_folder(root, recipe.name, digest, recipe.seed))
-    if fabric.global_rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / RECIPE).write_text(to_yaml(recipe))
-    return _Run(recipe, folder, fabric, dict(tags or {}), parent_run_id).execute(resuming=False)
+    with _session(recipe) as session:
+        return session.begin(folder, tags or {}, parent_run_id, beside or {})
 
 
-def resume(run_folder: str | Path) -> RunResult:
+def resume(
+    run_folder: str | Path, *, accept: Sequence[str] = (), from_start: bool = False
+) -> RunResult:
     """Go on with a run that stopped, to the same numbers; a finished run gives its results again.
 
     Args:
         run_folder: The run's folder or name.
+        accept: What may differ from the run's start, of ``recipe``, ``code``, ``plugins``,
+            ``packages`` and ``accelerator``; it is recorded.
+        from_start: Begin again, whatever was done.
 
     Raises:
-        ValueError: There is no such run.
-        Interrupted: Ctrl-C or SIGTERM came again.
+        CannotStart: There is no such run, another process works in it, something that decides its
+            numbers has changed, or a file of it is missing that cannot be made again.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP came again.
     """
-    folder = find_run(run_folder)
-    recipe = as_launched(load_recipe(folder / RECIPE))
-    return _Run(recipe, folder, _launch(recipe), {}, None).execute(resuming=True)
+    for name in accept:
+        if name not in ACCEPTABLE:
+            raise CannotStart(
+                f"Expected {', '.join(ACCEPTABLE)} of argument `accept`, but got {name!r}."
+            )
+    with starting():
+        folder = find_run(run_folder)
+    with _session(recipe_of(folder)) as session:
+        return session.go_on(folder, accept, from_start)
 
 
 def dry_run(recipe: Recipe) -> dict[str, float]:
@@ -139,209 +121,195 @@ def dry_run(recipe: Recipe) -> dict[str, float]:
 
     Args:
         recipe: What to try.
-    """
-    recipe = as_launched(recipe)
-    fabric = _launch(recipe)
-    trial = _Run(recipe, Path(recipe.tracking.folder), fabric, {}, None)
-    first = fabric.global_rank == 0
-    with (
-        ConsoleProgress() if first else Silence() as progress,
-        _determinism(recipe.compute.deterministic, recipe.seed, fabric.global_rank),
-    ):
-        return trial.prepare(NullTracker(), progress).trainer.probe()
-
-
-def oracle_truth(stages: Sequence[Stage], data: MadeData) -> torch.Tensor | None:
-    """True labels, where a selector of the recipe is an oracle and says so; None for all others.
 
     Raises:
-        ValueError: An oracle is named, but the true labels are not known.
+        CannotStart: Something is wrong with the recipe, the data or the environment.
     """
-    if not any("truth" in stage.objective.requires for stage in stages):
-        return None
-    if data.truth is None:
-        raise ValueError(
-            "Expected true labels for the oracle, but the data set has none. Try: noise that is "
-            "added to known labels, or another selector"
-        )
-    return torch.from_numpy(data.truth.train)
-
-
-def _launch(recipe: Recipe) -> Fabric:
-    compute = recipe.compute
-    strategy = compute.strategy
-    many = compute.devices != 1 or compute.nodes > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
-    if many and strategy in ("auto", "ddp"):
-        strategy = "ddp_find_unused_parameters_true"  # a stage may leave a head out
-    fabric = Fabric(
-        accelerator=compute.accelerator,
-        devices=compute.devices,
-        num_nodes=compute.nodes,
-        strategy=strategy,
-        precision=cast(Any, compute.precision),
-    )
-    fabric.launch()
-    return fabric
-
-
-def _from_first(fabric: Fabric, make: Any) -> Path:
-    """What the first process makes, in every process."""
-    made: list[Any] = [make() if fabric.global_rank == 0 else None]
-    if fabric.world_size > 1:
-        dist.broadcast_object_list(made)
-    return cast(Path, made[0])
+    with _session(recipe) as session, starting():
+        return session.prepare().trainer.probe()
 
 
 @contextmanager
-def _determinism(wanted: bool, seed: int, rank: int) -> Iterator[None]:
-    """Seed the global generators, and ask for deterministic algorithms while a run lasts."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(wanted, warn_only=True)
-    mine = seed * 1_000_003 + rank
-    torch.manual_seed(mine)
-    np.random.seed(mine % 2**32)
-    random.seed(mine)
+def _session(recipe: Recipe) -> Iterator[_Session]:
+    session: _Session | None = None
     try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    data: MadeData
-    context: ViewContext
-    trainer: Trainer
-    measurer: Measurer
-    evaluators: Mapping[str, Any]
-
-
-class _Run:
-    def __init__(
-        self,
-        recipe: Recipe,
-        folder: Path,
-        fabric: Fabric,
-        tags: dict[str, str],
-        parent_run_id: str | None,
-    ) -> None:
-        self.recipe = recipe
-        self.folder = folder
-        self.fabric = fabric
-        self.tags = tags
-        self.parent_run_id = parent_run_id
-        self.first = fabric.global_rank == 0
-        self.processes = max(1, fabric.world_size // recipe.compute.nodes)
-
-    def execute(self, resuming: bool) -> RunResult:
-        checkpoint = self.folder / "checkpoints" / "last.pt"
-        found = resuming and checkpoint.is_file()
-        if resuming and (self.folder / "results.json").is_file():
-            logger.info("%s is finished already", self.folder)
-            return RunResult(self.folder, read_results(self.folder), None, None)
-        offset = load_checkpoint(checkpoint)["offset"] if found else 0
-        tracker = self._tracker(resuming, offset)
-        status: Any = "FAILED"
-        try:
+        with stop_requests() as stop:
+            fabric = launch(recipe)
+            first = fabric.global_rank == 0
             with (
-                ConsoleProgress() if self.first else Silence() as progress,
-                _determinism(
-                    self.recipe.compute.deterministic, self.recipe.seed, self.fabric.global_rank
-                ),
+                ConsoleProgress() if first else Silence() as progress,
+                determinism(recipe.compute.deterministic, recipe.seed, fabric.global_rank),
             ):
-                results = self._work(tracker, progress, checkpoint if found else None)
-            status = "FINISHED"
-        except (Interrupted, KeyboardInterrupt) as error:
-            status = "KILLED"
-            raise Interrupted(
-                f"{error or 'interrupted'}; to go on: supcon resume {self.folder}"
-            ) from None
-        except Exception as error:
-            if isinstance(error, BadImageError):
-                error.add_note(f"To go on once the file is mended: supcon resume {self.folder}")
-            error.add_note(f"The traceback is in {write_traceback(self.folder)}")
-            raise
-        finally:
-            tracker.close(status)
-        return RunResult(self.folder, results, tracker.uri, tracker.run_id)
+                session = _Session(recipe, fabric, progress, stop)
+                yield session
+    except (Interrupted, KeyboardInterrupt) as error:
+        doing = "starting" if session is None else session.doing
+        name = signal.Signals(getattr(error, "number", signal.SIGINT)).name
+        text = str(error)
+        text = f"{text or name} while {doing}" if text in ("", name) else text
+        advice = "nothing was written" if session is None else session.advice
+        raise Interrupted(f"{text}; {advice}", signal.Signals[name]) from None
 
-    def _tracker(self, resuming: bool, offset: int) -> AnyTracker:
-        if not self.first:
-            return NullTracker()
-        if resuming and (self.folder / "journal.jsonl").is_file():
-            return Tracker.resume(self.folder, offset)
-        section, recipe = self.recipe.tracking, self.recipe
-        settings = TrackingSettings(
-            section.uri, section.experiment, section.on_unreachable, self.parent_run_id
-        )
-        tags = {"recipe": recipe.name, "recipe_hash": recipe_hash(recipe), "seed": str(recipe.seed)}
-        return Tracker(self.folder, settings, run_name=self.folder.name, tags={**tags, **self.tags})
 
-    def prepare(self, tracker: AnyTracker, progress: Any) -> _Prepared:
+def _left_out(folder: Path) -> LeftOut | None:
+    """Images that the run left out; None where its labels are damaged: they are looked for anew."""
+    try:
+        return left_out_of(folder)
+    except (ValueError, OSError, KeyError):
+        return None
+
+
+class _Session:
+    """The processes of a run, from the first to the last."""
+
+    def __init__(self, recipe: Recipe, fabric: Fabric, progress: Any, stop: StopRequest) -> None:
+        self.recipe = recipe
+        self.fabric = fabric
+        self.progress = progress
+        self.stop = stop
+        self.first = fabric.global_rank == 0
+        self.doing = "starting"
+        self.advice = "nothing was written"
+        self.folder = Path()
+        self.tracker: AnyTracker = NullTracker()
+        self.record: Record | None = None
+        self.watch: SelectionWatch | None = None
+        self.statistics: ChannelStatistics | None = None
+
+    def prepare(
+        self, left_out: LeftOut | None = None, statistics: ChannelStatistics | None = None
+    ) -> Prepared:
         """Make everything that the recipe names."""
-        recipe = self.recipe
-        with FileProgress() as files:
-            data = build_data(
-                recipe.data,
-                left_out=left_out_of(self.folder),
-                progress=files if self.first else None,
+        return prepare(self.recipe, self.fabric, self.progress, left_out, statistics)
+
+    def begin(
+        self,
+        folder: Path | None,
+        tags: Mapping[str, str],
+        parent_run_id: str | None,
+        beside: Mapping[str, str],
+    ) -> RunResult:
+        """Start a run."""
+        made = self.prepare()
+        with ExitStack() as stack:
+
+            def new() -> Path:
+                with starting(), self.stop.held():
+                    return self._new(made, folder, tags, parent_run_id, beside, stack)
+
+            self.folder = from_first(self.fabric, new)
+            return self._to_the_end(made, None)
+
+    def _new(
+        self,
+        made: Prepared,
+        wanted: Path | None,
+        tags: Mapping[str, str],
+        parent_run_id: str | None,
+        beside: Mapping[str, str],
+        stack: ExitStack,
+    ) -> Path:
+        recipe, section = self.recipe, self.recipe.tracking
+        there = wanted is not None and wanted.exists()
+        if wanted is None:
+            folder = new_folder(Path(section.folder), recipe.name, recipe_hash(recipe), recipe.seed)
+        else:
+            folder = wanted
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            stack.enter_context(lock(folder))
+            settings = TrackingSettings(
+                section.uri, section.experiment, section.on_unreachable, parent_run_id
             )
-        groups = build_groups(recipe.data, data)
-        context = view_context(recipe.data, data.train, kept_statistics(self.folder))
-        network = build_model(recipe, len(data.train.classes), context.channels)
-        if recipe.compute.sync_batch_norm and self.fabric.world_size > 1:
-            network = synchronised(network, self.fabric.device.type)
-        twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)
-        stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
-        settings = LoopSettings(
-            seed=recipe.seed,
-            workers=workers_at_hand(recipe.compute.workers, self.processes),
-            folder=self.folder / "checkpoints",
-            checkpoint_every=recipe.checkpoint.every,
-            keep_best=recipe.checkpoint.keep_best,
-            validate_every=recipe.validate_every if data.validation is not None else 0,
-            neighbours=recipe.compute.neighbours,
-        )
-        training = TrainingData(
-            data.train,
-            data.validation,
-            plain_view(context),
-            data.fingerprint,
-            oracle_truth(stages, data),
-        )
-        trainer = Trainer(self.fabric, network, twin, stages, training, settings, tracker, progress)
-        classifies = any(stage.objective.trains_classifier for stage in stages)
-        measurer = Measurer(trainer, data, groups, classifies, augmented_view(context), recipe.seed)
-        trainer.validate = measurer.validate if settings.validate_every else None
-        self._announce(progress, tracker, data, network, context)
-        return _Prepared(data, context, trainer, measurer, build_evaluators(recipe.evaluation))
+            for name, text in {**beside, RECIPE: to_yaml(recipe)}.items():
+                write_whole(folder / name, text)
+            tracker = Tracker(folder, settings, run_name=folder.name, tags={})
+            self.tracker = tracker
+            self._note(folder, Record(tracker.identity(), dict(tags), self._fingerprint(made)))
+            made.data.export_labels(folder / LABELS)
+        except (ValueError, OSError, ImportError):
+            if not there:
+                stack.close()
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._watch(made, folder)
+        return folder
 
-    def _work(self, tracker: AnyTracker, progress: Any, checkpoint: Path | None) -> dict[str, Any]:
-        made = self.prepare(tracker, progress)
-        if checkpoint is None:
-            self._record_start(tracker, made.data, made.context)
-        watch = self._watch(made)
-        if self.first:
-            made.trainer.observe = watch
-        made.trainer.fit(checkpoint)
-        started = time.perf_counter()
-        results, reports = self._measure(made)
-        results["seconds"] = {
-            "training": round(made.trainer.at.seconds, 2),
-            "evaluation": round(time.perf_counter() - started, 2),
-        }
-        if self.first:
-            selected = watch.results()
-            if selected is not None:
-                results["selection"] = selected
-            self._record_end(tracker, results, reports, watch, made)
-        self.fabric.barrier()
-        return results
+    def go_on(self, folder: Path, accept: Sequence[str], from_start: bool) -> RunResult:
+        """Go on with a run."""
+        self.folder = folder
+        standing = Standing()
 
-    def _watch(self, made: _Prepared) -> SelectionWatch:
+        def look() -> tuple[bool, Path | None, int | None, LeftOut | None, Any]:
+            nonlocal standing
+            stack.enter_context(lock(folder))
+            remove_drafts(folder)
+            why = "it is to begin again" if from_start else unfinished(folder, self.recipe)
+            if why is not None and (folder / RESULTS_NAME).is_file():
+                self.progress.note(f"{folder}: {why}: measuring again")
+            standing = read_standing(folder, from_start, finished=why is None)
+            threads = None if standing.record is None else standing.record.fingerprint.threads
+            kept = None if standing.state is None else standing.state["statistics"]
+            return why is None, standing.path, threads, _left_out(folder), kept
+
+        with ExitStack() as stack:
+            finished, path, threads, left_out, statistics = from_first(self.fabric, look)
+            if finished:
+                if self.first:
+                    close_run(folder, mend_identity(folder, standing))
+                    self._tell(standing)
+                return RunResult(folder, read_results(folder), None, None)
+            if threads is not None:
+                torch.set_num_threads(threads)
+            made = self.prepare(left_out, statistics)
+
+            def take_up() -> None:
+                with starting(), self.stop.held():
+                    self._take_up(made, standing, accept)
+
+            from_first(self.fabric, take_up)
+            saved = standing.state
+            if saved is None and path is not None:
+                saved = load_checkpoint(path)
+            return self._to_the_end(made, saved)
+
+    def _take_up(self, made: Prepared, standing: Standing, accept: Sequence[str]) -> None:
+        folder, record = self.folder, standing.record
+        now = self._fingerprint(made)
+        if record is not None:
+            now = record.fingerprint.accept(now, accept, folder)
+            record = dataclasses.replace(record, fingerprint=now)
+        watch = self._watch(made, folder)
+        offset = mend(folder, self.recipe, standing, made, watch)
+        tracker = Tracker.resume(folder, offset)
+        self.tracker = tracker
+        self._note(folder, record or Record(tracker.identity(), {}, now))
+        self._tell(standing)
+        if now.accepted:
+            tracker.tags({"accepted": "; ".join(now.accepted)})
+
+    def _tell(self, standing: Standing) -> None:
+        for note in standing.notes:
+            self.progress.note(note)
+
+    def _fingerprint(self, made: Prepared) -> Fingerprint:
+        fabric = self.fabric
+        return Fingerprint.take(
+            self.recipe,
+            made.data.fingerprint,
+            fabric.device.type,
+            fabric.world_size,
+            torch.get_num_threads(),
+        )
+
+    def _note(self, folder: Path, record: Record) -> None:
+        record.write(folder)
+        self.record = record
+
+    def _watch(self, made: Prepared, folder: Path) -> SelectionWatch:
         truth = made.data.truth
-        return SelectionWatch(
-            self.folder,
+        self.watch = SelectionWatch(
+            folder,
             made.data.train.label,
             None if truth is None else truth.train,
             made.data.train.classes,
@@ -349,174 +317,97 @@ class _Run:
             self.recipe.seed,
             self.recipe.checkpoint.every,
         )
+        return self.watch
 
-    def _announce(
-        self,
-        progress: Any,
-        tracker: AnyTracker,
-        data: MadeData,
-        network: Network,
-        context: ViewContext,
-    ) -> None:
-        told = data.describe()
-        noise = told["noise_rate"]
-        parts = [f"{told['train']:,} training images of {told['classes']} classes"]
-        parts += [f"{told['validation']:,} validation, {told['test']:,} test"]
-        parts += [f"{context.size} px, {context.channels} channel{'s' * (context.channels > 1)}"]
-        if noise:
-            parts.append(f"{noise:.1%} of the labels wrong")
-        if told["imbalance_factor"] and told["imbalance_factor"] > 1.5:
-            parts.append(f"largest class {told['imbalance_factor']:.1f} times the smallest")
-        counts = [int(told[split] or 0) for split in ("train", "validation", "test")]
-        progress.plan(planned_work(self.recipe, *counts), what_makes_it_shorter(self.recipe))
-        size = sum(p.numel() for p in network.parameters())
-        progress.start_run(
-            f"{self.recipe.name} (seed {self.recipe.seed})",
-            {
-                "data": "; ".join(parts),
-                "model": f"{self.recipe.model.backbone.kind}, {size / 1e6:.2f} M parameters, "
-                f"{self.fabric.device}",
-                "folder": str(self.folder),
-                "tracking": tracker.uri or "journal only",
-                **further_lines(self.recipe, self.processes),
-            },
-        )
+    def _to_the_end(self, made: Prepared, saved: dict[str, Any] | None) -> RunResult:
+        self.advice = f"to go on: supcon resume {self.folder}"
+        before = self.stop.advice
+        self.stop.advice = f": what came after the last checkpoint is lost; {self.advice}"
+        self.stop.last_words.append(self.tracker.last_words)
+        status: Any = "FAILED"
+        try:
+            results = self._work(made, saved)
+            status = "FINISHED"
+        except (Interrupted, KeyboardInterrupt):
+            status = "KILLED"
+            raise
+        except Exception as error:
+            self._tell_of(error)
+            raise
+        finally:
+            self._close(status)
+            self.stop.last_words.remove(self.tracker.last_words)
+            self.stop.advice = before
+        return RunResult(self.folder, results, self.tracker.uri, self.tracker.run_id)
 
-    def _record_start(self, tracker: AnyTracker, data: MadeData, context: ViewContext) -> None:
-        if not self.first:
-            return
-        keep_statistics(self.folder, context)
-        tracker.params(leaves(resolve(self.recipe)))
-        tracker.tags({f"env.{name}": str(value) for name, value in run_info().items()})
-        tracker.artifact(self.folder / RECIPE)
-        data.export_labels(self.folder / "labels.npz")
-        tracker.artifact(self.folder / "labels.npz")
-        told = data.describe()
-        tags = {
-            name: str(told[name])
-            for name in ("noise_rate", "imbalance_factor", "shot_rule", "classes")
-            if told[name] is not None
+    def _tell_of(self, error: Exception) -> None:
+        """Add to an error what its user can do."""
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            error.add_note(f"Try: make room, then supcon resume {self.folder}")
+        if isinstance(error, BadImageError):
+            error.add_note(f"To go on once the file is mended: supcon resume {self.folder}")
+        place = write_traceback(self.folder) if self.first else None
+        if place is not None:
+            error.add_note(f"The traceback is in {place}")
+
+    def _close(self, status: Any) -> None:
+        if status == "FINISHED":
+            self.doing = "MLflow was sent the rest"
+            self.advice = f"the run is finished; to send it: supcon sync {self.folder}"
+        try:
+            self.tracker.close(status)
+        except OSError:
+            if status == "FINISHED":
+                raise
+
+    def _work(self, made: Prepared, saved: dict[str, Any] | None) -> dict[str, Any]:
+        trainer, recipe, folder, tracker = made.trainer, self.recipe, self.folder, self.tracker
+        trainer.record_to(folder / CHECKPOINTS, tracker)
+        told = {
+            "folder": str(folder),
+            "tracking": tracker.uri or "journal only",
+            **further_lines(recipe, local_processes(recipe, self.fabric)),
         }
-        kind = self.recipe.data.dataset.kind
-        for split in ("train", "validation", "test"):
-            if told[split]:
-                tracker.dataset(
-                    kind, data.fingerprint, split, {**tags, "samples": str(told[split])}
-                )
-
-    def _measure(self, made: _Prepared) -> tuple[dict[str, Any], dict[str, Report]]:
-        """Open the test set, once for the last epoch and once for the best on validation."""
-        trainer, measurer, evaluators = made.trainer, made.measurer, made.evaluators
-        groups = measurer.groups
-        last = measurer.reports(trainer.network, evaluators, ("validation", "test"))
-        results: dict[str, Any] = {
-            "name": self.recipe.name,
-            "seed": self.recipe.seed,
-            "recipe_hash": recipe_hash(self.recipe),
-            "fingerprint": measurer.data.fingerprint,
-            "epochs": trainer.at.epochs_done,
-            "steps": trainer.at.global_step,
-            "headline": next(iter(evaluators), None),
-            "shot_groups": {**groups.sizes(), "rule": groups.rule},
-            "last": {split: _metrics(reports) for split, reports in last.items()},
+        sizes = made.data.describe()
+        counts = [int(sizes[split] or 0) for split in ("train", "validation", "test")]
+        self.progress.plan(planned_work(recipe, *counts), what_makes_it_shorter(recipe))
+        title = f"{recipe.name} (seed {recipe.seed})"
+        self.progress.start_run(title, {**made.describe(recipe), **told})
+        if self.record is not None and self.watch is not None:  # in the first process
+            trainer.observe = self.watch
+            mean, std = made.context.mean, made.context.std
+            self.statistics = tuple(map(float, mean)), tuple(map(float, std))
+            keep_statistics(folder, made.context)
+            trainer.beside = self._beside
+            if saved is None:
+                record_start(folder, recipe, made, self.record, tracker)
+        self.doing = "training"
+        trainer.fit(saved)
+        self.doing = "measuring"
+        started = time.perf_counter()
+        results, reports = measure(recipe, made)
+        results["seconds"] = {
+            "training": round(trainer.at.seconds, 2),
+            "evaluation": round(time.perf_counter() - started, 2),
         }
-        best = self.folder / "checkpoints" / "best.pt"
-        if best.is_file():
-            saved = load_checkpoint(best)
-            kept = {k: v.clone() for k, v in trainer.network.state_dict().items()}
-            trainer.network.load_state_dict(saved["network"])
-            found = measurer.reports(trainer.network, evaluators, ("validation", "test"))
-            trainer.network.load_state_dict(kept)
-            results["best"] = {split: _metrics(reports) for split, reports in found.items()}
-            results["best_epoch"] = saved["epoch"]
-        return results, last.get("test", {})
+        self.doing = "writing the results"
+        if self.record is not None and self.watch is not None:
+            if self.record.fingerprint.accepted:
+                results["accepted"] = list(self.record.fingerprint.accepted)
+            selected = self.watch.results()
+            if selected is not None:
+                results["selection"] = selected
+            record_end(folder, recipe, made, tracker, results, reports, self.watch)
+        self.fabric.barrier()
+        return results
 
-    def _record_end(
-        self,
-        tracker: AnyTracker,
-        results: dict[str, Any],
-        reports: Mapping[str, Report],
-        watch: SelectionWatch,
-        made: _Prepared,
-    ) -> None:
-        trainer, context = made.trainer, made.context
-        step = trainer.at.global_step
-        for chosen in ("last", "best"):
-            for split, by_evaluator in results.get(chosen, {}).items():
-                place = "test" if (chosen, split) == ("last", "test") else f"{chosen}/{split}"
-                for name, metrics in by_evaluator.items():
-                    tracker.metrics({f"{place}/{name}/{k}": v for k, v in metrics.items()}, step)
-        for path in [*self._draw(reports), *watch.draw()]:
-            tracker.artifact(path, "figures")
-        for path in [*self._tables(reports), *watch.write_tables()]:
-            tracker.artifact(path, "tables")
-        network = trainer.network
-        weights = {
-            k: v.detach().cpu().contiguous() for k, v in network.backbone.state_dict().items()
+    def _beside(self) -> dict[str, Any]:
+        """What a checkpoint holds so that the run folder's other files can be made again."""
+        if self.record is None or self.watch is None:
+            return {}
+        return {
+            "run": self.record.to_json(),
+            "journal": journal_for(self.tracker.journal_so_far()),
+            "selection": self.watch.state(),
+            "statistics": self.statistics,
         }
-        save_file(weights, self.folder / "encoder.safetensors", {"recipe": self.recipe.name})
-        tracker.artifact(self.folder / "encoder.safetensors")
-        shape = (context.channels, context.size, context.size)
-        exported = export_encoder(network.backbone, shape, self.folder / "encoder.pt2")
-        tracker.model(exported, step=step)
-        results["validation_last10"] = last_validations(read_metrics(self.folder))
-        tracker.artifact(write_results(self.folder, results))
-
-    def _draw(self, reports: Mapping[str, Report]) -> list[Path]:
-        folder = self.folder / "figures"
-        folder.mkdir(exist_ok=True)
-        drawn = []
-        for name, report in reports.items():
-            for figure, draw in report.figures.items():
-                drawn.append(folder / f"{name}_{figure}.png")
-                draw(drawn[-1])
-        curves = read_metrics(self.folder)
-        for group in ("train", "validation"):
-            for number in ("loss", "accuracy"):
-                series = {
-                    key.removeprefix(f"{group}/"): ([s for s, _ in points], [v for _, v in points])
-                    for key, points in curves.items()
-                    if key.startswith(f"{group}/") and key.endswith(number) and len(points) > 1
-                }
-                if series:
-                    drawn.append(folder / f"{group}_{number}.png")
-                    figures.lines(drawn[-1], series, group, "step", number)
-        return drawn
-
-    def _tables(self, reports: Mapping[str, Report]) -> list[Path]:
-        import pandas
-
-        folder = self.folder / "tables"
-        folder.mkdir(exist_ok=True)
-        written = []
-        for name, report in reports.items():
-            for table, rows in report.tables.items():
-                written.append(folder / f"{name}_{table}.csv")
-                pandas.DataFrame(rows).map(csv_cell).to_csv(written[-1], index=False)
-        return written
-
-
-def _metrics(reports: Mapping[str, Report]) -> dict[str, dict[str, float]]:
-    return {name: dict(report.metrics) for name, report in reports.items()}
-
-
-def result_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of a run's table: each evaluator that predicts classes, last and best epoch.
-
-    Where the run selected samples and the true labels are known, the last epoch's rows have the
-    precision of the last selection too.
-    """
-    rows: list[dict[str, Any]] = []
-    precision = results.get("selection", {}).get("precision")
-    for chosen in ("last", "best"):
-        for name, metrics in results.get(chosen, {}).get("test", {}).items():
-            if "accuracy" not in metrics:
-                continue
-            epoch = results["epochs"] if chosen == "last" else results["best_epoch"]
-            label = f"{chosen} (epoch {epoch})"
-            rows.append(
-                {"evaluator": name, "network": label, **{k: metrics.get(k) for k in HEADLINE}}
-            )
-            if precision is not None and chosen == "last":
-                rows[-1]["selection_precision"] = precision
-    return rows

@@ -6,13 +6,16 @@ gives back numbers to record.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from data_tools.csv_cell import csv_cell
 from data_tools.images import IntArray
 from data_tools.shot_groups import ShotGroups
+from data_tools.whole_file import write_whole
 from supcon_ext.evaluation import figures
 from supcon_ext.evaluation.memorisation import memorisation
 from supcon_ext.evaluation.pair_quality import (
@@ -144,6 +147,35 @@ class SelectionWatch:
             numbers |= pair_quality(targets, self.given[rows], made.label[rows], self.truth[rows])
         return numbers
 
+    def state(self) -> dict[str, Any]:
+        """What the files hold, for a checkpoint."""
+        table, selections = self.history.kept()
+        return {
+            "table": table,
+            "selections": [
+                {
+                    "epoch": made.epoch,
+                    "selected": torch.from_numpy(made.selected),
+                    "label": torch.from_numpy(made.label),
+                    "score": torch.from_numpy(made.score),
+                }
+                for made in selections
+            ],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Make the files again as they were at a checkpoint."""
+        selections = [
+            Selected(
+                made["epoch"],
+                made["selected"].numpy(),
+                made["label"].numpy(),
+                made["score"].numpy(),
+            )
+            for made in state["selections"]
+        ]
+        self.history.restore(state["table"], selections)
+
     def results(self) -> dict[str, Any] | None:
         """Stage, epoch and numbers of the last selection; None where nothing was selected."""
         rows = read_selections(self.folder)
@@ -166,7 +198,7 @@ class SelectionWatch:
             self.groups,
         )
         path = self.folder / "tables" / "selection_classes.csv"
-        pandas.DataFrame(rows).map(csv_cell).to_csv(path, index=False)
+        write_whole(path, pandas.DataFrame(rows).map(csv_cell).to_csv(index=False))
         return [self.folder / TABLE, path]
 
     def draw(self) -> list[Path]:

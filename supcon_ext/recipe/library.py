@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from data_tools.whole_file import write_whole
 from supcon_ext.recipe.limits import LARGEST_TEXT
 from supcon_ext.recipe.problems import Problem, RecipeError, nearest
 
@@ -188,9 +189,7 @@ def copy_recipe(name: str, dest: Path | None = None, force: bool = False) -> Pat
             f"Expected a new file, but {target} exists. Try: --force, or another name."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(
-        _EXTENDS.sub(partial(_shipped_name, source), source.read_text("utf-8")), "utf-8"
-    )
+    write_whole(target, _EXTENDS.sub(partial(_shipped_name, source), source.read_text("utf-8")))
     return target
 
 

@@ -64,10 +64,16 @@ def recipe_hash(recipe: Recipe) -> str:
     Left out are ``name``, ``description``, ``tracking`` and ``compute.workers``. The seeds are in:
     two runs with one hash give the same numbers.
     """
-    values = {key: value for key, value in resolve(recipe).items() if key not in _IRRELEVANT}
-    values["compute"] = {k: v for k, v in values["compute"].items() if k != "workers"}
+    values = deciding(resolve(recipe))
     canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def deciding(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a resolved recipe's values, those that decide its result."""
+    kept = {key: value for key, value in values.items() if key not in _IRRELEVANT}
+    kept["compute"] = {k: v for k, v in kept["compute"].items() if k != "workers"}
+    return kept
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:

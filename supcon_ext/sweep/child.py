@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from data_tools.whole_file import write_whole
-from supcon_ext.experiment import Interrupted, resume, run
-from supcon_ext.experiment.folder import write_traceback
+from supcon_ext.experiment import CannotStart, Interrupted, resume, run
+from supcon_ext.experiment.folder import is_run
 from supcon_ext.sweep.plan import Child
 from supcon_ext.tracking.results import RESULTS_NAME
 
@@ -16,7 +17,7 @@ VARIANT = "variant.json"
 
 def has_begun(folder: Path) -> bool:
     """Whether a run's folder holds a run to go on with."""
-    return (folder / "recipe.yaml").is_file()
+    return is_run(folder)
 
 
 def is_finished(folder: Path) -> bool:
@@ -24,7 +25,20 @@ def is_finished(folder: Path) -> bool:
     return has_begun(folder) and (folder / RESULTS_NAME).is_file()
 
 
-def run_child(child: Child, folder: Path, parent_run_id: str | None) -> str | None:
+@dataclass(frozen=True)
+class Failure:
+    """Why a run of a sweep has no results.
+
+    Attributes:
+        text: What went wrong.
+        began: Whether it was begun; else it could be known before, and nothing was written.
+    """
+
+    text: str
+    began: bool
+
+
+def run_child(child: Child, folder: Path, parent_run_id: str | None) -> Failure | None:
     """Run or resume one; what went wrong, or None.
 
     Args:
@@ -33,19 +47,23 @@ def run_child(child: Child, folder: Path, parent_run_id: str | None) -> str | No
         parent_run_id: The sweep's MLflow run.
 
     Raises:
-        Interrupted: Ctrl-C or SIGTERM came.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP came.
     """
+    place = {"variant": dict(child.variant), "seed": child.seed}
+    beside = {VARIANT: json.dumps(place, indent=2) + "\n"}
     try:
         if has_begun(folder):
+            for name, text in beside.items():
+                write_whole(folder / name, text)
             resume(folder)
         else:
             tags = {f"sweep.{axis}": str(choice) for axis, choice in child.variant.items()}
-            folder.mkdir(parents=True, exist_ok=True)
-            place = {"variant": dict(child.variant), "seed": child.seed}
-            write_whole(folder / VARIANT, json.dumps(place, indent=2) + "\n")
-            run(child.recipe, folder=folder, tags=tags, parent_run_id=parent_run_id)
+            run(child.recipe, folder=folder, tags=tags, parent_run_id=parent_run_id, beside=beside)
     except Interrupted:
         raise
+    except CannotStart as error:
+        return Failure(f"{child.name} cannot start: {error}", began=False)
     except Exception as error:
-        return f"{child.name} failed: {error} (see {write_traceback(folder)})"
+        notes = "; ".join(getattr(error, "__notes__", []))
+        return Failure(f"{child.name} failed: {error} ({notes})", began=True)
     return None

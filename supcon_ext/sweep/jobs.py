@@ -22,9 +22,9 @@ import torch
 
 from supcon_ext.experiment import Interrupted
 from supcon_ext.recipe import parse_recipe
-from supcon_ext.sweep.child import run_child
+from supcon_ext.sweep.child import Failure, run_child
 from supcon_ext.sweep.plan import Child
-from supcon_ext.training.interrupt import StopRequest
+from supcon_ext.training.interrupt import PATIENCE, STOP_SIGNALS, stop_requests
 
 CONSOLE = "console.txt"
 LOOK_SECONDS = 0.5
@@ -33,17 +33,22 @@ _busy = False
 _stopped = False
 
 
+def console_of(folder: Path) -> Path:
+    """Where what a run would show goes: beside its folder, which it makes only if it can start."""
+    return folder.parent / f"{folder.name}.{CONSOLE}"
+
+
 def run_side_by_side(
     children: Sequence[Child],
     folder: Path,
     parent_run_id: str | None,
     jobs: int,
-    report: Callable[[Child, str | None], None],
+    report: Callable[[Child, Failure | None], None],
     look: Callable[[], None],
 ) -> None:
     """Run all, some at a time, each process with its share of the CPU threads.
 
-    What a run would show goes to ``console.txt`` in its folder.
+    What a run would show goes to ``<run>.console.txt`` beside its folder.
 
     Args:
         children: What to run.
@@ -55,14 +60,14 @@ def run_side_by_side(
 
     Raises:
         RuntimeError: A process died.
-        Interrupted: Ctrl-C or SIGTERM came; every run has saved itself.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP came; every run has saved itself.
     """
     before = set(multiprocessing.active_children())
     threads = max(1, torch.get_num_threads() // jobs)
     pool = ProcessPoolExecutor(
         jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(threads,)
     )
-    with StopRequest() as stop, pool:
+    with stop_requests() as stop, stop.held(), pool:
         futures = {
             pool.submit(
                 _work,
@@ -83,8 +88,10 @@ def run_side_by_side(
                     report(futures[future], future.result())
                 look()
                 if stop.requested:
-                    raise Interrupted("interrupted")
+                    stop.answer()
+                    stop.raise_if_asked()
         except BrokenProcessPool:
+            stop.raise_if_asked()  # a run that did not stop in time was ended
             raise RuntimeError(
                 "Expected every process of the sweep to live, but one died, perhaps for want of "
                 "memory. Try: the same command with fewer --jobs, which goes on"
@@ -116,6 +123,8 @@ def _begin(threads: int) -> None:
     """In each process of the pool, once."""
     torch.set_num_threads(threads)
     os.setsid()  # out of reach of the terminal's Ctrl-C
+    for ignored in STOP_SIGNALS - {signal.SIGTERM}:
+        signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -126,7 +135,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     global _stopped
     _stopped = True
     if _busy:
-        raise Interrupted("interrupted")
+        raise Interrupted("SIGTERM", number)
 
 
 def _follow(sentinel: int) -> None:
@@ -142,20 +151,21 @@ def _work(
     recipe: Mapping[str, Any],
     folder: Path,
     parent_run_id: str | None,
-) -> str | None:
+) -> Failure | None:
     global _busy, _stopped
     if _stopped:  # runs that wait in the pool's queue cannot be cancelled
-        raise Interrupted("interrupted")
+        raise Interrupted("SIGTERM", signal.SIGTERM)
     child = Child(name, variant, seed, parse_recipe(recipe))
-    folder.mkdir(parents=True, exist_ok=True)
+    console = console_of(folder)
     with (
-        (folder / CONSOLE).open("a", encoding="utf-8") as file,
+        console.open("a", encoding="utf-8") as file,
         redirect_stdout(file),
         redirect_stderr(file),
     ):
         _busy = True
         try:
-            return run_child(child, folder, parent_run_id)
+            with stop_requests(PATIENCE):
+                return run_child(child, folder, parent_run_id)
         except Interrupted:
             _stopped = True
             raise

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from supcon_ext.recipe.plugin_sources import plugin_files
 from supcon_ext.sweep.child import is_finished
-from supcon_ext.sweep.jobs import CONSOLE
+from supcon_ext.sweep.jobs import console_of
 from supcon_ext.sweep.plan import Child
 from supcon_ext.tracking.console import ConsoleProgress
 from supcon_ext.tracking.outlook import duration
@@ -79,7 +79,7 @@ class SweepProgress:
             return
         self._looked = now
         for child in self._children:
-            file = self._folder / child.name / CONSOLE
+            file = console_of(self._folder / child.name)
             if child.name not in self._ended | self._before and file.is_file():
                 self._console.note(f"  {child.name}: {last_line(file)}")
 

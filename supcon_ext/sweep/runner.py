@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from supcon_ext.compare.comparison import Comparison, compare
 from supcon_ext.experiment import Interrupted
-from supcon_ext.sweep.child import has_begun, run_child
+from supcon_ext.experiment.lock import lock
+from supcon_ext.sweep.child import Failure, has_begun, run_child
 from supcon_ext.sweep.jobs import check_jobs, run_side_by_side
 from supcon_ext.sweep.plan import Child, Sweep
 from supcon_ext.sweep.progress import SweepProgress
 from supcon_ext.tracking import Tracker, TrackingSettings
 from supcon_ext.tracking.console import ConsoleProgress
+from supcon_ext.training.interrupt import stop_requests
 
 RUN_ID_PATIENCE = 30.0
 
@@ -26,6 +29,7 @@ class SweepResult:
         folder: Where its runs are.
         comparison: The table over seeds; None if no run finished.
         failed: Names of the runs that failed.
+        began: Whether one of these had begun before it failed.
         tracking_uri: Where MLflow has it, or None.
         run_id: The parent's id there, or None.
     """
@@ -33,6 +37,7 @@ class SweepResult:
     folder: Path
     comparison: Comparison | None
     failed: list[str]
+    began: bool
     tracking_uri: str | None
     run_id: str | None
 
@@ -50,7 +55,8 @@ def run_sweep(sweep: Sweep, *, again: bool = False, jobs: int = 1) -> SweepResul
 
     Raises:
         ValueError: Several jobs, of runs on several devices.
-        Interrupted: Ctrl-C or SIGTERM came; calling again goes on.
+        CannotStart: Another process works on the sweep.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP came; calling again goes on.
     """
     check_jobs(sweep.children, jobs)
     root = Path(sweep.children[0].recipe.tracking.folder)
@@ -60,39 +66,45 @@ def run_sweep(sweep: Sweep, *, again: bool = False, jobs: int = 1) -> SweepResul
         folder, number = root / f"{base}.{number}", number + 1
     folder.mkdir(parents=True, exist_ok=True)
     console = ConsoleProgress()
-    tracker = _tracker(sweep, folder)
-    status: Any = "FAILED"
-    failed: list[str] = []
-    progress = SweepProgress(console, sweep.children, folder, jobs)
-    progress.start(sweep.name)
+    with stop_requests() as stop, lock(folder):
+        tracker = _tracker(sweep, folder)
+        stop.last_words.append(tracker.last_words)
+        status: Any = "FAILED"
+        failed: dict[str, Failure] = {}
+        progress = SweepProgress(console, sweep.children, folder, jobs)
+        progress.start(sweep.name)
 
-    def report(child: Child, problem: str | None) -> None:
-        progress.end(child, problem)
-        if problem is not None:
-            failed.append(child.name)
+        def report(child: Child, problem: Failure | None) -> None:
+            progress.end(child, None if problem is None else problem.text)
+            if problem is not None:
+                failed[child.name] = problem
 
-    try:
-        all_begun = all(has_begun(folder / child.name) for child in sweep.children)
-        parent_id = None if all_begun else tracker.wait_run_id(RUN_ID_PATIENCE)
-        if jobs > 1:
-            run_side_by_side(sweep.children, folder, parent_id, jobs, report, progress.look)
-        else:
-            for child in sweep.children:
-                progress.begin(child)
-                report(child, run_child(child, folder / child.name, parent_id))
-        finished = [folder / c.name for c in sweep.children if c.name not in failed]
-        comparison = compare(finished) if finished else None
-        if comparison is not None:
-            _record(tracker, comparison, folder)
-        status = "FAILED" if failed else "FINISHED"
-    except Interrupted:
-        status = "KILLED"
-        raise Interrupted(
-            f"sweep stopped; give the same command again to go on in {folder}"
-        ) from None
-    finally:
-        tracker.close(status)
-    return SweepResult(folder, comparison, failed, tracker.uri, tracker.run_id)
+        try:
+            all_begun = all(has_begun(folder / child.name) for child in sweep.children)
+            parent_id = None if all_begun else tracker.wait_run_id(RUN_ID_PATIENCE)
+            if jobs > 1:
+                run_side_by_side(sweep.children, folder, parent_id, jobs, report, progress.look)
+            else:
+                for child in sweep.children:
+                    progress.begin(child)
+                    report(child, run_child(child, folder / child.name, parent_id))
+            finished = [folder / c.name for c in sweep.children if c.name not in failed]
+            comparison = compare(finished) if finished else None
+            if comparison is not None:
+                _record(tracker, comparison, folder)
+            status = "FAILED" if failed else "FINISHED"
+        except Interrupted as stopped:
+            status = "KILLED"
+            name = signal.Signals(stopped.number).name
+            raise Interrupted(
+                f"{name}: sweep stopped; give the same command again to go on in {folder}",
+                stopped.number,
+            ) from None
+        finally:
+            tracker.close(status)
+            stop.last_words.remove(tracker.last_words)
+    began = any(problem.began for problem in failed.values())
+    return SweepResult(folder, comparison, list(failed), began, tracker.uri, tracker.run_id)
 
 
 def _tracker(sweep: Sweep, folder: Path) -> Tracker:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from data_tools.whole_file import write_whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,7 +66,9 @@ def export_encoder(encoder: nn.Module, image_shape: tuple[int, ...], path: Path)
     with warnings.catch_warnings():
         # parameters that share a storage are written once, as they should be
         warnings.filterwarnings("ignore", "No complete tensor found in the group")
-        torch.export.save(program, path)
+        content = io.BytesIO()  # torch's own writer answers a full disk without the file's name
+        torch.export.save(program, content)
+    write_whole(path, content.getvalue())
     return EncoderFile(
         path=path,
         input_shape=(-1, *image_shape),

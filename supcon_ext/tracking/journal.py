@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from supcon_ext.tracking.events import Event, from_line, to_line
@@ -30,20 +31,30 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._file = path.open("a+b")
+        self._file = path.open("a+b", buffering=0)
         self._cut_to(_whole_size(path))
         self._lines = count_lines(path)
 
     def append(self, events: Iterable[Event]) -> int:
-        """Write events down and hand them to the operating system.
+        """Write events down and hand them to the operating system: all of them or none.
 
         Returns:
             How many lines the journal has now.
+
+        Raises:
+            OSError: The disk is full, say; the error names the file.
         """
         lines = [to_line(event) for event in events]
-        with self._lock:
-            self._file.write(b"".join(lines))
-            self._file.flush()
+        left = memoryview(b"".join(lines))
+        with self._lock, self._named():
+            size = self._file.seek(0, os.SEEK_END)
+            try:
+                while left:
+                    left = left[self._file.write(left) :]
+            except BaseException:
+                with suppress(OSError):
+                    self._file.truncate(size)
+                raise
             self._lines += len(lines)
             return self._lines
 
@@ -54,8 +65,7 @@ class Journal:
 
     def offset(self) -> int:
         """Size in bytes after forcing everything to the disk: what a checkpoint remembers."""
-        with self._lock:
-            self._file.flush()
+        with self._lock, self._named():
             os.fsync(self._file.fileno())
             return self._file.seek(0, os.SEEK_END)
 
@@ -99,8 +109,18 @@ class Journal:
     def close(self) -> None:
         """Force everything to the disk and close the file; closing twice is fine."""
         if not self._file.closed:
-            self.offset()
-            self._file.close()
+            try:
+                self.offset()
+            finally:
+                self._file.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            code = error.errno or 0
+            raise OSError(code, os.strerror(code), str(self.path)) from error
 
     def _cut_to(self, offset: int) -> None:
         size = self._file.seek(0, os.SEEK_END)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from data_tools.whole_file import write_whole
 from supcon_ext.tracking.settings import TrackingSettings
@@ -55,6 +57,17 @@ class MirrorState:
         for sent in self.stores.values():
             sent.lines = min(sent.lines, lines)
 
+    def identity(self) -> dict[str, Any]:
+        """What stays as it is over the run's life, as plain values."""
+        record = dataclasses.asdict(self)
+        del record["stores"]
+        return record
+
+    @classmethod
+    def of_identity(cls, record: Mapping[str, Any]) -> MirrorState:
+        """The state of a run whose stores are not known; they are found by the journal's id."""
+        return cls(**{**record, "settings": TrackingSettings(**record["settings"])})
+
     def save(self, folder: Path) -> None:
         """Write ``mirror.json`` in one step."""
         write_whole(folder / STATE_NAME, json.dumps(dataclasses.asdict(self), indent=1) + "\n")
@@ -81,5 +94,5 @@ class MirrorState:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"Expected what the tracker wrote in {path}, but got {error!r}. "
-                "Try: restore the file, or remove the run folder"
+                f"Try: supcon resume {folder}, which makes it again"
             ) from error

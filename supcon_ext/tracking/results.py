@@ -28,8 +28,13 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
         The file.
     """
     path = folder / RESULTS_NAME
-    write_whole(path, json.dumps(_plain(results), indent=2, allow_nan=False) + "\n")
+    write_whole(path, results_text(results))
     return path
+
+
+def results_text(results: Mapping[str, Any]) -> str:
+    """What :func:`write_results` writes."""
+    return json.dumps(_plain(results), indent=2, allow_nan=False) + "\n"
 
 
 def read_results(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class SelectionHistory:
 
     Args:
         folder: The run folder.
-        checkpoint_every: Epochs between checkpoints: how far a resumed run may go back.
+        checkpoint_every: Epochs between checkpoints: how far back what is asked for may lie.
     """
 
     def __init__(self, folder: Path, checkpoint_every: int = 1) -> None:
@@ -83,11 +83,32 @@ class SelectionHistory:
         for number, place in self._places():
             if number >= made.epoch:
                 place.unlink()
+        self._write(made)
+        self._forget(made.epoch - self.checkpoint_every)
+
+    def kept(self) -> tuple[str, list[Selected]]:
+        """The table as text, and the selections that are kept, to make the files again."""
+        table = self.folder / TABLE
+        text = table.read_text(encoding="utf-8") if table.is_file() else ""
+        return text, [_read(place) for _, place in self._places()]
+
+    def restore(self, table: str, selections: Sequence[Selected]) -> None:
+        """Write the files anew; without a row, none is left."""
+        for place in (self.folder / FOLDER).glob("*.npz"):
+            place.unlink()
+        if table:
+            (self.folder / TABLE).parent.mkdir(exist_ok=True)
+            write_whole(self.folder / TABLE, table)
+        else:
+            (self.folder / TABLE).unlink(missing_ok=True)
+        for made in selections:
+            self._write(made)
+
+    def _write(self, made: Selected) -> None:
         place = self.folder / FOLDER / f"epoch_{made.epoch:05d}.npz"
         place.parent.mkdir(exist_ok=True)
         with whole_file(place) as draft:
             np.savez(draft, selected=made.selected, label=made.label, score=made.score)
-        self._forget(made.epoch - self.checkpoint_every)
 
     def _forget(self, epoch: int) -> None:
         """Delete selections that no resumed run asks for: all but the newest before ``epoch``."""
@@ -97,7 +118,8 @@ class SelectionHistory:
 
     def _places(self) -> list[tuple[int, Path]]:
         places = (self.folder / FOLDER).glob("epoch_*.npz")
-        return sorted((int(place.stem.removeprefix("epoch_")), place) for place in places)
+        numbered = [(place.stem.removeprefix("epoch_"), place) for place in places]
+        return sorted((int(number), place) for number, place in numbered if number.isdecimal())
 
 
 def read_selections(folder: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from supcon_ext.tracking import events, sqlite_store
 from supcon_ext.tracking.encoder_file import EncoderFile
@@ -17,6 +18,8 @@ from supcon_ext.tracking.settings import Pace, TrackingSettings
 from supcon_ext.tracking.store_uri import answers, is_http, resolve_uri, sqlite_path, without_login
 
 logger = logging.getLogger(__name__)
+
+LAST_SECONDS = 0.4
 
 
 class Tracker:
@@ -220,6 +223,23 @@ class Tracker:
     def checkpoint_offset(self) -> int:
         """Force the journal to the disk; its size, for :meth:`resume`."""
         return self._journal.offset()
+
+    def journal_so_far(self) -> bytes:
+        """The journal's lines, for a checkpoint, which can make the file again."""
+        with self._journal.path.open("rb") as file:
+            return file.read(self.checkpoint_offset())
+
+    def identity(self) -> dict[str, Any]:
+        """What tells this run from others, as plain values, to make ``mirror.json`` again from."""
+        return self._state.identity()
+
+    def last_words(self) -> None:
+        """Say that the process is being ended, and give MLflow a moment to hear of it."""
+        self._write(events.StatusChange("KILLED", _now()))
+        self.checkpoint_offset()
+        if self._mirror is not None:
+            self._mirror.wake()
+            time.sleep(LAST_SECONDS)
 
     def close(self, status: Status) -> int:
         """End the run and give MLflow a last, bounded chance to take the rest.

@@ -6,12 +6,13 @@ import copy
 import hashlib
 import logging
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, SupportsFloat, cast
+from typing import Any, Literal, NoReturn, Protocol, SupportsFloat, cast
 
 import numpy as np
 import torch
@@ -32,13 +33,14 @@ from supcon_ext.samplers.base import Sampler, SamplerInput, asked_order
 from supcon_ext.samplers.shuffled import Shuffled
 from supcon_ext.selectors.base import PositiveSelector, Role, SampleBank, Selection
 from supcon_ext.training.averages import Averages
-from supcon_ext.training.bank import BATCH, embed, make_bank
-from supcon_ext.training.checkpoint import load_checkpoint, save_checkpoint
+from supcon_ext.training.bank import embed, make_bank
+from supcon_ext.training.checkpoint import BEST, save_checkpoint, save_generation
 from supcon_ext.training.declared_state import check_declared, declared_keys
 from supcon_ext.training.gone import GoneImages
-from supcon_ext.training.interrupt import Interrupted, StopRequest
+from supcon_ext.training.interrupt import Interrupted, StopRequest, stop_requests
 from supcon_ext.training.one_network import agree
-from supcon_ext.training.random_state import random_state, restore_random_state, seeded_generator
+from supcon_ext.training.random_state import seeded_generator
+from supcon_ext.training.state import gather_state, restore_random, restore_state
 from supcon_ext.training.step import TrainingStep
 from supcon_ext.views.base import View
 from supcon_ext.views.dataset import PlainDataset, ViewDataset
@@ -47,6 +49,7 @@ from supcon_ext.views.loader import EpochBatches, evaluation_loader, training_lo
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 20
+CHECKPOINT = "checkpoint"  # the tag that says which one was written last
 EQUAL_ROWS = -0.1  # uniformity above this: embeddings are nearly equal
 
 
@@ -131,8 +134,8 @@ class Recorder(Protocol):
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Record numbers at a step."""
 
-    def checkpoint_offset(self) -> int:
-        """A position in the record, to which a resumed run goes back."""
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Record labels of the run."""
 
 
 class Progress(Protocol):
@@ -188,7 +191,19 @@ Observe = Callable[[Refreshed], Mapping[str, float]]
 
 @dataclass(slots=True)
 class Position:
-    """How far a run is."""
+    """How far a run is.
+
+    Attributes:
+        stage: Its number.
+        epoch: Epochs of the stage that are done.
+        step: Steps of the epoch that are done.
+        global_step: Steps of the run that are done.
+        epochs_done: Epochs of the run that are done.
+        best: Score of the best epoch.
+        best_epoch: Which that was.
+        seconds: Spent in training.
+        unvalidated: The epoch is over, but not its validation.
+    """
 
     stage: int = 0
     epoch: int = 0
@@ -198,7 +213,7 @@ class Position:
     best: float = -math.inf
     best_epoch: int = 0
     seconds: float = 0.0
-    unvalidated: bool = False  # the epoch is over, but not its validation
+    unvalidated: bool = False
 
 
 @dataclass(slots=True)
@@ -230,6 +245,10 @@ class Trainer:
         validate: Makes the validation numbers; ``score`` among them decides which network is best.
         observe: Sees each selection, and gives numbers to record; none of them comes back into
             training.
+
+    Attributes:
+        beside: What a checkpoint holds beside the training's own state.
+        best: The network that was best on validation and its epoch, or None.
     """
 
     def __init__(
@@ -272,8 +291,11 @@ class Trainer:
         )
         self.gone = GoneImages(data.train, progress.warn)
         self.generator = seeded_generator(settings.seed, fabric.global_rank, 0x5EED)
+        self.beside: Callable[[], Mapping[str, Any]] = dict
+        self.best: dict[str, Any] | None = None
+        self.peer: dict[str, Any] | None = None
         self._running: _Running | None = None
-        self._peer: dict[str, Any] | None = None
+        self._stop = StopRequest()
         self._check_rows()
 
     # -- what a pass over a split gives ---------------------------------------------------------
@@ -292,34 +314,63 @@ class Trainer:
 
         return embed(network or self.network, len(images), loader_of, self.device)
 
+    def check_stages(self) -> None:
+        """See that every stage has a batch, and that the views of its first sample can be drawn.
+
+        Raises:
+            ValueError: A stage has none, its views differ in size, or batch normalisation would
+                get one row.
+        """
+        self._check_rows()
+        for number, stage in enumerate(self.stages):
+            dataset, _ = self._fed(number)
+            try:
+                dataset[0, 0]
+            except RuntimeError as error:
+                raise ValueError(
+                    f"Expected views of one size in stage {stage.name}, but {error}"
+                ) from error
+
+    def record_to(self, folder: Path, recorder: Recorder) -> None:
+        """Choose where checkpoints and numbers go."""
+        self.settings = replace(self.settings, folder=folder)
+        self.recorder = recorder
+
     # -- the loop ------------------------------------------------------------------------------
 
-    def fit(self, resume_from: Path | None = None) -> None:
+    def fit(self, saved: dict[str, Any] | None = None) -> None:
         """Train to the end.
 
         Args:
-            resume_from: A checkpoint of the same recipe to go on from.
+            saved: A checkpoint of the same recipe to go on from.
 
         Raises:
-            Interrupted: SIGINT or SIGTERM came; a checkpoint was written first.
+            Interrupted: SIGINT, SIGTERM or SIGHUP came; a checkpoint was written first.
             FloatingPointError: The loss is not finite.
             ValueError: The checkpoint does not belong to this run.
         """
-        saved = None if resume_from is None else self._restore_position(resume_from)
-        with StopRequest() as stop:
+        if saved is not None:
+            saved = restore_state(self, saved)
+        with stop_requests() as stop, stop.held():
+            self._stop = stop
             while self.at.stage < len(self.stages):
                 self._start_stage(saved)
                 saved = None
-                self._run_stage(stop)
-                self._peer = self._peer_state()
+                self._run_stage()
+                self.peer = self.peer_state()
                 self.at.stage += 1
                 self.at.epoch = self.at.step = 0
         self._running = None
 
+    @property
+    def running(self) -> _Running:
+        """The stage that runs now."""
+        return cast(_Running, self._running)
+
     def probe(self) -> dict[str, float]:
         """Make one step of the first stage and nothing more: its numbers. The trainer is spent."""
         self._start_stage(None)
-        running = cast(_Running, self._running)
+        running = self.running
         self._refresh(running)
         running.batches.set_epoch(0, order=self._order(self.stages[0]))
         images, index = next(iter(running.loader))
@@ -360,8 +411,8 @@ class Trainer:
             )
         )
         if saved is None:
-            if self._peer is not None and objective.peer is not None:
-                objective.peer.load_state_dict(self._peer)  # goes on from the stage before
+            if self.peer is not None and objective.peer is not None:
+                objective.peer.load_state_dict(self.peer)  # goes on from the stage before
             for head in stage.reset:
                 self._renew(getattr(self.network, head), f"{stage.name}/{head}")
         module = TrainingStep(self.network, objective, stage.view_names).to(self.device)
@@ -372,15 +423,7 @@ class Trainer:
             objective.load_state_dict(saved["objective"])
             optimizer.load_state_dict(saved["optimizer"])
         wrapped, optimizer = self.fabric.setup(module, optimizer)
-        dataset = ViewDataset(self.data.train, stage.views, self._key("views", self.at.stage))
-        batches = EpochBatches(
-            len(self.data.train),
-            stage.batch_size,
-            seed=self._key("order", self.at.stage),
-            rank=self.fabric.global_rank,
-            world=self.fabric.world_size,
-            drop_last=stage.drop_last,
-        )
+        dataset, batches = self._fed(self.at.stage)
         loader = training_loader(
             dataset, batches, self.settings.workers, pin_memory=self.device.type == "cuda"
         )
@@ -389,7 +432,7 @@ class Trainer:
             wrapped, module, optimizer, objective, batches, loader, dataset, declared
         )
         if saved is not None:
-            self._restore_random(saved)  # last of all: setting up may draw
+            restore_random(self, saved)  # last of all: setting up may draw
         self.progress.start_stage(
             stage.name,
             stage.epochs,
@@ -398,8 +441,23 @@ class Trainer:
             self.at.step,
         )
 
-    def _peer_state(self) -> dict[str, Any] | None:
-        peer = cast(_Running, self._running).objective.peer
+    def _fed(self, number: int) -> tuple[ViewDataset, EpochBatches]:
+        """The views of a stage, and the batches that they come in."""
+        stage = self.stages[number]
+        dataset = ViewDataset(self.data.train, stage.views, self._key("views", number))
+        batches = EpochBatches(
+            len(self.data.train),
+            stage.batch_size,
+            seed=self._key("order", number),
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+            drop_last=stage.drop_last,
+        )
+        return dataset, batches
+
+    def peer_state(self) -> dict[str, Any] | None:
+        """The weights of the objective's second network, or None where it has none."""
+        peer = self.running.objective.peer
         return None if peer is None else {k: v.clone() for k, v in peer.state_dict().items()}
 
     def _new_network(self, name: str) -> Network:
@@ -446,11 +504,11 @@ class Trainer:
         text = f"{self.settings.seed}/{stage}/{purpose}".encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:4], "little")
 
-    def _run_stage(self, stop: StopRequest) -> None:
+    def _run_stage(self) -> None:
         stage = self.stages[self.at.stage]
         while self.at.unvalidated or self.at.epoch < stage.epochs:
             if not self.at.unvalidated:
-                self._run_epoch(stage, stop)
+                self._run_epoch(stage)
                 self.at.epoch += 1
                 self.at.epochs_done += 1
                 self.at.step = 0
@@ -466,10 +524,10 @@ class Trainer:
             self.progress.epoch_end(shown)
             if self.at.epochs_done % self.settings.checkpoint_every == 0 or last:
                 self.save()
-            self._stop_if_asked(stop)
+            self._stop_if_asked()
 
-    def _run_epoch(self, stage: Stage, stop: StopRequest) -> dict[str, float]:
-        running = cast(_Running, self._running)
+    def _run_epoch(self, stage: Stage) -> dict[str, float]:
+        running = self.running
         started = time.perf_counter()
         if self.at.step == 0:
             self.averages.reset()
@@ -489,7 +547,7 @@ class Trainer:
                 self._check_finite(loss)
             self.progress.step(loss)
             if self.at.step < steps:
-                self._stop_if_asked(stop)
+                self._stop_if_asked()
         self._check_finite(loss)
         means = {f"train/{name}": value for name, value in self.averages.means().items()}
         means["train/lr"] = running.optimizer.param_groups[0]["lr"]
@@ -508,7 +566,11 @@ class Trainer:
         batches = iter(running.loader)
         while True:
             # at its first step an epoch has been prepared, and would be again: nothing to save
-            with self._saved_if_bad() if self.at.step else nullcontext():
+            within = 0 < self.at.step < len(running.batches)
+            with (
+                self._saved_if_bad() if self.at.step else nullcontext(),
+                self._may_stop() if within else nullcontext(),
+            ):
                 batch = next(batches, None)
             if batch is None:
                 return
@@ -574,21 +636,22 @@ class Trainer:
             passes.append(self.embed(self.data.train))
             return passes[-1]
 
-        bank = make_bank(
-            running.objective.requires_at(self.at.epoch),
-            self.given,
-            len(self.data.train.classes),
-            self.samples,
-            outputs,
-            None if peer is None else lambda: self.embed(self.data.train, peer).logits,
-            self.data.truth,
-            self.device,
-            self.settings.neighbours,
-        )
+        with self._may_stop():
+            bank = make_bank(
+                running.objective.requires_at(self.at.epoch),
+                self.given,
+                len(self.data.train.classes),
+                self.samples,
+                outputs,
+                None if peer is None else lambda: self.embed(self.data.train, peer).logits,
+                self.data.truth,
+                self.device,
+                self.settings.neighbours,
+            )
         selection = running.objective.refresh(bank, self.at.epoch)
         if selection is None:
             return
-        self._believe(selection)
+        self.believe(selection)
         stats = {f"selection/{name}": value for name, value in selection.stats.items()}
         stats["selection/trusted"] = float((selection.trust > 0.5).float().mean())
         if self.observe is not None:
@@ -601,7 +664,8 @@ class Trainer:
             stats |= {f"selection/{k}": v for k, v in self.observe(seen).items()}
         self.recorder.metrics(stats, self.at.global_step)
 
-    def _believe(self, selection: Selection) -> None:
+    def believe(self, selection: Selection) -> None:
+        """Take labels, trust and roles from a selection."""
         self.samples.label = selection.label.to(self.device)
         self.samples.trust = selection.trust.to(self.device)
         self.samples.role = selection.role.to(self.device)
@@ -638,112 +702,57 @@ class Trainer:
                 )
 
     def _validate(self, validate: Validate) -> dict[str, float]:
-        values = validate(self)
+        with self._may_stop():
+            values = validate(self)
         score = values.pop("score")
         named = {f"validation/{name}": value for name, value in values.items()}
         self.recorder.metrics(named, self.at.global_step)
         if score > self.at.best:
             self.at.best, self.at.best_epoch = score, self.at.epochs_done
-            if self.settings.keep_best and self.fabric.global_rank == 0:
-                state = {"network": self.network.state_dict(), "epoch": self.at.epochs_done}
-                save_checkpoint(self.settings.folder / "best.pt", state)
+            if self.settings.keep_best:
+                network = {k: v.cpu().clone() for k, v in self.network.state_dict().items()}
+                self.best = {"network": network, "epoch": self.at.epochs_done}
+                if self.fabric.global_rank == 0:
+                    save_checkpoint(self.settings.folder / BEST, self.best)
         return named
 
     # -- stopping and going on ------------------------------------------------------------------
 
-    def _stop_if_asked(self, stop: StopRequest) -> None:
-        asked = stop.requested
-        if self.fabric.world_size > 1:
-            flag = torch.tensor([float(asked)], device=self.device)
-            dist.all_reduce(flag)
-            asked = bool(flag.item())
-        if asked:
-            self.save()
-            raise Interrupted(f"stopped at step {self.at.global_step}")
+    @contextmanager
+    def _may_stop(self) -> Iterator[None]:
+        """Work that a stop may break off anywhere: it changes nothing that a checkpoint holds.
 
-    @property
-    def last(self) -> Path:
-        """The newest checkpoint."""
-        return self.settings.folder / "last.pt"
+        One of several processes cannot stop without the others, and waits for the next step.
+        """
+        if self.fabric.world_size > 1:
+            yield
+            return
+        try:
+            with self._stop.at_once():
+                yield
+        except Interrupted as stopped:
+            self._save_and_stop(stopped.number)
+
+    def _stop_if_asked(self) -> None:
+        number = self._stop.number or 0
+        if self.fabric.world_size > 1:
+            flag = torch.tensor([float(number)], device=self.device)
+            dist.all_reduce(flag, dist.ReduceOp.MAX)
+            number = int(flag.item())
+        if number:
+            self._save_and_stop(number)
+
+    def _save_and_stop(self, number: int) -> NoReturn:
+        self._stop.answer()
+        self.save()
+        name = signal.Signals(number).name
+        raise Interrupted(f"{name}; saved at step {self.at.global_step}", number)
 
     def save(self) -> None:
         """Write the checkpoint from which a resumed run ends with the same numbers."""
-        running = cast(_Running, self._running)
-        agree(self.network, self.twin, running.objective)
-        randomness: list[Any] = [None] * self.fabric.world_size
-        mine = {"global": random_state(), "generator": self.generator.get_state()}
-        if self.fabric.world_size > 1:
-            dist.all_gather_object(randomness, mine)
-        else:
-            randomness = [mine]
-        if self.fabric.global_rank != 0:
-            return
-        at = self.at
-        scaler = getattr(self.fabric._precision, "scaler", None)
-        state = {
-            "position": {name: getattr(at, name) for name in Position.__slots__},
-            "network": self.network.state_dict(),
-            "twin": None if self.twin is None else self.twin.state_dict(),
-            "objective": running.objective.state_dict(),
-            "peer": self._peer_state(),
-            "optimizer": running.optimizer.state_dict(),
-            "scaler": None if scaler is None else scaler.state_dict(),
-            "averages": self.averages.state_dict(),
-            "samples": {
-                "label": self.samples.label.cpu(),
-                "trust": self.samples.trust.cpu(),
-                "role": self.samples.role.cpu(),
-                "posterior": None
-                if self.samples.posterior is None
-                else self.samples.posterior.cpu(),
-            },
-            "gone": self.gone.mask,
-            "randomness": randomness,
-            "labels_hash": self.data.labels_hash,
-            "offset": self.recorder.checkpoint_offset(),
-        }
-        save_checkpoint(self.last, state)
-
-    def _restore_random(self, state: dict[str, Any]) -> None:
-        mine = state["randomness"][self.fabric.global_rank]
-        restore_random_state(mine["global"])
-        self.generator.set_state(mine["generator"])
-
-    def _restore_position(self, path: Path) -> dict[str, Any] | None:
-        state = load_checkpoint(path)
-        if state["labels_hash"] != self.data.labels_hash:
-            raise ValueError(
-                f"Expected the given labels of the checkpoint {path}, but the data set's "
-                "labels are others: "
-                "the data or its noise changed since"
-            )
-        randomness = state["randomness"]
-        if len(randomness) != self.fabric.world_size:
-            raise ValueError(
-                f"Expected the {len(randomness)} processes with which the run was started, but got "
-                f"{self.fabric.world_size}"
-            )
-        self.at = Position(**state["position"])
-        self.network.load_state_dict(state["network"])
-        if self.twin is not None:
-            self.twin.load_state_dict(state["twin"])
-        scaler = getattr(self.fabric._precision, "scaler", None)
-        if scaler is not None and state["scaler"] is not None:
-            scaler.load_state_dict(state["scaler"])
-        self.averages.load_state_dict(state["averages"])
-        samples = state["samples"]
-        self._believe(
-            Selection(
-                samples["trust"],
-                samples["label"],
-                samples["role"],
-                posterior=samples["posterior"],
-            )
-        )
-        self._restore_random(state)
-        if self.at.epoch == self.stages[self.at.stage].epochs:
-            self.at.stage += 1
-            self.at.epoch = self.at.step = 0
-            self._peer = state["peer"]
-            return None
-        return state
+        agree(self.network, self.twin, self.running.objective)
+        state = gather_state(self)
+        if self.fabric.global_rank == 0:
+            save_generation(self.settings.folder, {**state, **self.beside()})
+            at = self.at
+            self.recorder.tags({CHECKPOINT: f"epoch {at.epochs_done}, step {at.global_step}"})

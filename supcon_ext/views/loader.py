@@ -9,7 +9,14 @@ spawn, which works too, since data sets and views can be pickled.
 
 from __future__ import annotations
 
+import ctypes
+import multiprocessing
+import multiprocessing.connection
+import os
 import re
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,9 +26,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from data_tools.images import IntArray
+from supcon_ext.training.interrupt import STOP_SIGNALS, signals_kept_back
 from supcon_ext.views.dataset import PlainDataset, ViewDataset
 
 Key = tuple[int, ...]
+_PR_SET_PDEATHSIG = 1
 
 ROWS = 2  # of a process in a batch, at least
 
@@ -174,7 +183,7 @@ def training_loader(
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
-        worker_init_fn=_run_single_threaded,
+        worker_init_fn=_begin,
         generator=torch.Generator(),  # else every epoch takes a draw from torch's global one
     )
 
@@ -197,17 +206,22 @@ def evaluation_loader(
         batch_size=batch_size,
         num_workers=workers,
         persistent_workers=workers > 0,
-        worker_init_fn=_run_single_threaded,
+        worker_init_fn=_begin,
         generator=torch.Generator(),
     )
 
 
 class _Loader(DataLoader[tuple[Tensor, int]]):
-    """A loader in which an error of a worker reads as it would without workers."""
+    """A loader whose workers leave a stop to the main process, and end with it.
+
+    An error of a worker reads as it would without workers.
+    """
 
     def __iter__(self) -> Any:
         try:
-            yield from super().__iter__()
+            with signals_kept_back():  # worker processes start here
+                batches = super().__iter__()
+            yield from batches
         except Exception as error:
             plain = _without_traceback(error)
             if plain is None:
@@ -231,13 +245,42 @@ def _without_traceback(error: Exception) -> Exception | None:
     return type(error)(message[starts[-1].end() :].rstrip("\n"))
 
 
-def _run_single_threaded(worker: int) -> None:
-    """Keep OpenCV to the worker's own thread, as torch does with its own pool.
+def _begin(worker: int) -> None:
+    """In each worker, once.
 
-    Threads in every worker would only fight for the cores, and a pool does not survive a fork. The
-    setting holds for a whole process, so it is made in workers alone: the main process keeps what
-    its user chose.
+    OpenCV keeps to the worker's own thread, as torch does with its own pool: threads in every
+    worker would only fight for the cores, and a pool does not survive a fork. The setting holds
+    for a whole process, so it is made in workers alone: the main process keeps what its user
+    chose.
     """
     import cv2
 
     cv2.setNumThreads(0)
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    if sys.platform == "linux":
+        if os.getppid() == parent.pid:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        threading.Thread(target=_heed, args=(parent.pid,), daemon=True).start()
+    else:
+        for number in STOP_SIGNALS - {signal.SIGTERM}:  # torch's SIGTERM heeds the parent alone
+            signal.signal(number, signal.SIG_IGN)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(0)
+
+
+def _heed(parent: int | None) -> None:
+    """Take the signals of a process group or a batch system, which are meant for the parent.
+
+    Had they killed the worker, the parent would fail for want of it before it could save itself.
+    """
+    while signal.sigwaitinfo(STOP_SIGNALS).si_pid != parent:
+        pass
+    os._exit(0)

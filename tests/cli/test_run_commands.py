@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from supcon_ext import experiment
 from supcon_ext.cli import main
-from supcon_ext.experiment import Interrupted
+from supcon_ext.experiment import CannotStart, Interrupted
 from supcon_ext.recipe import load_recipe, recipe_hash
 from tests.cli.test_recipe_commands import GOOD
 
@@ -48,7 +49,10 @@ def test_a_wrong_recipe_is_never_run(monkeypatch: pytest.MonkeyPatch) -> None:
         (ImportError('Try: pip install "x"'), 1, 'Failed: Try: pip install "x"'),
         (RuntimeError("out of memory"), 1, "Failed: RuntimeError: out of memory"),
         (KeyError("x"), 1, "Failed: KeyError: 'x'"),
+        (CannotStart("Expected images, but got none."), 2, "Expected images, but got none."),
         (Interrupted("to go on: supcon resume x"), 130, "Stopped: to go on: supcon resume x"),
+        (Interrupted("x", signal.SIGTERM), 143, "Stopped: x"),
+        (Interrupted("x", signal.SIGHUP), 129, "Stopped: x"),
         (KeyboardInterrupt(), 130, "Stopped."),
     ],
     ids=lambda value: type(value).__name__,
@@ -138,13 +142,15 @@ def test_a_sweep_file_is_run_as_a_sweep(folder: Path) -> None:
     assert "stages.one.epochs=x" in wrong.stderr
 
 
-def test_a_sweep_with_a_run_that_fails(folder: Path) -> None:
+def test_a_sweep_with_a_run_that_cannot_start(folder: Path) -> None:
     body = "".join(f"  {line}\n" for line in GOOD.replace("name: mine\n", "").splitlines())
     grid = "grid: {data.dataset: [{kind: image_folder, root: nowhere}]}"
     (folder / "s.yaml").write_text(f"name: s\nrecipe:\n{body}{grid}\n")
     result = supcon("sweep", "s.yaml", "tracking.uri=none")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "Failed: " in result.stderr
+    (sweep,) = (folder / "runs").iterdir()
+    assert not [place for place in sweep.iterdir() if place.is_dir()]
 
 
 @pytest.mark.parametrize("command", ["resume", "sync", "compare"])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,19 +10,21 @@ import torch
 
 from supcon_ext.tracking.results import read_metrics, read_results, same_metrics
 from supcon_ext.training.checkpoint import load_checkpoint, save_checkpoint
+from tests.experiment.tiny import go
+from tests.fresh import Fresh, start
 
 
-def tiny(folder: Path, *when: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.experiment.tiny", str(folder), *when]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+def tiny(folder: Path, what: str = "", number: int = 0) -> Fresh:
+    fresh = start(go, folder, what, number)
+    fresh.wait()
+    return fresh
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "whole"
     done = tiny(folder)
-    assert done.returncode == 0, done.stderr
+    assert done.wait() == 0, done.stderr
     return folder
 
 
@@ -54,32 +53,32 @@ def test_killed_and_resumed_ends_with_the_same_numbers(
     what: str, number: int, whole: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "killed"
-    assert tiny(folder, what, str(number)).returncode == -signal.SIGKILL
+    assert tiny(folder, what, number).wait() == -signal.SIGKILL
     assert not (folder / "results.json").exists()
     done = tiny(folder)
-    assert done.returncode == 0, done.stderr
+    assert done.wait() == 0, done.stderr
     equal(folder, whole)
 
 
 def test_killed_twice(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
-    assert tiny(folder, "step", "6").returncode == -signal.SIGKILL
-    assert tiny(folder, "step", "8").returncode == -signal.SIGKILL
-    assert tiny(folder).returncode == 0
+    assert tiny(folder, "step", 6).wait() == -signal.SIGKILL
+    assert tiny(folder, "step", 8).wait() == -signal.SIGKILL
+    assert tiny(folder).wait() == 0
     equal(folder, whole)
 
 
-@pytest.mark.parametrize("number", ["2", "13"])
+@pytest.mark.parametrize("number", [2, 13])
 def test_asked_to_stop_it_saves_in_the_middle_of_an_epoch(
-    number: str, whole: Path, tmp_path: Path
+    number: int, whole: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "stopped"
     stopped = tiny(folder, "term", number)
-    assert stopped.returncode == 130, stopped.stderr
+    assert stopped.wait() == 143, stopped.stderr
     assert "supcon resume" in stopped.stdout
     saved = load_checkpoint(folder / "checkpoints" / "last.pt")
-    assert saved["position"]["global_step"] == int(number)
-    assert tiny(folder).returncode == 0
+    assert saved["position"]["global_step"] == number
+    assert tiny(folder).wait() == 0
     equal(folder, whole)
 
 
@@ -117,4 +116,4 @@ def test_other_labels_are_refused(whole: Path, tmp_path: Path) -> None:
     state["labels_hash"] = "0" * 64
     save_checkpoint(folder / "checkpoints" / "last.pt", state)
     done = tiny(folder)
-    assert done.returncode == 1 and "labels are others" in done.stderr
+    assert done.wait() == 1 and "labels are others" in done.stderr

@@ -1,13 +1,9 @@
-"""A recipe that trains in seconds, and a run of it that kills itself for good at a given moment.
-
-``python -m tests.experiment.tiny FOLDER [step N | save N | refresh N]``
-"""
+"""A recipe that trains in seconds, and a run of it that kills itself for good at a given moment."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -128,13 +124,13 @@ def kill_at(what: str, number: int) -> None:
 
         whole_file.os.replace = replacing  # type: ignore[assignment]
     elif what == "refresh":
-        believe = loop.Trainer._believe
+        believe = loop.Trainer.believe
 
         def believing(self: Any, selection: Any) -> None:
             believe(self, selection)
             now()
 
-        loop.Trainer._believe = believing  # type: ignore[method-assign]
+        loop.Trainer.believe = believing  # type: ignore[method-assign]
     elif what == "term":
         step = loop.Trainer._step
 
@@ -149,13 +145,13 @@ def kill_at(what: str, number: int) -> None:
         loop.Trainer._step = terminating  # type: ignore[method-assign]
 
 
-def main() -> None:
+def go(folder: Path, what: str = "", number: int = 0) -> int:
+    """Run the recipe in a folder, or go on with what is there; the exit status."""
     from supcon_ext.experiment import Interrupted, resume, run
     from supcon_ext.recipe import parse_recipe
 
-    folder = Path(sys.argv[1])
-    if len(sys.argv) > 2:
-        kill_at(sys.argv[2], int(sys.argv[3]))
+    if what:
+        kill_at(what, number)
     try:
         if (folder / "recipe.yaml").is_file():
             resume(folder)
@@ -163,8 +159,5 @@ def main() -> None:
             run(parse_recipe(recipe()), folder=folder)
     except Interrupted as stop:
         print(stop)
-        sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()
+        return 128 + stop.number
+    return 0

@@ -116,7 +116,7 @@ def test_unicon_trains_two_networks_and_the_second_goes_on(tmp_path: Path) -> No
     ]
     ends: list[dict[str, torch.Tensor]] = []
     starts: list[dict[str, torch.Tensor]] = []
-    start, finish = Trainer._start_stage, Trainer._peer_state
+    start, finish = Trainer._start_stage, Trainer.peer_state
 
     def starting(self: Trainer, saved: object) -> None:
         start(self, saved)  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ def test_unicon_trains_two_networks_and_the_second_goes_on(tmp_path: Path) -> No
     made = recipe(stages=stages, evaluation=["classifier"], validate_every=0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "_start_stage", starting)
-        patch.setattr(Trainer, "_peer_state", finishing)
+        patch.setattr(Trainer, "peer_state", finishing)
         run(parse_recipe(made), folder=tmp_path)
     metrics = read_metrics(tmp_path)
     assert metrics["train/co_teaching/kept"][0][1] == 1

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from supcon_ext.experiment.runner import oracle_truth
+from supcon_ext.experiment.preparation import oracle_truth
 from supcon_ext.losses import PairTile, Views
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.oracle import Oracle

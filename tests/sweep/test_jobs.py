@@ -42,7 +42,7 @@ def test_side_by_side_equals_one_after_the_other(
     assert alone.folder != beside.folder
     for name in names:
         assert metrics(beside.folder / name) == metrics(alone.folder / name)
-        assert "train  epoch 1/1" in (beside.folder / name / CONSOLE).read_text()
+        assert "train  epoch 1/1" in (beside.folder / f"{name}.{CONSOLE}").read_text()
     assert beside.comparison is not None and len(beside.comparison.rows) == 8
 
 
@@ -53,9 +53,10 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(
     grid = {"method": {"good": None, "broken": {"data": {"dataset": missing}}}}
     result = run_sweep(load_sweep(sweep_file(tmp_path, seeds=[0], grid=grid)), jobs=2)
     assert result.failed == ["broken-s0"]
-    assert "missing.npz" in (result.folder / "broken-s0" / "error.txt").read_text()
+    assert not result.began and not (result.folder / "broken-s0").exists()
     assert (result.folder / "good-s0" / "results.json").is_file()
-    assert "[2/2]" in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert "[2/2]" in told and "missing.npz" in told
 
 
 def test_a_signal_stops_every_run_which_saves_itself(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_a_signal_stops_every_run_which_saves_itself(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / f"{sweep.name}-{sweep.digest[:6]}"
 
     def stop_when_training() -> None:
-        consoles = [folder / f"long-s{seed}" / CONSOLE for seed in (0, 1)]
+        consoles = [folder / f"long-s{seed}.{CONSOLE}" for seed in (0, 1)]
         while not all(c.is_file() and "train  epoch" in c.read_text() for c in consoles):
             time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGTERM)

@@ -21,7 +21,7 @@ from supcon_ext.tracking.journal import read
 from supcon_ext.tracking.results import read_metrics
 from supcon_ext.training.averages import Averages
 from supcon_ext.training.bank import embed, make_bank
-from supcon_ext.training.interrupt import StopRequest
+from supcon_ext.training.interrupt import stop_requests
 from supcon_ext.training.loop import Trainer, TrainingData
 from supcon_ext.training.random_state import (
     random_state,
@@ -193,7 +193,7 @@ def test_seeded_generators_differ_by_key_alone() -> None:
 
 def test_a_second_interrupt_stops_at_once() -> None:
     before = signal.getsignal(signal.SIGINT)  # a shell's background job ignores it
-    with StopRequest() as stop:
+    with stop_requests() as stop, stop.held():
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.requested
         with pytest.raises(KeyboardInterrupt):

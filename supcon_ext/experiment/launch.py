@@ -1,0 +1,84 @@
+"""The processes of a run: started, seeded, and told by the first what it alone found out."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+
+from supcon_ext.experiment.cannot_start import CannotStart, starting
+from supcon_ext.recipe.schema import Recipe
+
+T = TypeVar("T")
+
+
+def launch(recipe: Recipe) -> Fabric:
+    """Start the processes that the recipe or the launcher asks for.
+
+    Raises:
+        CannotStart: The machine has no such accelerator.
+    """
+    compute = recipe.compute
+    strategy = compute.strategy
+    many = compute.devices != 1 or compute.nodes > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if many and strategy in ("auto", "ddp"):
+        strategy = "ddp_find_unused_parameters_true"  # a stage may leave a head out
+    with starting():
+        try:
+            fabric = Fabric(
+                accelerator=compute.accelerator,
+                devices=compute.devices,
+                num_nodes=compute.nodes,
+                strategy=strategy,
+                precision=cast(Any, compute.precision),
+            )
+        except RuntimeError as error:  # `cuda` where there is none
+            raise CannotStart(
+                f"Expected a machine with compute.accelerator={compute.accelerator} and "
+                f"compute.devices={compute.devices}, but {error}"
+            ) from error
+    fabric.launch()
+    return fabric
+
+
+def from_first(fabric: Fabric, make: Callable[[], T]) -> T:
+    """What the first process makes, in every process; what it cannot start with, too.
+
+    Raises:
+        CannotStart: In every process, where the first raised it.
+    """
+    made: list[Any] = [None, None]
+    if fabric.global_rank == 0:
+        try:
+            made[0] = make()
+        except CannotStart as error:
+            if fabric.world_size == 1:
+                raise
+            made[1] = str(error)
+    if fabric.world_size > 1:
+        dist.broadcast_object_list(made)
+    if made[1] is not None:
+        raise CannotStart(made[1])
+    return cast(T, made[0])
+
+
+@contextmanager
+def determinism(wanted: bool, seed: int, rank: int) -> Iterator[None]:
+    """Seed the global generators, and ask for deterministic algorithms while a run lasts."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(wanted, warn_only=True)
+    mine = seed * 1_000_003 + rank
+    torch.manual_seed(mine)
+    np.random.seed(mine % 2**32)
+    random.seed(mine)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

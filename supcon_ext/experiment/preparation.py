@@ -1,0 +1,171 @@
+"""Everything that a recipe names, made and tried before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from data_tools.made import MadeData
+from data_tools.source_check import LeftOut
+from supcon_ext.experiment.build import (
+    augmented_view,
+    build_data,
+    build_evaluators,
+    build_groups,
+    build_model,
+    build_stage,
+    plain_view,
+    view_context,
+)
+from supcon_ext.experiment.cannot_start import CannotStart, starting
+from supcon_ext.experiment.measure import Measurer
+from supcon_ext.experiment.workers import workers_at_hand
+from supcon_ext.models.ema import EMATwin
+from supcon_ext.recipe.schema import Recipe
+from supcon_ext.tracking import NullTracker
+from supcon_ext.tracking.file_progress import FileProgress
+from supcon_ext.training.loop import LoopSettings, Stage, Trainer, TrainingData
+from supcon_ext.views.base import ViewContext
+from supcon_ext.views.statistics import ChannelStatistics
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can start.
+
+    Attributes:
+        data: What it is trained and measured on.
+        context: Size, channels and statistics of its images.
+        trainer: Trains it.
+        measurer: Measures it.
+        evaluators: What measures, by name.
+    """
+
+    data: MadeData
+    context: ViewContext
+    trainer: Trainer
+    measurer: Measurer
+    evaluators: Mapping[str, Any]
+
+    def describe(self, recipe: Recipe) -> dict[str, str]:
+        """Data and model in a line each."""
+        told, context = self.data.describe(), self.context
+        parts = [f"{told['train']:,} training images of {told['classes']} classes"]
+        parts += [f"{told['validation']:,} validation, {told['test']:,} test"]
+        parts += [f"{context.size} px, {context.channels} channel{'s' * (context.channels > 1)}"]
+        if told["noise_rate"]:
+            parts.append(f"{told['noise_rate']:.1%} of the labels wrong")
+        if told["imbalance_factor"] and told["imbalance_factor"] > 1.5:
+            parts.append(f"largest class {told['imbalance_factor']:.1f} times the smallest")
+        size = sum(p.numel() for p in self.trainer.network.parameters())
+        kind, device = recipe.model.backbone.kind, self.trainer.device
+        return {
+            "data": "; ".join(parts),
+            "model": f"{kind}, {size / 1e6:.2f} M parameters, {device}",
+        }
+
+
+def local_processes(recipe: Recipe, fabric: Fabric) -> int:
+    """How many processes of the run share this machine."""
+    return max(1, fabric.world_size // recipe.compute.nodes)
+
+
+def prepare(
+    recipe: Recipe,
+    fabric: Fabric,
+    progress: Any,
+    left_out: LeftOut | None = None,
+    statistics: ChannelStatistics | None = None,
+) -> Prepared:
+    """Read the data, build the network and the stages, and see that they fit each other.
+
+    Args:
+        recipe: What to make.
+        fabric: Launched.
+        progress: Who watches.
+        left_out: The images that a run that goes on has left out.
+        statistics: Those with which it began; None measures them.
+
+    Raises:
+        CannotStart: Something is wrong with the recipe, the data or the environment.
+    """
+    with starting():
+        made = _make(recipe, fabric, progress, left_out, statistics)
+        made.trainer.check_stages()
+        _try_network(made)
+    return made
+
+
+def _make(
+    recipe: Recipe,
+    fabric: Fabric,
+    progress: Any,
+    left_out: LeftOut | None,
+    statistics: ChannelStatistics | None,
+) -> Prepared:
+    with FileProgress() as files:
+        first = fabric.global_rank == 0
+        data = build_data(recipe.data, left_out=left_out, progress=files if first else None)
+    groups = build_groups(recipe.data, data)
+    context = view_context(recipe.data, data.train, statistics)
+    network = build_model(recipe, len(data.train.classes), context.channels)
+    twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)
+    stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
+    settings = LoopSettings(
+        seed=recipe.seed,
+        workers=workers_at_hand(recipe.compute.workers, local_processes(recipe, fabric)),
+        folder=Path(),
+        checkpoint_every=recipe.checkpoint.every,
+        keep_best=recipe.checkpoint.keep_best,
+        validate_every=recipe.validate_every if data.validation is not None else 0,
+        neighbours=recipe.compute.neighbours,
+    )
+    training = TrainingData(
+        data.train,
+        data.validation,
+        plain_view(context),
+        data.fingerprint,
+        oracle_truth(stages, data),
+    )
+    trainer = Trainer(fabric, network, twin, stages, training, settings, NullTracker(), progress)
+    classifies = any(stage.objective.trains_classifier for stage in stages)
+    measurer = Measurer(trainer, data, groups, classifies, augmented_view(context), recipe.seed)
+    trainer.validate = measurer.validate if settings.validate_every else None
+    return Prepared(data, context, trainer, measurer, build_evaluators(recipe.evaluation))
+
+
+@torch.no_grad()
+def _try_network(made: Prepared) -> None:
+    """Let the network see the size of image that it is going to get."""
+    trainer, context = made.trainer, made.context
+    shape = (2, context.channels, context.size, context.size)
+    try:
+        trainer.network.eval()(torch.zeros(shape, device=trainer.device))
+    except RuntimeError as error:
+        raise CannotStart(
+            f"Expected a network that takes images of shape {shape[1:]}, but a first batch of them "
+            f"gives: {error}. Try: another data.image_size, or another model.backbone"
+        ) from error
+    finally:
+        trainer.network.train()
+
+
+def oracle_truth(stages: Sequence[Stage], data: MadeData) -> torch.Tensor | None:
+    """True labels, where a selector of the recipe is an oracle and says so; None for all others.
+
+    Raises:
+        ValueError: An oracle is named, but the true labels are not known.
+    """
+    if not any("truth" in stage.objective.requires for stage in stages):
+        return None
+    if data.truth is None:
+        raise ValueError(
+            "Expected true labels for the oracle, but the data set has none. Try: noise that is "
+            "added to known labels, or another selector"
+        )
+    return torch.from_numpy(data.truth.train)

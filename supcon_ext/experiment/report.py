@@ -1,0 +1,157 @@
+"""What a run leaves behind: its description at the start, its measures and files at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from data_tools.whole_file import write_whole
+from supcon_ext.evaluation import figures
+from supcon_ext.evaluation.base import Report
+from supcon_ext.experiment.fingerprint import Record
+from supcon_ext.experiment.folder import FINGERPRINT, RECIPE
+from supcon_ext.experiment.last_validations import last_validations
+from supcon_ext.experiment.manifest import write_manifest
+from supcon_ext.experiment.preparation import Prepared
+from supcon_ext.experiment.selection_watch import SelectionWatch
+from supcon_ext.recipe.resolved import leaves, recipe_hash, resolve
+from supcon_ext.recipe.schema import Recipe
+from supcon_ext.tracking import AnyTracker
+from supcon_ext.tracking.encoder_file import export_encoder
+from supcon_ext.tracking.results import read_metrics, results_text, write_results
+from supcon_ext.tracking.run_info import run_info
+
+LABELS = "labels.npz"
+
+
+def record_start(
+    folder: Path, recipe: Recipe, made: Prepared, record: Record, tracker: AnyTracker
+) -> None:
+    """Say what is run: tags, settings, environment, labels and data sets."""
+    base = {"recipe": recipe.name, "recipe_hash": recipe_hash(recipe), "seed": str(recipe.seed)}
+    tracker.tags({**base, **record.tags})
+    tracker.params(leaves(resolve(recipe)))
+    tracker.tags({f"env.{name}": str(value) for name, value in run_info().items()})
+    for name in (RECIPE, FINGERPRINT, LABELS):
+        tracker.artifact(folder / name)
+    data = made.data
+    told = data.describe()
+    tags = {
+        name: str(told[name])
+        for name in ("noise_rate", "imbalance_factor", "shot_rule", "classes")
+        if told[name] is not None
+    }
+    kind = recipe.data.dataset.kind
+    for split in ("train", "validation", "test"):
+        if told[split]:
+            described = {**tags, "samples": str(told[split])}
+            tracker.dataset(kind, data.fingerprint, split, described)
+
+
+def measure(recipe: Recipe, made: Prepared) -> tuple[dict[str, Any], dict[str, Report]]:
+    """Open the test set, once for the last epoch and once for the best on validation.
+
+    Returns:
+        The results, and the last epoch's reports on the test set.
+    """
+    trainer, measurer, evaluators = made.trainer, made.measurer, made.evaluators
+    groups = measurer.groups
+    last = measurer.reports(trainer.network, evaluators, ("validation", "test"))
+    results: dict[str, Any] = {
+        "name": recipe.name,
+        "seed": recipe.seed,
+        "recipe_hash": recipe_hash(recipe),
+        "fingerprint": measurer.data.fingerprint,
+        "epochs": trainer.at.epochs_done,
+        "steps": trainer.at.global_step,
+        "headline": next(iter(evaluators), None),
+        "shot_groups": {**groups.sizes(), "rule": groups.rule},
+        "last": {split: _metrics(reports) for split, reports in last.items()},
+    }
+    if trainer.best is not None:
+        kept = {k: v.clone() for k, v in trainer.network.state_dict().items()}
+        trainer.network.load_state_dict(trainer.best["network"])
+        found = measurer.reports(trainer.network, evaluators, ("validation", "test"))
+        trainer.network.load_state_dict(kept)
+        results["best"] = {split: _metrics(reports) for split, reports in found.items()}
+        results["best_epoch"] = trainer.best["epoch"]
+    return results, last.get("test", {})
+
+
+def record_end(
+    folder: Path,
+    recipe: Recipe,
+    made: Prepared,
+    tracker: AnyTracker,
+    results: dict[str, Any],
+    reports: Mapping[str, Report],
+    watch: SelectionWatch,
+) -> None:
+    """Write and record everything that a finished run has; its results last of all."""
+    trainer, context = made.trainer, made.context
+    step = trainer.at.global_step
+    for chosen in ("last", "best"):
+        for split, by_evaluator in results.get(chosen, {}).items():
+            place = "test" if (chosen, split) == ("last", "test") else f"{chosen}/{split}"
+            for name, metrics in by_evaluator.items():
+                tracker.metrics({f"{place}/{name}/{k}": v for k, v in metrics.items()}, step)
+    drawn = [*_draw(folder, reports), *watch.draw()]
+    for path in drawn:
+        tracker.artifact(path, "figures")
+    tables = [*_tables(folder, reports), *watch.write_tables()]
+    for path in tables:
+        tracker.artifact(path, "tables")
+    network = trainer.network
+    weights = {k: v.detach().cpu().contiguous() for k, v in network.backbone.state_dict().items()}
+    plain = folder / "encoder.safetensors"
+    write_whole(plain, safetensors.torch.save(weights, {"recipe": recipe.name}))
+    tracker.artifact(plain)
+    shape = (context.channels, context.size, context.size)
+    exported = export_encoder(network.backbone, shape, folder / "encoder.pt2")
+    tracker.model(exported, step=step)
+    results["validation_last10"] = last_validations(read_metrics(folder))
+    files = [*drawn, *tables, plain, exported.path, folder / LABELS]
+    write_manifest(folder, files, results_text(results))
+    tracker.artifact(write_results(folder, results))
+
+
+def _draw(folder: Path, reports: Mapping[str, Report]) -> list[Path]:
+    place = folder / "figures"
+    place.mkdir(exist_ok=True)
+    drawn = []
+    for name, report in reports.items():
+        for figure, draw in report.figures.items():
+            drawn.append(place / f"{name}_{figure}.png")
+            draw(drawn[-1])
+    curves = read_metrics(folder)
+    for group in ("train", "validation"):
+        for number in ("loss", "accuracy"):
+            series = {
+                key.removeprefix(f"{group}/"): ([s for s, _ in points], [v for _, v in points])
+                for key, points in curves.items()
+                if key.startswith(f"{group}/") and key.endswith(number) and len(points) > 1
+            }
+            if series:
+                drawn.append(place / f"{group}_{number}.png")
+                figures.lines(drawn[-1], series, group, "step", number)
+    return drawn
+
+
+def _tables(folder: Path, reports: Mapping[str, Report]) -> list[Path]:
+    import pandas
+
+    place = folder / "tables"
+    place.mkdir(exist_ok=True)
+    written = []
+    for name, report in reports.items():
+        for table, rows in report.tables.items():
+            written.append(place / f"{name}_{table}.csv")
+            write_whole(written[-1], pandas.DataFrame(rows).to_csv(index=False))
+    return written
+
+
+def _metrics(reports: Mapping[str, Report]) -> dict[str, dict[str, float]]:
+    return {name: dict(report.metrics) for name, report in reports.items()}
