@@ -17,7 +17,7 @@ from tests.fresh import start
 
 MOMENTS = {
     "journal.jsonl": 5_000,  # what is told to people stays below
-    "checkpoints/last.pt": 20_000,
+    "checkpoints/last.pt": 60_000,
 }
 
 
