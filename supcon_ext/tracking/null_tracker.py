@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from supcon_ext.tracking.encoder_file import EncoderFile
 from supcon_ext.tracking.events import Status
@@ -54,6 +54,10 @@ class NullTracker:
     def journal_so_far(self) -> bytes:
         """An empty journal."""
         return b""
+
+    def identity(self) -> dict[str, Any]:
+        """No run."""
+        return {}
 
     def last_words(self) -> None:
         """Say nothing."""
