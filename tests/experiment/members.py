@@ -243,15 +243,15 @@ def go(text: dict[str, Any], folder: str, what: str = "", at: int = 0) -> int:
         what: ``term`` or ``kill`` after step ``at``, ``kill_saved`` after the checkpoint there.
         at: Steps of the run.
     """
-    from supcon_ext.experiment import Interrupted, resume, run, runner
+    from supcon_ext.experiment import Interrupted, report, resume, run, runner
     from supcon_ext.recipe import parse_recipe
     from supcon_ext.training import loop
     from supcon_ext.weighting import tsc
 
     tsc.STEPS = 20  # of a search that takes a second and has no state
-    runner._Run._draw = lambda self, reports: []  # type: ignore[method-assign]
+    report._draw = lambda *args: []  # type: ignore[assignment]
     runner.SelectionWatch.draw = lambda self: []  # type: ignore[method-assign]
-    runner.export_encoder = lambda *a, **k: _written(*a)  # type: ignore[assignment]
+    report.export_encoder = lambda *a, **k: _written(*a)  # type: ignore[assignment]
     step, save = loop.Trainer._step, loop.Trainer.save
 
     def stepping(self: Any, *args: Any) -> Any:
