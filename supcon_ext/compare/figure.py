@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from supcon_ext.evaluation.figure_text import figure_text
 from data_tools.whole_file import whole_file
+from supcon_ext.evaluation.figure_text import figure_text
 
 if TYPE_CHECKING:
     from supcon_ext.compare.comparison import Comparison

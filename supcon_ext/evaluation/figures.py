@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_tools.printable import printable
-from supcon_ext.evaluation.figure_text import figure_text
 from data_tools.whole_file import whole_file
+from supcon_ext.evaluation.figure_text import figure_text
 from supcon_ext.evaluation.metrics import Reliability
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from supcon_ext.evaluation.figure_text import figure_text
 from data_tools.whole_file import whole_file
+from supcon_ext.evaluation.figure_text import figure_text
 from supcon_ext.evaluation.figures import ACCENT, INK, WARN
 from supcon_ext.evaluation.selection_quality import BoolArray, FloatArray
 

@@ -26,6 +26,7 @@ from supcon_ext.experiment.cannot_start import CannotStart, starting
 from supcon_ext.experiment.measure import Measurer
 from supcon_ext.experiment.workers import workers_at_hand
 from supcon_ext.models.ema import EMATwin
+from supcon_ext.models.sync_batch_norm import synchronised
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking import NullTracker
 from supcon_ext.tracking.file_progress import FileProgress
@@ -114,6 +115,8 @@ def _make(
     groups = build_groups(recipe.data, data)
     context = view_context(recipe.data, data.train, statistics)
     network = build_model(recipe, len(data.train.classes), context.channels)
+    if recipe.compute.sync_batch_norm and fabric.world_size > 1:
+        network = synchronised(network, fabric.device.type)
     twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)
     stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
     settings = LoopSettings(

@@ -8,6 +8,7 @@ from typing import Any
 
 import safetensors.torch
 
+from data_tools.csv_cell import csv_cell
 from data_tools.whole_file import write_whole
 from supcon_ext.evaluation import figures
 from supcon_ext.evaluation.base import Report
@@ -149,7 +150,7 @@ def _tables(folder: Path, reports: Mapping[str, Report]) -> list[Path]:
     for name, report in reports.items():
         for table, rows in report.tables.items():
             written.append(place / f"{name}_{table}.csv")
-            write_whole(written[-1], pandas.DataFrame(rows).to_csv(index=False))
+            write_whole(written[-1], pandas.DataFrame(rows).map(csv_cell).to_csv(index=False))
     return written
 
 

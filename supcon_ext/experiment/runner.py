@@ -31,6 +31,7 @@ from supcon_ext.experiment.manifest import unfinished
 from supcon_ext.experiment.mending import journal_for, mend, mend_identity
 from supcon_ext.experiment.outlook import further_lines, planned_work, what_makes_it_shorter
 from supcon_ext.experiment.preparation import Prepared, local_processes, prepare
+from supcon_ext.experiment.processes import as_launched
 from supcon_ext.experiment.report import LABELS, measure, record_end, record_start
 from supcon_ext.experiment.selection_watch import SelectionWatch
 from supcon_ext.experiment.standing import CHECKPOINTS, Standing, read_standing, recipe_of
@@ -85,7 +86,7 @@ def run(
         CannotStart: Something is wrong that can be known before; nothing was written.
         Interrupted: Ctrl-C, SIGTERM or SIGHUP came; the run can be resumed.
     """
-    with _session(recipe) as session:
+    with _session(as_launched(recipe)) as session:
         return session.begin(folder, tags or {}, parent_run_id, beside or {})
 
 
@@ -112,7 +113,8 @@ def resume(
             )
     with starting():
         folder = find_run(run_folder)
-    with _session(recipe_of(folder)) as session:
+        recipe = as_launched(recipe_of(folder))
+    with _session(recipe) as session:
         return session.go_on(folder, accept, from_start)
 
 
@@ -125,7 +127,7 @@ def dry_run(recipe: Recipe) -> dict[str, float]:
     Raises:
         CannotStart: Something is wrong with the recipe, the data or the environment.
     """
-    with _session(recipe) as session, starting():
+    with _session(as_launched(recipe)) as session, starting():
         return session.prepare().trainer.probe()
 
 

@@ -33,7 +33,7 @@ from supcon_ext.samplers.base import Sampler, SamplerInput, asked_order
 from supcon_ext.samplers.shuffled import Shuffled
 from supcon_ext.selectors.base import PositiveSelector, Role, SampleBank, Selection
 from supcon_ext.training.averages import Averages
-from supcon_ext.training.bank import embed, make_bank
+from supcon_ext.training.bank import BATCH, embed, make_bank
 from supcon_ext.training.checkpoint import BEST, save_checkpoint, save_generation
 from supcon_ext.training.declared_state import check_declared, declared_keys
 from supcon_ext.training.gone import GoneImages
