@@ -42,6 +42,7 @@ class Copier:
         self._store = state.store(uri)
         self._sender: Sender | None = None
         self._sure = False
+        self._copying = False
         self._line = 0
         self._offset = 0
 
@@ -49,6 +50,11 @@ class Copier:
     def run_id(self) -> str | None:
         """The id of the MLflow run, ``None`` as long as it was not made."""
         return self._store.run_id
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a request takes longer than it fairly may."""
+        return self._copying and time.monotonic() > self.deadline
 
     @property
     def refused(self) -> int:
@@ -64,12 +70,16 @@ class Copier:
         Raises:
             StoreError: Nothing answers, or the store does not take it; the message is one line.
         """
+        self.beat(None)
+        self._copying = True
         try:
             return self._copy()
         except Exception as error:
             if isinstance(error, StoreError):
                 raise
             raise StoreError(explain(error, self.uri)) from error
+        finally:
+            self._copying = False
 
     def end_if_cut_off(self) -> None:
         """Tell the store that the run was killed, where its journal has no end.

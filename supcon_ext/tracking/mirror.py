@@ -50,9 +50,8 @@ class Mirror:
         """The id of the MLflow run; ``None`` after this time, or once the store gives no answer."""
         end = time.monotonic() + seconds
         while not self._copier.run_ready.wait(LOOK_SECONDS):
-            now = time.monotonic()
-            stuck = self._failures >= self._pace.failures or now > self._copier.deadline
-            if stuck or now > end:
+            away = self._failures >= self._pace.failures or self._copier.stuck
+            if away or time.monotonic() > end:
                 break
         return self.run_id
 
