@@ -70,6 +70,7 @@ def anchor_losses(
             problem = SymmetricProblem(
                 factors=None if factors is None or factors.threshold is not None else factors,
                 rule=rule,
+                anchors=anchors.detached(),
                 contrasts=contrasts.detached(),
                 label=contrasts.label if plan.group is None else plan.group,
                 column=None if column is None else column.detach().to(contrasts.z.dtype).exp(),

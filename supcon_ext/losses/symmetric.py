@@ -41,6 +41,7 @@ class SymmetricProblem:
     Attributes:
         factors: Of the K contrasts; separable (no threshold). None: ``rule`` is asked tile by tile.
         rule: Asked where there are no factors.
+        anchors: The A rows, with the columns that further contrasts lack (Mixup's); for ``rule``.
         contrasts: The K rows, detached; needed by ``rule``.
         label: ``(K,)`` int64 labels; needed where ``same`` is given.
         column: ``(K,)`` contrast weights w, or None for 1.
@@ -53,6 +54,7 @@ class SymmetricProblem:
 
     factors: Factors | None
     rule: PairRule
+    anchors: Views
     contrasts: Views
     label: Tensor
     column: Tensor | None
@@ -336,13 +338,13 @@ class _Work:
         return self._equal(self.codes.code_K, tile)
 
     def _reversed_targets(self, tile: _Tile, similarity: Tensor) -> Tensor:
-        contrasts = self.problem.contrasts
-        pairs = PairTile(contrasts.rows(tile.columns), contrasts.rows(tile.rows), similarity.T)
+        anchors, contrasts = self.problem.anchors, self.problem.contrasts
+        pairs = PairTile(anchors.rows(tile.columns), contrasts.rows(tile.rows), similarity.T)
         return self._targets(pairs, tile)
 
     def _own_targets(self, tile: _Tile, similarity: Tensor) -> Tensor:
-        contrasts = self.problem.contrasts
-        pairs = PairTile(contrasts.rows(tile.rows), contrasts.rows(tile.columns), similarity)
+        anchors, contrasts = self.problem.anchors, self.problem.contrasts
+        pairs = PairTile(anchors.rows(tile.rows), contrasts.rows(tile.columns), similarity)
         return self._targets(pairs, tile)
 
     def _targets(self, pairs: PairTile, tile: _Tile) -> Tensor:
@@ -490,6 +492,7 @@ def _sorted_losses(
     moved = SymmetricProblem(
         factors=None if factors is None else factors.rows(order),
         rule=problem.rule,
+        anchors=problem.anchors,
         contrasts=problem.contrasts,
         label=problem.label[order],
         column=None if problem.column is None else problem.column[order],

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -26,11 +27,14 @@ from supcon_ext.objectives.sub_class import SubClassContrastive
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.label import Label
 from supcon_ext.weighting.balanced import Balanced
+from supcon_ext.weighting.deferred import Deferred
 from supcon_ext.weighting.prototype_softmax import PrototypeSoftmax
+from supcon_ext.weighting.tsc import TSC
 
 STEPS, BATCH = 2, 7
 LABEL = torch.tensor([0, 0, 1, 1, 0, -1, 2, 1, 0, 2, 1, 0, 0, 1])
 TRUST = torch.tensor([1.0, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1])
+CAPPED: dict[str, Any] = {"positives_cap": 0, "surplus": "negative"}  # nothing is left to draws
 FACTS = TrainingFacts(14, 3, torch.tensor([6, 5, 2]), dim=4, features=4)
 
 
@@ -66,12 +70,17 @@ def results(share: slice) -> dict[str, Any]:
         "balanced": Contrastive("label", Balanced(hidden=5, unknown=0.5)),
         "printed": Contrastive("label", Balanced(hidden=5, gamma=0.3, count="printed"), queue=9),
         "prototype_softmax": Contrastive("label", PrototypeSoftmax(hidden=5)),
+        "capped": Contrastive("label", Balanced(hidden=5), queue=9, **CAPPED),
+        "deferred": Contrastive("label", Deferred(PrototypeSoftmax(hidden=5), 0.0), **CAPPED),
+        "targets": Contrastive("label", TSC(start=0.0, seed=7), queue=9, **CAPPED),
         "dynamic_bootstrap": UnmixedBootstrap(),
     }
     images = torch.randn(2, 14, 1, 2, 2, generator=torch.Generator().manual_seed(3))
     for name, term in made.items():
         torch.manual_seed(1)
-        term.setup(replace(FACTS, selector=Label()))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("supcon_ext.weighting.tsc.STEPS", 20)  # of a seed that no other test has
+            term.setup(replace(FACTS, selector=Label()))
         net, twin = Tiny(), Tiny()
         z = images[0].flatten(1)
         term.refresh(SampleBank(torch.arange(14), LABEL.clamp(min=0), 3, z=z), 0)

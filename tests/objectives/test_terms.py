@@ -200,6 +200,41 @@ def test_mixed_anchors_take_the_positives_of_both_images() -> None:
     assert result.loss.item() == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
 
 
+def test_mixed_anchors_take_the_positives_of_both_images_beside_a_queue() -> None:
+    term = Contrastive(views="contrast", mixup=1.0, temperature=0.5, queue=10)
+    term.setup(FACTS)
+    term(batch(twin=Net()))
+    made = batch(twin=Net(), seed=1)
+    assert term.queue is not None
+    queued = term.queue.views(made.samples.label, made.samples.trust)
+    assert queued is not None
+    keys, place = queued.z.clone(), queued.index.tolist()
+    found = term(made)
+    mix, outputs = made.mixed(1.0, 0.0)
+    z = outputs.z[1:].flatten(0, 1)
+    index = [*made.index.repeat(2).tolist(), *place]
+    label = made.samples.label.tolist()
+    logits = z @ torch.cat([z, keys]).T / 0.5
+    logits[:, :10].fill_diagonal_(-torch.inf)
+    log_p = logits.log_softmax(1)
+    losses, totals = [], []
+    for row in range(10):
+        view, first = divmod(row, 5)
+        share = float(mix.share[1 + view])
+        parts = ((share, first), (1 - share, int(mix.partner[1 + view, first])))
+        weight = torch.zeros(20)
+        for column in range(20):
+            for part, who in parts:
+                own, other = int(made.index[who]), index[column]
+                known = label[own] >= 0 and label[own] == label[other]
+                weight[column] += part * (column != row and (known or own == other))
+        totals.append(float(weight.sum()))
+        chosen = weight > 0
+        losses.append(-(weight[chosen] * log_p[row][chosen]).sum() / weight.sum())
+    assert found.stats["positives"].item() == pytest.approx(sum(totals) / 10, rel=1e-6)
+    assert found.loss.item() == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+
+
 def test_a_queue_that_warms_up_is_filled_and_not_used() -> None:
     term = Contrastive(queue=10, queue_warmup=1, views="contrast")
     term.setup(FACTS)
