@@ -12,14 +12,16 @@ import pytest
 from data_tools.imbalance.base import imbalance
 from data_tools.noise.base import noise
 from data_tools.registry import Registry
+from supcon_ext.objectives.base import term
 from supcon_ext.samplers.base import sampler
 from supcon_ext.selectors.base import selector
+from supcon_ext.weighting.base import weighting
 
 ROOT = Path(__file__).parent.parent
 COLUMNS = ["family", "method", "compared with", "inputs", "largest difference"]
 COLUMNS += ["choice and reason", "test"]
 OWN = "the toolkit's own"
-FAMILIES: list[Registry[object]] = [imbalance, noise, sampler, selector]
+FAMILIES: list[Registry[object]] = [imbalance, noise, sampler, selector, term, weighting]
 
 
 def table() -> list[dict[str, str]]:
@@ -45,7 +47,7 @@ def test_every_member_stands_in_the_table(family: str, name: str) -> None:
 
 
 def test_no_row_is_of_a_member_that_is_gone_and_rows_are_in_order() -> None:
-    """Rows of other families, such as weightings, are sorted as well."""
+    """Families without a registry, such as the loss, are sorted as well."""
     known = {family.family for family in FAMILIES}
     told = {(row["family"], row["method"].strip("`")) for row in ROWS if row["family"] in known}
     assert told == set(MEMBERS)

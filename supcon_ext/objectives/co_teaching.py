@@ -24,6 +24,9 @@ class CoTeaching(Term):
     every sample: two ordinary networks, which selectors that compare two need. Each process picks
     from its own share of the batch.
 
+    The authors' code divides each network's loss by the number of kept samples once more, its first
+    epoch is the second of the ramp, and with an exponent c the ramp ends at ``rate^c``.
+
     The second network is like the run's own, with weights of its own; it is trained and saved with
     this term, and goes on into the next stage if that has such a term too. What is measured and
     exported is the first.

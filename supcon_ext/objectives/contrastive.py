@@ -71,7 +71,8 @@ class Contrastive(Term):
         scale: Factor on the loss: ``none``, ``temperature``, or a number. The published learning
             rates of Khosla et al. go with ``temperature``.
         mixup: Alpha of Mixup (Zhang et al. 2018): anchors are mixed images and take the positives
-            of both; 0 for none.
+            of both; 0 for none. The mean is over both images' positives at once, by their shares;
+            Sel-CL and MOIT take the mean over each image's apart, then share.
         queue: Keys of the EMA twin kept as further contrasts (He et al. 2020, MoCo); 0 for none.
         queue_warmup: Epochs of the stage in which the queue is filled but not used.
         diagnostics: Log alignment, uniformity and gradient norms of an epoch's first batch (of the

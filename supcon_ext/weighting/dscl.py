@@ -22,7 +22,8 @@ class DSCL(Weighting):
     the 1.
 
     Args:
-        beta: Weight of all other positives together, beside 1 of the own view.
+        beta: Weight of all other positives together, beside 1 of the own view; the authors' results
+            are with 8.
     """
 
     def __init__(self, beta: Annotated[float, Field(gt=0)] = 1.0) -> None:

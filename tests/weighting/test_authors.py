@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 from torch.nn import functional
 
@@ -11,7 +13,9 @@ from supcon_ext.losses import SupConLoss, Views, WeightPlan
 from supcon_ext.losses.pairs import PairWeights, Source, WeightingStep
 from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weighting.balanced import Balanced
+from supcon_ext.weighting.deferred import Deferred
 from supcon_ext.weighting.dscl import DSCL
+from supcon_ext.weighting.inverse_frequency import InverseFrequency
 from supcon_ext.weighting.prototypes import prototype_views
 from supcon_ext.weighting.tsc import TSC
 from tests.objectives.seeded import classes, unit
@@ -113,3 +117,81 @@ def test_centres_and_assignment_of_tsc() -> None:
         torch.testing.assert_close(weighting.mean[0], torch.tensor(centre), atol=2e-6, rtol=0)
         assert weighting.assignment().tolist() == [1, 2, 0]
     assert functional.normalize(weighting.mean, dim=1).allclose(weighting.mean)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"),
+    [
+        (0, [1.0] * 5),
+        (159, [1.0] * 5),
+        (160, [0.0056897, 0.016072, 0.0508765, 0.4488587, 4.4785031]),
+        (199, [0.0056897, 0.016072, 0.0508765, 0.4488587, 4.4785031]),
+    ],
+)
+def test_class_weights_of_deferred_reweighting(epoch: int, expected: list[float]) -> None:
+    """kaidic/LDAM-DRW 2536330, cifar_train.py, rule DRW: the weights of an epoch of 200."""
+    counts, label = torch.tensor([5000, 1500, 450, 50, 5]), torch.arange(5)
+    rows = Views.of(unit(5, 4, seed=0), label)
+    weighting = Deferred()
+    weighting.setup(TrainingFacts(7005, 5, counts, dim=4))
+    step = WeightingStep(rows, 0.1, counts=counts, progress=epoch / 200)
+    found = weighting.plan(step, rows, rows).anchor
+    found = torch.ones(5) if found is None else found
+    torch.testing.assert_close(found, torch.tensor(expected), atol=1e-6, rtol=1e-5)
+
+
+def test_one_over_the_count_is_scikit_learns_balanced_class_weight() -> None:
+    """scikit-learn's ``compute_class_weight``, whose weights are brought to a sum of C here."""
+    label = torch.arange(4).repeat_interleave(torch.tensor([40, 12, 3, 1]))
+    theirs = compute_class_weight("balanced", classes=np.arange(4), y=label.numpy())
+    rows = Views.of(unit(4, 4, seed=0), torch.arange(4))
+    weighting = InverseFrequency()
+    weighting.setup(TrainingFacts(56, 4, torch.bincount(label), dim=4))
+    found = weighting.plan(WeightingStep(rows, 0.1, counts=torch.bincount(label)), rows, rows)
+    assert found.anchor is not None
+    assert found.anchor.tolist() == pytest.approx(theirs * 4 / theirs.sum(), rel=1e-6)
+
+
+class QueueAlone(PairWeights):
+    """Rows of the batch are no contrasts of each other: queries against keys."""
+
+    def columns(self, step: WeightingStep) -> None:
+        return None
+
+    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+        key = contrasts.source == int(Source.QUEUE)
+        return WeightPlan(log_column=torch.where(key, 0.0, -torch.inf), target_column=key.float())
+
+
+@pytest.mark.parametrize(
+    ("cap", "expected", "error"), [(1, 6.632846, 0.0084), (2, 6.518486, 0.0064), (6, 6.401123, 0.0)]
+)
+def test_kcl(cap: int, expected: float, error: float) -> None:
+    """LTH14/targeted-supcon c4f15eb, moco/builder.py, KCL(T=0.1): the mean of 4,000 draws.
+
+    ``error`` is that of their mean. Ours is the mean over 800 copies of each query, each of which
+    draws for itself; with a cap above every class's number nothing is drawn.
+    """
+    size, kept, copies = 6, 12, 800 if error else 20
+    label, old = torch.arange(size) % 3, classes(3, kept, 5)
+    queries, keys, queue = (unit(n, 8, seed=s) for n, s in ((size, 1), (size, 2), (kept, 3)))
+    loss = SupConLoss(
+        0.1, weighting=QueueAlone(), positives_cap=cap, surplus="negative", reduction="none"
+    )
+    found = []
+    for i in range(size):
+        rows = Views.of(
+            queries[i].expand(copies, -1), label[i].expand(copies), index=torch.full((copies,), i)
+        )
+        extra = queue_of(
+            torch.cat([keys[i : i + 1], queue]),
+            torch.cat([label[i : i + 1], old]),
+            torch.cat([torch.tensor([i]), 100 + torch.arange(kept)]),
+        )
+        found.append(loss(rows, extra=extra, cap_seed=3))
+    drawn = torch.stack(found).mean(0)
+    ours = float(drawn.std()) / copies**0.5
+    assert float(drawn.mean()) == pytest.approx(
+        expected, abs=3 * (error**2 + ours**2) ** 0.5 + 5e-6
+    )
+    assert (error > 0) == (ours > 1e-3)

@@ -1,0 +1,137 @@
+"""Terms beside their authors' programs, whose numbers on small seeded inputs these are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import pytest
+import torch
+from torch import nn
+
+from supcon_ext.losses import SupConLoss
+from supcon_ext.models.network import Network, Outputs
+from supcon_ext.objectives import StepBatch, Term
+from supcon_ext.objectives.base import TrainingFacts
+from supcon_ext.objectives.co_teaching import CoTeaching
+from supcon_ext.objectives.contrastive import Contrastive
+from supcon_ext.objectives.cross_entropy import CrossEntropy
+from supcon_ext.objectives.mixing import Mix
+from supcon_ext.objectives.similarity import Similarity
+from tests.objectives.seeded import normal, step, unit
+
+SIZE, CLASSES, DIM = 6, 3, 8
+LABEL = torch.arange(SIZE) % CLASSES
+FACTS = TrainingFacts(SIZE, CLASSES, torch.tensor([2, 2, 2]), dim=DIM)
+PARTNER = torch.tensor([[1, 2, 3, 4, 5, 0], [2, 0, 1, 5, 3, 4]])
+SHARE = torch.tensor([0.7, 0.6])
+
+
+def two_views(mixup: float = 0.0) -> StepBatch:
+    """Embeddings and logits of two views; with Mixup, those are of the mixed images."""
+    z = unit(2 * SIZE, DIM, seed=32).view(2, SIZE, DIM)
+    made = step(z, LABEL, normal(2, SIZE, CLASSES, seed=31))
+    if mixup:
+        made._mixes[(mixup, 0.0)] = Mix(PARTNER, SHARE, None), made.outputs()
+    return made
+
+
+def value(term: Term, made: StepBatch) -> float:
+    term.setup(FACTS)
+    return float(term(made).loss)
+
+
+@pytest.mark.parametrize(("mixup", "expected"), [(0.0, 0.5855653), (1.0, 0.5931344)])
+def test_selcl_similarity(mixup: float, expected: float) -> None:
+    """ShikunLi/Sel-CL 98cc41e, utils/losses.py, Simi_loss of a batch, every pair of a class.
+
+    Theirs counts the diagonal, as 0, in the mean. In the second its rows were told not to take
+    their own sample for a partner's positive twice, which the program does (0.6235055).
+    """
+    rows = 2 * SIZE
+    found = value(Similarity(selector="label", mixup=mixup), two_views(mixup))
+    assert found * (rows - 1) / rows == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("mixup", "expected"), [(0.0, 1.2341857), (1.0, 1.3625063)])
+def test_selcl_cross_entropy(mixup: float, expected: float) -> None:
+    """The same repository, ClassificationLoss."""
+    assert value(CrossEntropy(mixup=mixup), two_views(mixup)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_selcl_contrastive() -> None:
+    """The same, Supervised_ContrastiveLearning_loss with sup_t 0.1 and aprox 1."""
+    found = value(Contrastive("label", temperature=0.1, diagnostics=False), two_views())
+    assert found == pytest.approx(6.412825, abs=2e-6)
+
+
+def test_selcl_contrastive_with_mixup_differs_by_its_normaliser() -> None:
+    """Theirs is the mean over each image's positives apart, by the shares; ours is one mean.
+
+    Shares .7 and .6; a partner's own rows count once in the number (6.3966546 in the program).
+    """
+    theirs = 6.3956528
+    found = value(Contrastive("label", temperature=0.1, mixup=1.0, diagnostics=False), two_views(1))
+    assert found == pytest.approx(6.3913984, abs=2e-6)
+    features = two_views().outputs().z.transpose(0, 1)
+    label, place = LABEL.repeat(2), torch.arange(2 * SIZE)
+    partner = (PARTNER + torch.tensor([[0], [SIZE]])).flatten()
+    apart = []
+    for who in (place, partner):
+        mask = (label[who][:, None] == label[None, :]).float()
+        apart.append(SupConLoss(0.1, reduction="none")(features, mask=mask))
+    share = SHARE.repeat_interleave(SIZE)
+    mixed = share * apart[0] + (1 - share) * apart[1]
+    assert float(mixed.mean()) == pytest.approx(theirs, abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("share", "epoch", "expected"),
+    [(1.0, 29, 1.3761164), (1.0, 30, 1.3148918), (0.7, 29, 1.3620628), (0.7, 30, 1.3002684)],
+)
+def test_selcl_plus_bootstrapping(share: float, epoch: int, expected: float) -> None:
+    """The same, utils_plus.py, criterionMixBoot, startLabelCorrection 30; its epochs are from 1.
+
+    Given the predictions: theirs are of the step, ours of the epoch's start.
+    """
+    mixup = 1.0 if share < 1 else 0.0
+    term = CrossEntropy(bootstrap=0.2, bootstrap_after=30, mixup=mixup)
+    term.setup(FACTS)
+    made = step(unit(1, SIZE, DIM, seed=1), LABEL, normal(SIZE, CLASSES, seed=41)[None])
+    if mixup:
+        mix = Mix(PARTNER[:1], torch.tensor([share]), None)
+        made._mixes[(mixup, 0.0)] = mix, made.outputs()
+    if term.due(epoch):
+        term.predicted = normal(SIZE, CLASSES, seed=42).argmax(1)
+    assert float(term(made).loss) == pytest.approx(expected, abs=1e-6)
+
+
+class Given(nn.Module):
+    """A network whose logits are given."""
+
+    def forward(self, images: torch.Tensor) -> Outputs:
+        logits = normal(8, CLASSES, seed=52)
+        return Outputs(logits, logits, logits)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "kept", "first", "second"),
+    [
+        (0, 8, 0.15542938, 0.14714254),
+        (3, 6, 0.15854131, 0.13774224),
+        (9, 4, 0.24284065, 0.25633857),
+        (15, 4, 0.24284065, 0.25633857),
+    ],
+)
+def test_co_teaching(epoch: int, kept: int, first: float, second: float) -> None:
+    """bhanML/Co-teaching 49fa8e5, loss.py and the schedule of main.py, forget_rate 0.5, exponent 1.
+
+    Theirs divides each mean by the number of kept samples once more.
+    """
+    label = torch.arange(8) % CLASSES
+    term = CoTeaching(rate=0.5, ramp_epochs=10)
+    term.setup(replace(FACTS, new_network=lambda name: cast(Network, Given())))
+    made = step(unit(1, 8, DIM, seed=1), label, normal(8, CLASSES, seed=51)[None], epoch=epoch)
+    result = term(made)
+    assert result.stats["kept"].item() * 8 == kept
+    assert result.loss.item() / kept == pytest.approx(first + second, abs=1e-6)
