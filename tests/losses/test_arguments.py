@@ -252,8 +252,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], list[str]]] = {
         for value in ("label", SameLabel, 1, torch.ones(2))
     },
     **{
-        f"weighting {value!r}": (made(weighting=value), ["`weighting`", "`columns` and `plan`"])
-        for value in ("balanced", SameLabel(), 1)
+        f"weighting {name}": (made(weighting=value), ["`weighting`", "`columns` and `plan`"])
+        for name, value in {"text": "balanced", "rule": SameLabel(), "number": 1}.items()
     },
     # Khosla's conventions
     "khosla numpy": (khosla(Z.numpy(), Y), ["features", "numpy array"]),
