@@ -152,7 +152,8 @@ def _find_finished(subject: str, overrides: tuple[str, ...]) -> Path | None:
 
 
 def _run_before(recipe: Recipe) -> Path | None:
-    """The newest finished run of the same recipe and seed, which would give the same network."""
+    """The newest finished run of the same recipe, seed and code: it would give the same network."""
+    from supcon_ext.experiment.fingerprint import made_by_this_code
     from supcon_ext.recipe.resolved import recipe_hash
     from supcon_ext.tracking.results import RESULTS_NAME, read_results
 
@@ -160,7 +161,12 @@ def _run_before(recipe: Recipe) -> Path | None:
     found = sorted(
         root.glob(f"*-{digest[:6]}-s{recipe.seed}*/{RESULTS_NAME}"), key=os.path.getmtime
     )
-    same = [file for file in found if read_results(file.parent).get("recipe_hash") == digest]
+    same = [
+        file
+        for file in found
+        if read_results(file.parent).get("recipe_hash") == digest
+        and made_by_this_code(file.parent, recipe)
+    ]
     if not same:
         return None
     click.echo(f"This recipe has been run already: auditing {same[-1].parent}.", err=True)

@@ -126,6 +126,15 @@ class Fingerprint:
         return dataclasses.replace(now, threads=self.threads, accepted=accepted)
 
 
+def made_by_this_code(folder: Path, recipe: Recipe) -> bool:
+    """Whether a run was made by this package's and its plug-ins' sources as they are now."""
+    try:
+        made = Record.of_json((folder / FINGERPRINT).read_text(encoding="utf-8")).fingerprint
+    except (OSError, ValueError):
+        return False
+    return made.code == code_digest() and made.plugins == plugin_digests(recipe)
+
+
 def deciding_packages() -> dict[str, str]:
     """Versions of the packages that compute something in a run."""
     import cv2

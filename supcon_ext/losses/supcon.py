@@ -27,6 +27,7 @@ from supcon_ext.losses.check_plan import check_plan, checked_columns
 from supcon_ext.losses.engine import anchor_losses
 from supcon_ext.losses.factors import Factors, label_code
 from supcon_ext.losses.gather import gather_views, global_mean, world_size
+from supcon_ext.losses.mixup import MixupRule
 from supcon_ext.losses.pairs import (
     PairRule,
     PairTile,
@@ -35,7 +36,7 @@ from supcon_ext.losses.pairs import (
     WeightingStep,
     WeightPlan,
 )
-from supcon_ext.losses.tiled import Denominator, Form
+from supcon_ext.losses.tiled import TILE, Denominator, Form
 from supcon_ext.losses.untraced import untraced
 
 
@@ -300,6 +301,8 @@ class SupConLoss(nn.Module):
         else:
             anchors, others = batch, more
         contrasts = Views.cat([anchors, *others]) if others else anchors
+        if isinstance(rule, MixupRule):
+            anchors = rule.counted(anchors, contrasts, self.tile or TILE)
         plan = WeightPlan()
         if self.weighting is not None:
             plan = self.weighting.plan(step, anchors, contrasts)

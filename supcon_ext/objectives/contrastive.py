@@ -71,8 +71,10 @@ class Contrastive(Term):
         scale: Factor on the loss: ``none``, ``temperature``, or a number. The published learning
             rates of Khosla et al. go with ``temperature``.
         mixup: Alpha of Mixup (Zhang et al. 2018): anchors are mixed images and take the positives
-            of both; 0 for none. The mean is over both images' positives at once, by their shares;
-            Sel-CL and MOIT take the mean over each image's apart, then share.
+            of both; 0 for none.
+        mixup_mean: Over the positives of both images ``together``, by their shares, or over each
+            image's ``apart`` and then shared, as the code of Sel-CL and MOIT has it (a further pass
+            over the pairs counts them; not beside ``positives_cap``).
         queue: Keys of the EMA twin kept as further contrasts (He et al. 2020, MoCo); 0 for none.
         queue_warmup: Epochs of the stage in which the queue is filled but not used.
         diagnostics: Log alignment, uniformity and gradient norms of an epoch's first batch (of the
@@ -100,6 +102,7 @@ class Contrastive(Term):
         min_per_class: Annotated[int, Field(ge=0)] = 1,
         scale: Literal["none", "temperature"] | Annotated[float, Field(gt=0)] = "none",
         mixup: Annotated[float, Field(ge=0)] = 0.0,
+        mixup_mean: Literal["together", "apart"] = "together",
         queue: Annotated[int, Field(ge=0)] = 0,
         queue_warmup: Annotated[int, Field(ge=0)] = 0,
         diagnostics: bool = True,
@@ -120,7 +123,7 @@ class Contrastive(Term):
         self.loss = SupConLoss(
             temperature,
             form,
-            MixupRule(self.selector) if mixup else self.selector,
+            MixupRule(self.selector, mixup_mean == "apart") if mixup else self.selector,
             made,
             denominator=denominator,
             anchors=anchors,
@@ -159,6 +162,11 @@ class Contrastive(Term):
                 f"Expected a queue of at least one batch ({rows} rows: batch size times views), "
                 f"but got {queue}",
             )
+        if params.get("mixup_mean") == "apart" and params.get("positives_cap") is not None:
+            message = (
+                "Expected `together` beside `positives_cap`, whose draw comes after the counts"
+            )
+            yield ("mixup_mean",), message
         if queue and recipe.get("model", {}).get("ema") is None:
             message = "Expected `model.ema` to be set: a queue keeps the EMA twin's keys"
             yield ("queue",), message

@@ -68,6 +68,21 @@ def test_from_a_recipe_to_corrected_labels_and_on(folder: Path) -> None:
     assert len(clean.stdout.splitlines()) == 1
 
 
+def test_a_run_of_other_plug_ins_is_not_audited_in_their_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(folder)
+    plugin = folder / "audited_plugin.py"
+    plugin.write_text("MARK = 1\n")
+    paint(folder / "images")
+    arguments = ("audit", "mine.yaml", "stages.one.epochs=1", "plugins=[audited_plugin]")
+    assert supcon(*arguments).exit_code == 0
+    assert "has been run already" in supcon(*arguments).stderr
+    plugin.write_text("MARK = 2\n")
+    assert "has been run already" not in supcon(*arguments).stderr
+    assert len([path for path in (folder / "runs").iterdir() if path.is_dir()]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import nn
 
-from supcon_ext.losses import SupConLoss
+from supcon_ext.losses import SupConLoss, Views
+from supcon_ext.losses.mixup import MixupRule, mixed_views
+from supcon_ext.losses.pairs import Source
+from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.models.network import Network, Outputs
 from supcon_ext.objectives import StepBatch, Term
 from supcon_ext.objectives.base import TrainingFacts
@@ -65,24 +68,44 @@ def test_selcl_contrastive() -> None:
     assert found == pytest.approx(6.412825, abs=2e-6)
 
 
-def test_selcl_contrastive_with_mixup_differs_by_its_normaliser() -> None:
-    """Theirs is the mean over each image's positives apart, by the shares; ours is one mean.
+@pytest.mark.parametrize(("mean", "expected"), [("apart", 6.3956528), ("together", 6.3913984)])
+def test_selcl_contrastive_with_mixup(mean: Any, expected: float) -> None:
+    """The same with shares .7 and .6: theirs is the mean over each image's positives apart.
 
-    Shares .7 and .6; a partner's own rows count once in the number (6.3966546 in the program).
+    A partner's own rows count once in the number (6.3966546 in the program).
     """
-    theirs = 6.3956528
-    found = value(Contrastive("label", temperature=0.1, mixup=1.0, diagnostics=False), two_views(1))
-    assert found == pytest.approx(6.3913984, abs=2e-6)
-    features = two_views().outputs().z.transpose(0, 1)
-    label, place = LABEL.repeat(2), torch.arange(2 * SIZE)
-    partner = (PARTNER + torch.tensor([[0], [SIZE]])).flatten()
-    apart = []
-    for who in (place, partner):
-        mask = (label[who][:, None] == label[None, :]).float()
-        apart.append(SupConLoss(0.1, reduction="none")(features, mask=mask))
+    term = Contrastive("label", temperature=0.1, mixup=1.0, mixup_mean=mean, diagnostics=False)
+    assert value(term, two_views(1)) == pytest.approx(expected, abs=2e-6)
+
+
+@pytest.mark.parametrize("tile", [1, 5, None])
+def test_means_apart_are_the_losses_of_both_images_by_their_shares(tile: int | None) -> None:
+    """In one call, with a queue of older keys, whatever the tiles, value and gradient."""
+    kept = Views.of(
+        unit(9, DIM, seed=5),
+        torch.arange(9) % CLASSES,
+        index=100 + torch.arange(9),
+        uid=-100 - torch.arange(9),
+        source=Source.QUEUE,
+    )
+    index, partner = torch.arange(SIZE).repeat(2), PARTNER.flatten()
     share = SHARE.repeat_interleave(SIZE)
-    mixed = share * apart[0] + (1 - share) * apart[1]
-    assert float(mixed.mean()) == pytest.approx(theirs, abs=2e-6)
+    first = Views.of(unit(2 * SIZE, DIM, seed=32).requires_grad_(), LABEL.repeat(2), index=index)
+    second = first.detached().rows(partner + SIZE * (torch.arange(2 * SIZE) >= SIZE))
+
+    def loss(rule: Any) -> torch.Tensor:
+        return SupConLoss(0.1, selector=rule, tile=tile, reduction="none")(mixed, extra=kept)
+
+    mixed = mixed_views(first, second, share)
+    together = loss(MixupRule(SameLabel(), apart=True))
+    alone = []
+    for whole in (1.0, 0.0):  # the targets of one image alone
+        mixed = mixed_views(first, second, torch.full_like(share, whole))
+        alone.append(loss(MixupRule(SameLabel())))
+    expected = share * alone[0] + (1 - share) * alone[1]
+    torch.testing.assert_close(together, expected)
+    grads = [torch.autograd.grad(each.sum(), first.z)[0] for each in (together, expected)]
+    torch.testing.assert_close(*grads)
 
 
 @pytest.mark.parametrize(
