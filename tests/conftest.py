@@ -1,4 +1,4 @@
-"""One thread for each test process: several of them share the cores."""
+"""One thread for each test process, a cache of its own, and registries without strangers."""
 
 import os
 import tempfile
@@ -7,3 +7,28 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-")  # not the user's own
+
+from hypothesis import settings  # noqa: E402 - the variables above come first
+
+from data_tools.registry import Registry  # noqa: E402
+
+# The same examples in every run of CI, whose answer is about a change; new ones elsewhere.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
+
+_names = Registry.names
+
+
+def names(self: Registry[object]) -> list[str]:
+    """Names of the toolkit's own members: what tests register is no member of a family.
+
+    Otherwise a test over a family would meet the wrong parts of whatever module was imported
+    before it. They are found by their names all the same.
+    """
+    return [
+        name for name in _names(self) if not self.get(name).target.__module__.startswith("tests.")
+    ]
+
+
+Registry.names = names  # type: ignore[method-assign]

@@ -30,6 +30,7 @@ from supcon_ext.models.sync_batch_norm import synchronised
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking import NullTracker
 from supcon_ext.tracking.file_progress import FileProgress
+from supcon_ext.training.declared_state import check_declared, declared_keys
 from supcon_ext.training.loop import LoopSettings, Stage, Trainer, TrainingData
 from supcon_ext.views.base import ViewContext
 from supcon_ext.views.statistics import ChannelStatistics
@@ -144,8 +145,9 @@ def _make(
 
 @torch.no_grad()
 def _try_network(made: Prepared) -> None:
-    """Let the network see the size of image that it is going to get."""
+    """Let the network see the size of image that it is going to get; it must stay what it is."""
     trainer, context = made.trainer, made.context
+    declared = declared_keys(trainer.network)
     shape = (2, context.channels, context.size, context.size)
     try:
         trainer.network.eval()(torch.zeros(shape, device=trainer.device))
@@ -156,6 +158,7 @@ def _try_network(made: Prepared) -> None:
         ) from error
     finally:
         trainer.network.train()
+    check_declared(trainer.network, declared)
 
 
 def oracle_truth(stages: Sequence[Stage], data: MadeData) -> torch.Tensor | None:

@@ -142,7 +142,11 @@ def _special(error: Mapping[str, Any], path: KeyPath, document: Any) -> Finding:
         )
     if kind in ("part_type", "part_kind_missing"):
         return _no_part(error, path)
-    return Finding(path, str(error["msg"]).removeprefix("Value error, "))
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if message.startswith("Input should be "):  # pydantic's own words, of a type that is rare here
+        wanted = "a list" if "Sequence" in message else message.removeprefix("Input should be ")
+        message = f"Expected {wanted}, but got {shown(error['input'])}."
+    return Finding(path, message)
 
 
 def _no_part(error: Mapping[str, Any], path: KeyPath) -> Finding:

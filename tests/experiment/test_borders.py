@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,9 @@ class WrongWeights(Weighting):
             "columns": torch.zeros(4, 8),
             "columns_width": Views.of(torch.ones(4, 3), uid=-1 - torch.arange(4)),
             "columns_uid": Views.of(z[:4].detach()),
-            "columns_label": Views.of(z[:4].detach(), z.new_zeros(2), uid=-1 - torch.arange(4)),
+            "columns_label": replace(
+                Views.of(z[:4].detach(), uid=-1 - torch.arange(4)), label=torch.zeros(2).long()
+            ),
         }
         return told.get(self.field)
 
@@ -445,7 +448,7 @@ class ArraySelector(WrongSelector):
     [
         ("weighting", "late_weighting", "terms.contrastive.loss.weighting.vectors"),
         ("term", "late_term", "terms.late_term.scale"),
-        ("backbone", "late_backbone", "network.backbone.trunk.scale"),
+        ("backbone", "late_backbone", "backbone.trunk.scale"),
         ("selector", "array_selector", "cannot be saved and read back"),
     ],
 )

@@ -96,12 +96,19 @@ def test_the_whole_run_has_what_it_should(whole: Path) -> None:
     assert (whole / "figures" / "train_loss.png").stat().st_size > 1000
 
 
-def test_checkpoint_is_atomic_and_refuses_other_formats(tmp_path: Path) -> None:
+def test_checkpoint_is_atomic_and_refuses_other_formats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "c.pt"
     save_checkpoint(path, {"value": 1})
     assert load_checkpoint(path)["value"] == 1
-    torch.save({"format": 99}, path)
+    with monkeypatch.context() as patched:
+        patched.setattr("supcon_ext.training.checkpoint.FORMAT", 99)
+        save_checkpoint(path, {"value": 1})
     with pytest.raises(ValueError, match="format"):
+        load_checkpoint(path)
+    torch.save({"value": 1}, path)
+    with pytest.raises(ValueError, match="digest"):
         load_checkpoint(path)
     with pytest.raises(ValueError, match="there is none"):
         load_checkpoint(tmp_path / "no.pt")

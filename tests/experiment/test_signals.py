@@ -98,9 +98,9 @@ def _stopped_while_reading() -> None:
 
     build = preparation.build_data
 
-    def building(*args: Any) -> Any:
+    def building(*args: Any, **named: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
-        return build(*args)
+        return build(*args, **named)
 
     preparation.build_data = building  # type: ignore[assignment]
     Path("lean.yaml").write_text(RECIPE)

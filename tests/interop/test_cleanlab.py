@@ -68,14 +68,14 @@ def test_what_is_no_mask_and_no_quality(issues: np.ndarray, message: str) -> Non
 def test_scores_go_out_with_true_for_an_issue() -> None:
     trust = torch.tensor([1.0, 0.0, 1.0])
     frame = scores_for_datalab(
-        Selection.of(torch.zeros(3), trust, score=torch.tensor([4.0, -1.0, 1.5]))
+        Selection.of(torch.zeros(3).long(), trust, score=torch.tensor([4.0, -1.0, 1.5]))
     )
     assert frame["is_trust_issue"].tolist() == [False, True, False]
     assert frame["trust_score"].tolist() == [1.0, 0.0, 0.5]
-    back = selection_from_issues(frame["is_trust_issue"].to_numpy(), torch.zeros(3))
+    back = selection_from_issues(frame["is_trust_issue"].to_numpy(), torch.zeros(3).long())
     assert torch.equal(back.trust, trust)
     constant = scores_for_datalab(
-        Selection.of(torch.zeros(2), torch.ones(2), score=torch.full((2,), 7.0))
+        Selection.of(torch.zeros(2).long(), torch.ones(2), score=torch.full((2,), 7.0))
     )
     assert constant["trust_score"].tolist() == [1.0, 1.0]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from supcon_ext.sweep import load_sweep
-from supcon_ext.sweep.jobs import CONSOLE
+from supcon_ext.sweep.jobs import console_of
 from supcon_ext.sweep.progress import LOOK_SECONDS, SweepProgress, last_line
 from tests.fresh import supcon
 from tests.sweep.test_sweep import stage, sweep_file
@@ -71,8 +71,7 @@ def test_runs_side_by_side_are_told_of(tmp_path: Path) -> None:
     progress.start("demo")
     progress.end(sweep.children[0], None)
     for name in names[1:3]:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / CONSOLE).write_text(f"head\ntrain  epoch 1/9 of {name}\n\n")
+        console_of(tmp_path / name).write_text(f"head\ntrain  epoch 1/9 of {name}\n\n")
     progress.look()
     now[0] += LOOK_SECONDS
     progress.look()

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from supcon_ext.recipe import RecipeError
-from supcon_ext.sweep import child as sweep_child
 from supcon_ext.sweep import load_sweep, run_sweep
 from supcon_ext.tracking.results import read_results
+from supcon_ext.training.loop import Trainer
 from tests.experiment.tiny import recipe
 
 
@@ -113,22 +113,22 @@ def test_a_sweep_runs_fails_in_part_and_goes_on(
 ) -> None:
     sweep = load_sweep(sweep_file(tmp_path, seeds=[0]), ["data.noise.rate=0.2"])
     ran: list[str] = []
-    real = sweep_child.run
+    fit = Trainer.fit
 
-    def failing(recipe: Any, *, folder: Path, **rest: Any) -> Any:
-        ran.append(folder.name)
-        if folder.name.startswith("supcon-0.5"):
+    def failing(self: Trainer, *arguments: Any) -> None:
+        ran.append(self.settings.folder.parent.name)
+        if ran[-1].startswith("supcon-0.5"):
             raise RuntimeError("out of memory")
-        return real(recipe, folder=folder, **rest)
+        fit(self, *arguments)
 
-    monkeypatch.setattr(sweep_child, "run", failing)
+    monkeypatch.setattr(Trainer, "fit", failing)
     result = run_sweep(sweep)
     assert result.failed == ["supcon-0.5-s0"] and len(ran) == 4
     assert "out of memory" in (result.folder / "supcon-0.5-s0" / "error.txt").read_text()
     assert result.comparison is not None and len(result.comparison.rows) == 6
 
     ran.clear()
-    monkeypatch.setattr(sweep_child, "run", lambda *a, **k: ran.append("x") or real(*a, **k))
+    monkeypatch.setattr(Trainer, "fit", lambda self, *a: ran.append("x") or fit(self, *a))
     again = run_sweep(sweep)
     assert again.folder == result.folder and again.failed == [] and ran == ["x"]
     assert again.comparison is not None and len(again.comparison.rows) == 8
