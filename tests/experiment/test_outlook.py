@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import joblib
@@ -11,7 +12,7 @@ from supcon_ext.experiment.outlook import further_lines, planned_work, what_make
 from supcon_ext.experiment.workers import workers_at_hand
 from supcon_ext.recipe import list_recipes, load_recipe
 from supcon_ext.tracking.outlook import Work
-from tests.fresh import supcon
+from tests.fresh import start_supcon
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_what_makes_it_shorter_is_taken(info) -> None:  # type: ignore[no-untype
 
 
 def test_a_run_without_a_terminal_speaks_before_its_first_step(tmp_path: Path) -> None:
-    told = supcon(
+    told = start_supcon(
         "run",
         "supcon/digits",
         "tracking.uri=none",
@@ -62,7 +63,9 @@ def test_a_run_without_a_terminal_speaks_before_its_first_step(tmp_path: Path) -
         "compute.workers=900",
         cwd=tmp_path,
     )
-    assert told.wait() == 0, told.stderr
+    told.wait_for(lambda: "about" in told.stderr)
+    told.send(signal.SIGTERM)
+    assert told.wait() == 143, told.stderr
     lines = told.stderr.splitlines()
     assert any(line.startswith("  workers ") and "not 900" in line for line in lines)
     assert any(line.startswith("train  2 epochs of ") for line in lines)
