@@ -53,7 +53,7 @@ SMALL: dict[str, Any] = {
         "projector": {"hidden": 8, "dim": 8},
         "ema": 0.9,
     },
-    "evaluation": ["classifier", "knn"],
+    "evaluation": ["knn"],
     "tracking": {"uri": "none"},
 }
 VIEWS = {"policy": "weak", "count": 2}
@@ -127,7 +127,7 @@ METHODS: Mapping[str, dict[str, Any]] = {
             "train",
             {"contrastive": {"selector": "elr_history"}},
             "cross_entropy",
-            sampler={"kind": "m_per_class", "m": 4},
+            sampler={"kind": "m_per_class", "samples": 4},
             optimizer={"kind": "adamw", "lr": 0.003},
             clip_norm=1.0,
         ),
@@ -139,7 +139,7 @@ METHODS: Mapping[str, dict[str, Any]] = {
 KILLS: Mapping[str, tuple[tuple[str, int], ...]] = {
     "first step": (("step", 1),),
     "inside an epoch": (("step", 6),),
-    "last epoch": (("step", 13),),
+    "last epoch": (("step", 7),),
     "checkpoint half written": (("half", 1),),
     "checkpoint before its renaming": (("before last.pt", 2),),
     "checkpoint after its renaming": (("after last.pt", 2),),
@@ -148,7 +148,7 @@ KILLS: Mapping[str, tuple[tuple[str, int], ...]] = {
     "evaluation": (("reports", 1),),
     "results written, journal not ended": (("after results.json", 1),),
     "four times": (("step", 3), ("half", 1), ("before last.pt", 1), ("step", 4)),
-    "asked to stop (SIGTERM), twice": (("term", 2), ("term", 7)),
+    "asked to stop (SIGTERM), twice": (("term", 2), ("term", 3)),
 }
 
 
