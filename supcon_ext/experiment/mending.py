@@ -41,9 +41,7 @@ def mend(
         Size of the journal, from where it goes on.
     """
     notes = standing.notes
-    if not (folder / RECIPE).is_file() or not (folder / RECIPE).read_bytes().strip():
-        notes.append(f"{folder / RECIPE} is missing or empty: made again")
-    write_whole(folder / RECIPE, to_yaml(recipe))
+    _recipe(folder / RECIPE, recipe, standing)
     for name in (ERROR, RESULTS_NAME, MANIFEST):
         (folder / name).unlink(missing_ok=True)
     _checkpoints(folder / CHECKPOINTS, standing)
@@ -60,14 +58,21 @@ def mend(
     return offset
 
 
-def mend_identity(folder: Path, standing: Standing) -> MirrorState | None:
-    """Leave in a finished run's folder who it is; what it knows of MLflow."""
+def mend_identity(folder: Path, recipe: Recipe, standing: Standing) -> MirrorState | None:
+    """Leave in a finished run's folder what it ran and who it is; what it knows of MLflow."""
+    _recipe(folder / RECIPE, recipe, standing)
     if standing.record is None:
         return standing.mirror
     standing.record.write(folder)
     mirror = standing.mirror or MirrorState.of_identity(standing.record.identity)
     mirror.save(folder)
     return mirror
+
+
+def _recipe(path: Path, recipe: Recipe, standing: Standing) -> None:
+    if not path.is_file() or not path.read_bytes().strip():
+        standing.notes.append(f"{path} is missing or empty: made again")
+    write_whole(path, to_yaml(recipe))
 
 
 def journal_in(state: dict[str, torch.Tensor]) -> bytes:

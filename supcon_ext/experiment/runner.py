@@ -258,7 +258,7 @@ class _Session:
             finished, path, threads, left_out, statistics = from_first(self.fabric, look)
             if finished:
                 if self.first:
-                    close_run(folder, mend_identity(folder, standing))
+                    close_run(folder, mend_identity(folder, self.recipe, standing))
                     self._tell(standing)
                 return RunResult(folder, read_results(folder), None, None)
             if threads is not None:
