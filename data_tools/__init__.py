@@ -9,39 +9,39 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from data_tools.datasets.base import Source
-    from data_tools.images import ImageSet
+    from data_tools.datasets.base import Splits
     from data_tools.imbalance.exponential import exponential_counts
     from data_tools.labels_file import LabelTable, read_labels
-    from data_tools.made import MadeData, Truth, make_data
     from data_tools.noise.base import NoisyLabels
+    from data_tools.prepared import PreparedData, Truth, prepare_data
+    from data_tools.samples import SampleSet
     from data_tools.shot_groups import ShotGroups
     from data_tools.validation import stratified_holdout
 
 _HOMES = {
-    "ImageSet": "images",
+    "SampleSet": "samples",
     "LabelTable": "labels_file",
-    "MadeData": "made",
+    "PreparedData": "prepared",
     "NoisyLabels": "noise.base",
     "ShotGroups": "shot_groups",
-    "Source": "datasets.base",
-    "Truth": "made",
+    "Splits": "datasets.base",
+    "Truth": "prepared",
     "exponential_counts": "imbalance.exponential",
-    "make_data": "made",
+    "prepare_data": "prepared",
     "read_labels": "labels_file",
     "stratified_holdout": "validation",
 }
 
 __all__ = [
-    "ImageSet",
     "LabelTable",
-    "MadeData",
     "NoisyLabels",
+    "PreparedData",
+    "SampleSet",
     "ShotGroups",
-    "Source",
+    "Splits",
     "Truth",
     "exponential_counts",
-    "make_data",
+    "prepare_data",
     "read_labels",
     "stratified_holdout",
 ]

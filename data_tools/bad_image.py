@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from data_tools.images import ImageArray, Images
+from data_tools.samples import ImageArray, Images
 
 SIDE = 64
 

@@ -17,7 +17,7 @@ from pydantic import Field
 if TYPE_CHECKING:  # the schema of recipes names classes, and loads in little time
     import numpy.typing as npt
 
-    from data_tools.images import IntArray
+    from data_tools.samples import IntArray
 
 ClassName = Annotated[int, Field(strict=True)] | str
 """A class as a recipe names it, see :func:`class_number`."""

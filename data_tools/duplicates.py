@@ -12,7 +12,7 @@ EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Listed:
     """One image of a data set.
 
     Attributes:
@@ -28,9 +28,9 @@ class Entry:
     content: str
 
 
-def find_duplicates(entries: Iterable[Entry]) -> list[str]:
+def find_duplicates(entries: Iterable[Listed]) -> list[str]:
     """A line for each kind of duplicates that there are, with counts and the first examples."""
-    by_content: dict[str, list[Entry]] = defaultdict(list)
+    by_content: dict[str, list[Listed]] = defaultdict(list)
     for entry in entries:
         by_content[entry.content].append(entry)
     groups = [group for group in by_content.values() if len(group) > 1]
@@ -66,7 +66,7 @@ def _pictures(groups: Sequence[object]) -> str:
     return "1 picture is" if len(groups) == 1 else f"{len(groups):,} pictures are"
 
 
-def _examples(groups: Sequence[Sequence[Entry]], with_label: bool = False) -> str:
+def _examples(groups: Sequence[Sequence[Listed]], with_label: bool = False) -> str:
     shown = []
     for group in groups[:EXAMPLES]:
         names = [

@@ -7,14 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from data_tools.datasets.base import Source
-from data_tools.images import ImageSet, IntArray
+from data_tools.datasets.base import Splits
 from data_tools.printable import printable
+from data_tools.samples import IntArray, SampleSet
 
 EmptyClasses = Literal["error", "keep", "skip"]
 
 
-def settle_empty_classes(source: Source, policy: EmptyClasses) -> tuple[Source, list[str]]:
+def settle_empty_classes(source: Splits, policy: EmptyClasses) -> tuple[Splits, list[str]]:
     """Do with classes that have no training image what a policy says.
 
     Args:
@@ -48,14 +48,14 @@ def settle_empty_classes(source: Source, policy: EmptyClasses) -> tuple[Source, 
     return _without(source, empty), [f"{line}; left out"]
 
 
-def _without(source: Source, empty: IntArray) -> Source:
+def _without(source: Splits, empty: IntArray) -> Splits:
     classes = source.train.classes
     kept = np.setdiff1d(np.arange(len(classes)), empty)
     names = tuple(classes[i] for i in kept)
     number = np.full(len(classes), -1)
     number[kept] = np.arange(len(kept))
 
-    def renamed(part: ImageSet | None) -> ImageSet | None:
+    def renamed(part: SampleSet | None) -> SampleSet | None:
         if part is None:
             return None
         index = np.flatnonzero(number[part.label] >= 0)
@@ -65,8 +65,8 @@ def _without(source: Source, empty: IntArray) -> Source:
     train, test, validation = map(renamed, (source.train, source.test, source.validation))
     if train is None or not len(train):
         raise ValueError("Expected a training image, but got none.")
-    return Source(train, _or_none(test), source.truth_known, _or_none(validation))
+    return Splits(train, _or_none(test), source.truth_known, _or_none(validation))
 
 
-def _or_none(part: ImageSet | None) -> ImageSet | None:
+def _or_none(part: SampleSet | None) -> SampleSet | None:
     return part if part is not None and len(part) else None

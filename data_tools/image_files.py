@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_tools.bad_image import BadImageError, GoneImageError
-from data_tools.images import ImageArray
 from data_tools.picture import Mode, pixels_of
 from data_tools.printable import printable
+from data_tools.samples import ImageArray
 
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data_tools.fingerprint import fingerprint, portable
-from data_tools.images import IntArray
 from data_tools.npz import open_arrays, read_member
 from data_tools.plain_text import BOM, read_text
+from data_tools.samples import IntArray
 from data_tools.table_formats import delimited_columns
 from data_tools.tables import Table
 from data_tools.whole_file import whole_file

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_tools.images import ImageArray
+from data_tools.samples import ImageArray
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from data_tools.images import ImageArray
+from data_tools.samples import ImageArray
 
 if TYPE_CHECKING:
     from PIL.Image import Image

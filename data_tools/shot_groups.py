@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data_tools.images import IntArray
+from data_tools.samples import IntArray
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import Literal
 import numpy as np
 
 from data_tools.bad_list import BAD_LIST, told_briefly, write_bad_list
-from data_tools.datasets.base import Source
-from data_tools.duplicates import Entry, find_duplicates
+from data_tools.datasets.base import Splits
+from data_tools.duplicates import Listed, find_duplicates
 from data_tools.empty_classes import EmptyClasses, settle_empty_classes
 from data_tools.image_check import Told, check_files
 from data_tools.image_facts import Facts
 from data_tools.image_files import ImageFiles
-from data_tools.images import ImageSet, Subset
+from data_tools.samples import SampleSet, Subset
 
 logger = logging.getLogger(__name__)
 
@@ -83,12 +83,12 @@ class SourceReport:
 
 
 def check_source(
-    source: Source,
+    source: Splits,
     rules: CheckRules,
     *,
     left_out: LeftOut | None = None,
     progress: Told | None = None,
-) -> tuple[Source, SourceReport]:
+) -> tuple[Splits, SourceReport]:
     """Look a data set over, and leave out of it what its rules say.
 
     Where images are no files there is nothing to read: only empty classes are looked for.
@@ -139,7 +139,7 @@ def check_source(
     return source, report
 
 
-def _files_of(part: ImageSet) -> tuple[ImageFiles, list[str]] | None:
+def _files_of(part: SampleSet) -> tuple[ImageFiles, list[str]] | None:
     """The files of a split: their reader, and the path of each image."""
     images = part.images
     if isinstance(images, ImageFiles):
@@ -215,9 +215,9 @@ def _chosen(
 
 
 def _only(
-    source: Source, chosen: Mapping[str, np.ndarray[tuple[int], np.dtype[np.bool_]]]
-) -> Source:
-    def taken(split: str, part: ImageSet | None) -> ImageSet | None:
+    source: Splits, chosen: Mapping[str, np.ndarray[tuple[int], np.dtype[np.bool_]]]
+) -> Splits:
+    def taken(split: str, part: SampleSet | None) -> SampleSet | None:
         keep = chosen.get(split)
         if part is None or keep is None or keep.all():
             return part
@@ -249,7 +249,7 @@ def _settle_bad(rules: CheckRules, report: SourceReport, going_on: bool) -> None
     logger.warning("%s and %s:\n%s", count, fate, listed)
 
 
-def _entries(source: Source, facts: Mapping[str, Facts]) -> list[Entry]:
+def _entries(source: Splits, facts: Mapping[str, Facts]) -> list[Listed]:
     parts = {"train": source.train, "validation": source.validation, "test": source.test}
     entries = []
     for split, part in parts.items():
@@ -258,7 +258,7 @@ def _entries(source: Source, facts: Mapping[str, Facts]) -> list[Entry]:
             continue
         for path, label in zip(found[1], part.label.tolist(), strict=True):
             if facts[path].content:
-                entries.append(Entry(split, path, part.classes[label], facts[path].content))
+                entries.append(Listed(split, path, part.classes[label], facts[path].content))
     return entries
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from data_tools.images import IntArray
+from data_tools.samples import IntArray
 
 
 def noise_rate(given: IntArray, truth: IntArray) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from data_tools.arguments import check_between
-from data_tools.images import IntArray
 from data_tools.randomness import generator
+from data_tools.samples import IntArray
 
 
 def stratified_holdout(

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from supcon_ext.experiment import resume, run
-    from supcon_ext.losses import PairTile, SupConLoss, Views, WeightPlan
+    from supcon_ext.losses import PairTile, Rows, SupConLoss, WeightPlan
     from supcon_ext.recipe import RecipeError, load_recipe, parse_recipe
     from supcon_ext.selectors import PositiveSelector, SampleBank, Selection, selector
     from supcon_ext.sweep import load_sweep, run_sweep
-    from supcon_ext.weighting import Weighting
+    from supcon_ext.weightings import Weighting
 
 _HOMES = {
     "PairTile": "losses",
@@ -29,9 +29,9 @@ _HOMES = {
     "SampleBank": "selectors.base",
     "Selection": "selectors.base",
     "SupConLoss": "losses",
-    "Views": "losses",
+    "Rows": "losses",
     "WeightPlan": "losses",
-    "Weighting": "weighting.base",
+    "Weighting": "weightings.base",
     "load_recipe": "recipe",
     "load_sweep": "sweep",
     "parse_recipe": "recipe",
@@ -45,10 +45,10 @@ __all__ = [
     "PairTile",
     "PositiveSelector",
     "RecipeError",
+    "Rows",
     "SampleBank",
     "Selection",
     "SupConLoss",
-    "Views",
     "WeightPlan",
     "Weighting",
     "load_recipe",

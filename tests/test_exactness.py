@@ -15,7 +15,7 @@ from data_tools.registry import Registry
 from supcon_ext.objectives.base import term
 from supcon_ext.samplers.base import sampler
 from supcon_ext.selectors.base import selector
-from supcon_ext.weighting.base import weighting
+from supcon_ext.weightings.base import weighting
 
 ROOT = Path(__file__).parent.parent
 COLUMNS = ["family", "method", "compared with", "inputs", "largest difference"]

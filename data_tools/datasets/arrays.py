@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from data_tools.datasets.base import Source, dataset
-from data_tools.images import ImageArray, Images, ImageSet, IntArray
+from data_tools.datasets.base import Splits, dataset
 from data_tools.mapped_array import MappedArray, locate
 from data_tools.npz import open_arrays, read_member
+from data_tools.samples import ImageArray, Images, IntArray, SampleSet
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def arrays(
     flips: bool = True,
     clean: bool = False,
     map_above_mb: Annotated[int, Field(ge=0)] = 256,
-) -> Source:
+) -> Splits:
     """One ``.npz`` file with x_train, y_train, optional x_test, y_test and classes.
 
     Images are uint8, ``(N, H, W)`` grey or ``(N, H, W, C)`` with C = 1 or 3. Labels are integers
@@ -67,9 +67,9 @@ def arrays(
         else:
             highest = max(int(part[1].max(initial=0)) for part in (train, test) if part)
             classes = tuple(str(label) for label in range(highest + 1))
-    return Source(
-        train=ImageSet(*train, classes, flips=flips),
-        test=None if test is None else ImageSet(*test, classes, flips=flips),
+    return Splits(
+        train=SampleSet(*train, classes, flips=flips),
+        test=None if test is None else SampleSet(*test, classes, flips=flips),
         truth_known=clean,
     )
 

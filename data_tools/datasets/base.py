@@ -7,14 +7,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from data_tools.images import ImageSet
 from data_tools.registry import Registry
+from data_tools.samples import SampleSet
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True)
-class Source:
+class Splits:
     """A data set as it comes, before noise and imbalance are added.
 
     Attributes:
@@ -25,10 +25,10 @@ class Source:
         validation: Validation images that the data set ships apart from ``train``, or None.
     """
 
-    train: ImageSet
-    test: ImageSet | None
+    train: SampleSet
+    test: SampleSet | None
     truth_known: bool
-    validation: ImageSet | None = None
+    validation: SampleSet | None = None
 
     def __post_init__(self) -> None:
         for name, part in (("test", self.test), ("validation", self.validation)):
@@ -39,4 +39,4 @@ class Source:
                 )
 
 
-dataset: Registry[Source] = Registry("dataset", "data_tools.datasets")
+dataset: Registry[Splits] = Registry("dataset", "data_tools.datasets")

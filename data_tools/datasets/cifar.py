@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_tools.datasets.base import Source, dataset
-from data_tools.images import ImageSet
+from data_tools.datasets.base import Splits, dataset
+from data_tools.samples import SampleSet
 
 
 @dataset("cifar10")
-def cifar10(*, root: str = "data", download: bool = False) -> Source:
+def cifar10(*, root: str = "data", download: bool = False) -> Splits:
     """CIFAR-10: 50,000 + 10,000 images of 10 classes, 32 x 32 RGB (Krizhevsky 2009).
 
     Args:
@@ -23,7 +23,7 @@ def cifar10(*, root: str = "data", download: bool = False) -> Source:
 
 
 @dataset("cifar100")
-def cifar100(*, root: str = "data", download: bool = False) -> Source:
+def cifar100(*, root: str = "data", download: bool = False) -> Splits:
     """CIFAR-100: 50,000 + 10,000 images of 100 classes, 32 x 32 RGB (Krizhevsky 2009).
 
     Args:
@@ -36,7 +36,7 @@ def cifar100(*, root: str = "data", download: bool = False) -> Source:
     return _load("CIFAR100", root, download)
 
 
-def _load(name: str, root: str, download: bool) -> Source:
+def _load(name: str, root: str, download: bool) -> Splits:
     import torchvision
 
     reader = getattr(torchvision.datasets, name)
@@ -48,7 +48,7 @@ def _load(name: str, root: str, download: bool) -> Source:
             "Try: `download: true`, or the folder that holds them."
         ) from error
     train, test = (
-        ImageSet(split.data, np.asarray(split.targets, dtype=np.int64), tuple(split.classes))
+        SampleSet(split.data, np.asarray(split.targets, dtype=np.int64), tuple(split.classes))
         for split in splits
     )
-    return Source(train, test, truth_known=True)
+    return Splits(train, test, truth_known=True)

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from data_tools.arguments import check_between
-from data_tools.datasets.base import Share, Source, dataset
-from data_tools.images import ImageSet
+from data_tools.datasets.base import Share, Splits, dataset
+from data_tools.samples import SampleSet
 from data_tools.validation import stratified_holdout
 
 
@@ -20,7 +20,7 @@ def digits(
     resample: Literal["bilinear", "bicubic"] = "bilinear",
     test: Share = 0.3,
     seed: Annotated[int, Field(ge=0)] = 0,
-) -> Source:
+) -> Splits:
     """Scikit-learn's 1,797 handwritten digits (8 x 8, grey), upscaled; nothing to download.
 
     Args:
@@ -49,8 +49,8 @@ def digits(
     label = raw.target.astype(np.int64)
     names = tuple(str(digit) for digit in range(10))
     kept, held = stratified_holdout(label, share=test, seed=seed)
-    return Source(
-        train=ImageSet(large[kept], label[kept], names, flips=False),
-        test=ImageSet(large[held], label[held], names, flips=False) if len(held) else None,
+    return Splits(
+        train=SampleSet(large[kept], label[kept], names, flips=False),
+        test=SampleSet(large[held], label[held], names, flips=False) if len(held) else None,
         truth_known=True,
     )

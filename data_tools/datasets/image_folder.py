@@ -11,11 +11,11 @@ from pydantic import Field
 
 from data_tools.arguments import check_between
 from data_tools.class_names import sorted_classes
-from data_tools.datasets.base import Share, Source, dataset
+from data_tools.datasets.base import Share, Splits, dataset
 from data_tools.image_files import ImageFiles, list_images
-from data_tools.images import ImageSet
 from data_tools.picture import Mode
 from data_tools.printable import printable
+from data_tools.samples import SampleSet
 from data_tools.validation import stratified_holdout
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def image_folder(
     clean: bool = False,
     outside: bool = False,
     seed: Annotated[int, Field(ge=0)] = 0,
-) -> Source:
+) -> Splits:
     """A folder of images: ``train/<class>/*`` and ``test/<class>/*``, or just ``<class>/*``.
 
     Classes are in the order of their names, by value where every name is a whole number. Images
@@ -70,10 +70,10 @@ def image_folder(
     classes = sorted_classes({*train_files, *test_files})
     inside = None if outside else top
 
-    def image_set(files: dict[str, list[Path]]) -> ImageSet:
+    def image_set(files: dict[str, list[Path]]) -> SampleSet:
         paths = [str(path) for name in classes for path in files.get(name, [])]
         counts = [len(files.get(name, [])) for name in classes]
-        return ImageSet(
+        return SampleSet(
             images=ImageFiles(paths, mode, inside),
             label=np.repeat(np.arange(len(classes)), counts).astype(np.int64),
             classes=tuple(map(printable, classes)),
@@ -82,10 +82,10 @@ def image_folder(
         )
 
     if test_files:
-        return Source(image_set(train_files), image_set(test_files), truth_known=clean)
+        return Splits(image_set(train_files), image_set(test_files), truth_known=clean)
     whole = image_set(train_files)
     kept, held = stratified_holdout(whole.label, share=test, seed=seed)
-    return Source(
+    return Splits(
         train=whole.take(kept),
         test=whole.take(held) if len(held) else None,
         truth_known=clean,

@@ -8,11 +8,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from data_tools.class_names import is_whole_number
-from data_tools.datasets.base import Source, dataset
+from data_tools.datasets.base import Splits, dataset
 from data_tools.image_files import ImageFiles, require_files
-from data_tools.images import ImageSet, IntArray
 from data_tools.picture import Mode
 from data_tools.plain_text import read_text
+from data_tools.samples import IntArray, SampleSet
 
 LARGEST = 1_000_000
 """Classes are numbered up to the largest label: beyond this it is a slip, and costs memory."""
@@ -47,7 +47,7 @@ def list_file(
     flips: bool = True,
     clean: bool = False,
     outside: bool = False,
-) -> Source:
+) -> Splits:
     """Lists of lines "relative/path label" (ImageNet-LT, Places-LT, iNaturalist, Clothing1M).
 
     Args:
@@ -80,14 +80,14 @@ def list_file(
     for split, (names, label) in read.items():
         paths = [Path(root, _renamed(name, prefix or {})) for name in names]
         require_files(paths, Path(str(lists[split])))
-        parts[split] = ImageSet(
+        parts[split] = SampleSet(
             images=ImageFiles(paths, mode, None if outside else root),
             label=label,
             classes=classes,
             columns={"path": np.asarray([str(path) for path in paths], dtype=object)},
             flips=flips,
         )
-    return Source(
+    return Splits(
         parts["train"], parts.get("test"), truth_known=clean, validation=parts.get("validation")
     )
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from data_tools.class_names import numbered
-from data_tools.datasets.base import Source, dataset
+from data_tools.datasets.base import Splits, dataset
 from data_tools.image_files import ImageFiles, require_files
-from data_tools.images import ImageSet
 from data_tools.picture import Mode
+from data_tools.samples import SampleSet
 from data_tools.tables import Table, read_table
 
 SPLITS = ("train", "val", "test")
@@ -28,7 +28,7 @@ def manifest(
     flips: bool = True,
     clean: bool = False,
     outside: bool = False,
-) -> Source:
+) -> Splits:
     """A table of images: columns path, label, optional split, any others.
 
     A label is one text or whole number and is taken as it stands: ``1``, ``01`` and ``1.0`` are
@@ -66,11 +66,11 @@ def manifest(
     }
     columns["path"] = np.asarray([str(name) for name in files], dtype=object)
 
-    def part(name: str) -> ImageSet | None:
+    def part(name: str) -> SampleSet | None:
         index = np.flatnonzero(split == name)
         if not len(index):
             return None
-        return ImageSet(
+        return SampleSet(
             images=ImageFiles([files[i] for i in index], mode, None if outside else base),
             label=label[index],
             classes=classes,
@@ -83,7 +83,7 @@ def manifest(
         raise ValueError(
             f"Expected a row with split `train` in {path}, but got none. Try: train for some rows."
         )
-    return Source(train, part("test"), truth_known=clean, validation=part("val"))
+    return Splits(train, part("test"), truth_known=clean, validation=part("val"))
 
 
 def _refuse_twice(table: Table, names: list[str]) -> None:

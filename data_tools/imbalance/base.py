@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from data_tools.images import IntArray
 from data_tools.registry import Registry
+from data_tools.samples import IntArray
 
 logger = logging.getLogger(__name__)
 

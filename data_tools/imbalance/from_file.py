@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from data_tools.class_names import is_whole_number
-from data_tools.images import IntArray
 from data_tools.imbalance.base import Seed, imbalance, keep
 from data_tools.plain_text import read_text
+from data_tools.samples import IntArray
 
 
 @imbalance("from_file")

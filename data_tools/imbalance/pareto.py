@@ -7,7 +7,6 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from data_tools.images import IntArray
 from data_tools.imbalance.base import (
     Largest,
     Seed,
@@ -16,6 +15,7 @@ from data_tools.imbalance.base import (
     keep_available,
     whole,
 )
+from data_tools.samples import IntArray
 
 
 @imbalance("pareto")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from data_tools.arguments import check_between
-from data_tools.images import IntArray
 from data_tools.imbalance.base import (
     Factor,
     Largest,
@@ -15,6 +14,7 @@ from data_tools.imbalance.base import (
     keep_available,
     whole,
 )
+from data_tools.samples import IntArray
 
 
 @imbalance("step")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from data_tools.class_names import ClassName, class_number
-from data_tools.images import ImageSet
 from data_tools.noise.base import Count, NoisyLabels, Rate, Seed, flip_by_map, noise
 from data_tools.noise.pair_flip import pair_flip
 from data_tools.noise.superclasses import SUPERCLASSES
 from data_tools.randomness import generator
+from data_tools.samples import SampleSet
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR100 = tuple(sorted(name for group in SUPERCLASSES.values() for name in group))
@@ -24,7 +24,7 @@ CIFAR10_MAP = {
 
 @noise("asymmetric_cifar10")
 def asymmetric_cifar10(
-    train: ImageSet, *, rate: Rate, count: Count = "bernoulli", seed: Seed = 0
+    train: SampleSet, *, rate: Rate, count: Count = "bernoulli", seed: Seed = 0
 ) -> NoisyLabels:
     """CIFAR-10: truck to automobile, bird to airplane, deer to horse, cat and dog to each other.
 
@@ -51,7 +51,7 @@ def asymmetric_cifar10(
 
 @noise("asymmetric_cifar100_superclass")
 def asymmetric_cifar100_superclass(
-    train: ImageSet, *, rate: Rate, count: Count = "bernoulli", seed: Seed = 0
+    train: SampleSet, *, rate: Rate, count: Count = "bernoulli", seed: Seed = 0
 ) -> NoisyLabels:
     """CIFAR-100: to the next class, in circles, of the same true superclass (Sel-CL, MOIT).
 
@@ -77,7 +77,7 @@ def asymmetric_cifar100_superclass(
 
 @noise("asymmetric_cifar100_blocks")
 def asymmetric_cifar100_blocks(
-    train: ImageSet, *, rate: Rate, count: Count = "per_class", seed: Seed = 0
+    train: SampleSet, *, rate: Rate, count: Count = "per_class", seed: Seed = 0
 ) -> NoisyLabels:
     """CIFAR-100: to the next class, in circles, of the same five consecutive numbers (ELR, UNICON).
 
@@ -99,7 +99,7 @@ def asymmetric_cifar100_blocks(
 
 @noise("asymmetric_cifar100_pairflip")
 def asymmetric_cifar100_pairflip(
-    train: ImageSet, *, rate: Rate, count: Count = "bernoulli", seed: Seed = 0
+    train: SampleSet, *, rate: Rate, count: Count = "bernoulli", seed: Seed = 0
 ) -> NoisyLabels:
     """CIFAR-100: class c becomes c + 1 over all hundred (Co-teaching, DISC).
 
@@ -118,7 +118,7 @@ def asymmetric_cifar100_pairflip(
 
 @noise("asymmetric_map")
 def asymmetric_map(
-    train: ImageSet,
+    train: SampleSet,
     *,
     rate: Rate,
     mapping: dict[ClassName, ClassName],
@@ -152,7 +152,7 @@ def asymmetric_map(
     return flip_by_map(train, target, rate, count, generator("noise", seed))
 
 
-def _expect(train: ImageSet, classes: tuple[str, ...], name: str) -> None:
+def _expect(train: SampleSet, classes: tuple[str, ...], name: str) -> None:
     """Refuse another data set; classes that are only numbered pass if there are as many."""
     numbered = tuple(str(i) for i in range(len(classes)))
     if train.classes not in (classes, numbered):

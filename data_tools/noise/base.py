@@ -11,8 +11,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from data_tools.arguments import check_between
-from data_tools.images import Images, ImageSet, IntArray
 from data_tools.registry import Registry
+from data_tools.samples import Images, IntArray, SampleSet
 
 Matrix = npt.NDArray[np.float64]
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -87,7 +87,7 @@ def hit(label: IntArray, rate: float, count: Count, random: np.random.Generator)
 
 
 def flip_by_map(
-    train: ImageSet, target: IntArray, rate: float, count: Count, random: np.random.Generator
+    train: SampleSet, target: IntArray, rate: float, count: Count, random: np.random.Generator
 ) -> NoisyLabels:
     """Flip the labels that noise hits, each class to one other, or to itself: then it stays.
 
@@ -107,7 +107,7 @@ def flip_by_map(
     return NoisyLabels(label, train.label.copy(), transition=transition)
 
 
-def in_order(vector: IntArray, train: ImageSet, what: str) -> IntArray:
+def in_order(vector: IntArray, train: SampleSet, what: str) -> IntArray:
     """Bring a vector of labels in the order of the training images.
 
     Args:

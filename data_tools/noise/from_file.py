@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from data_tools.class_names import class_numbers
-from data_tools.images import ImageSet, IntArray
 from data_tools.labels_file import LabelTable, holds_labels, read_labels
 from data_tools.noise.base import NoisyLabels, in_order, noise
 from data_tools.npz import open_arrays, read_member
 from data_tools.plain_text import read_text
+from data_tools.samples import IntArray, SampleSet
 from data_tools.tables import SUFFIXES, Table, read_table
 from data_tools.torch_file import load_torch_file
 
 
 @noise("from_file")
 def from_file(
-    train: ImageSet, *, file: str, key: str | None = None, truth_key: str | None = None
+    train: SampleSet, *, file: str, key: str | None = None, truth_key: str | None = None
 ) -> NoisyLabels:
     """Given labels from a file: .npy, .npz, a table, .txt, .pt, or labels exported by this package.
 
@@ -55,7 +55,7 @@ def from_file(
     return NoisyLabels(given, train.label.copy())
 
 
-def _exported(table: LabelTable, train: ImageSet, file: str) -> NoisyLabels:
+def _exported(table: LabelTable, train: SampleSet, file: str) -> NoisyLabels:
     index = np.arange(len(train)) if train.origin is None else train.origin.index
     place = np.minimum(np.searchsorted(table.index, index), len(table.index) - 1)
     missing = int((table.index[place] != index).sum()) if len(table.index) else len(index)

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from data_tools.images import ImageSet
 from data_tools.noise.base import NoisyLabels, in_order, noise
+from data_tools.samples import SampleSet
 from data_tools.torch_file import load_torch_file
 
 KEYS = {
@@ -22,7 +22,7 @@ KEYS = {
 
 @noise("cifar_n")
 def cifar_n(
-    train: ImageSet,
+    train: SampleSet,
     *,
     file: str,
     labels: Literal["aggre", "worst", "random1", "random2", "random3", "noisy100"],

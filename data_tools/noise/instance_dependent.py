@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from data_tools.images import ImageSet, IntArray
 from data_tools.noise.base import Matrix, NoisyLabels, Rate, Seed, check_rate, noise
 from data_tools.randomness import generator
+from data_tools.samples import IntArray, SampleSet
 
 Pixels = Literal["raw", "unit", "normalized"]
 
@@ -21,7 +21,7 @@ FEATURES = 4096  # rows of a projection drawn at a time; another number is anoth
 
 @noise("instance_dependent")
 def instance_dependent(
-    train: ImageSet, *, rate: Rate, pixels: Pixels = "raw", seed: Seed = 0
+    train: SampleSet, *, rate: Rate, pixels: Pixels = "raw", seed: Seed = 0
 ) -> NoisyLabels:
     """Noise that depends on each image's pixels (PDN, Xia et al. 2020).
 
@@ -101,7 +101,7 @@ def _drawn(chance: Matrix, draw: npt.NDArray[np.float64]) -> IntArray:
     return drawn
 
 
-def _blocks(train: ImageSet, members: IntArray) -> Iterator[tuple[IntArray, Matrix]]:
+def _blocks(train: SampleSet, members: IntArray) -> Iterator[tuple[IntArray, Matrix]]:
     """The images as rows of floats, as many at a time as fit the memory allowed."""
     shape = train.images[0].shape
     rows = max(1, BLOCK_BYTES // (8 * int(np.prod(shape))))
@@ -119,7 +119,7 @@ def _blocks(train: ImageSet, members: IntArray) -> Iterator[tuple[IntArray, Matr
         yield block, flat
 
 
-def _scaling(train: ImageSet, pixels: Pixels) -> tuple[Matrix | float, Matrix | float]:
+def _scaling(train: SampleSet, pixels: Pixels) -> tuple[Matrix | float, Matrix | float]:
     """What to subtract from the pixels, and what to divide them by."""
     if pixels == "raw":
         return 0.0, 1.0

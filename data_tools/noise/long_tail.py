@@ -8,7 +8,6 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from data_tools.images import ImageSet, IntArray
 from data_tools.noise.base import (
     Matrix,
     NoisyLabels,
@@ -22,10 +21,11 @@ from data_tools.noise.base import (
 )
 from data_tools.noise.symmetric import symmetric
 from data_tools.randomness import generator
+from data_tools.samples import IntArray, SampleSet
 
 
 @noise("rolt_symmetric")
-def rolt_symmetric(train: ImageSet, *, rate: Rate, seed: Seed = 0) -> NoisyLabels:
+def rolt_symmetric(train: SampleSet, *, rate: Rate, seed: Seed = 0) -> NoisyLabels:
     """RoLT "sym": exactly floor(rate N) labels flip, each to any other class (Wei et al. 2021).
 
     On long-tailed data most samples labelled with a tail class then come from the head: 5 % are
@@ -43,7 +43,7 @@ def rolt_symmetric(train: ImageSet, *, rate: Rate, seed: Seed = 0) -> NoisyLabel
 
 
 @noise("rolt_imbalanced")
-def rolt_imbalanced(train: ImageSet, *, rate: Rate, seed: Seed = 0) -> NoisyLabels:
+def rolt_imbalanced(train: SampleSet, *, rate: Rate, seed: Seed = 0) -> NoisyLabels:
     """RoLT "imb": floor(rate N) labels flip, mostly to large classes (Wei et al. 2021).
 
     P(given j | true i) = rate n_j / (N - n_i), so the given class counts stay long-tailed.
@@ -87,7 +87,7 @@ def imbalanced_matrix(sizes: Matrix, rate: float) -> Matrix:
 
 
 @noise("tabasco_uniform")
-def tabasco_uniform(train: ImageSet, *, rate: Rate, seed: Seed = 0) -> NoisyLabels:
+def tabasco_uniform(train: SampleSet, *, rate: Rate, seed: Seed = 0) -> NoisyLabels:
     """TABASCO "unif": each label by itself redrawn over all classes (Lu et al. 2023).
 
     The true class may be redrawn: the share of wrong labels is rate * (1 - 1/C).
@@ -104,7 +104,9 @@ def tabasco_uniform(train: ImageSet, *, rate: Rate, seed: Seed = 0) -> NoisyLabe
 
 
 @noise("tabasco_flip")
-def tabasco_flip(train: ImageSet, *, rate: Rate, map_seed: Seed = 1, seed: Seed = 0) -> NoisyLabels:
+def tabasco_flip(
+    train: SampleSet, *, rate: Rate, map_seed: Seed = 1, seed: Seed = 0
+) -> NoisyLabels:
     """TABASCO "flip": each class to one other class drawn at random (Lu et al. 2023).
 
     The classes need not be alike: this is not the truck-to-automobile map.
@@ -163,7 +165,7 @@ def tail_to_head_matrix(sizes: Matrix, rate: float, head: float) -> Matrix:
 
 @noise("tail_to_head")
 def tail_to_head(
-    train: ImageSet,
+    train: SampleSet,
     *,
     rate: Rate,
     head: Annotated[float, Field(gt=0, lt=1)] = 0.5,

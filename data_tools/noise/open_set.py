@@ -8,20 +8,20 @@ import numpy as np
 from pydantic import Field
 
 from data_tools.arguments import check_between
-from data_tools.datasets.base import Source, dataset
-from data_tools.images import ImageArray, Images, ImageSet, IntArray
+from data_tools.datasets.base import Splits, dataset
 from data_tools.noise.base import NoisyLabels, Rate, Seed, check_rate, noise, share_of
 from data_tools.noise.symmetric import Redraw, redrawn, uniform_matrix
 from data_tools.randomness import generator
 from data_tools.registry import Part
+from data_tools.samples import ImageArray, Images, IntArray, SampleSet
 
 
 @noise("open_set")
 def open_set(
-    train: ImageSet,
+    train: SampleSet,
     *,
     rate: Rate,
-    foreign: Annotated[Source | str, Part("dataset")],
+    foreign: Annotated[Splits | str, Part("dataset")],
     share: Annotated[float, Field(ge=0, le=1)] = 0.5,
     redraw: Redraw = "inclusive",
     seed: Seed = 0,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_tools.images import ImageSet
 from data_tools.noise.base import Count, NoisyLabels, Rate, Seed, flip_by_map, noise
 from data_tools.randomness import generator
+from data_tools.samples import SampleSet
 
 
 @noise("pair_flip")
 def pair_flip(
-    train: ImageSet, *, rate: Rate, count: Count = "bernoulli", seed: Seed = 0
+    train: SampleSet, *, rate: Rate, count: Count = "bernoulli", seed: Seed = 0
 ) -> NoisyLabels:
     """Class c becomes c + 1, the last one 0 (Han et al. 2018, Co-teaching).
 

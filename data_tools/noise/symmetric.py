@@ -6,16 +6,16 @@ from typing import Literal
 
 import numpy as np
 
-from data_tools.images import ImageSet, IntArray
 from data_tools.noise.base import Count, Matrix, NoisyLabels, Rate, Seed, hit, noise
 from data_tools.randomness import generator
+from data_tools.samples import IntArray, SampleSet
 
 Redraw = Literal["inclusive", "exclusive"]
 
 
 @noise("symmetric")
 def symmetric(
-    train: ImageSet,
+    train: SampleSet,
     *,
     rate: Rate,
     redraw: Redraw = "inclusive",

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from data_tools.images import ImageSet, IntArray
 from data_tools.labels_file import LabelTable, write_labels
+from data_tools.samples import IntArray, SampleSet
 from data_tools.whole_file import whole_file
 from supcon_ext.audit.opened import OpenedRun
 from supcon_ext.audit.table import AuditTable
@@ -113,7 +113,7 @@ def _write_manifest(path: Path, opened: OpenedRun, label: IntArray) -> None:
 
 
 def _manifest_rows(
-    folder: Path, split: str, images: ImageSet, label: IntArray, further: list[str]
+    folder: Path, split: str, images: SampleSet, label: IntArray, further: list[str]
 ) -> list[list[Any]]:
     columns = [images.columns.get(name, np.full(len(images), "")) for name in further]
     return [

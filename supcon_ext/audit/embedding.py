@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from supcon_ext.audit.opened import OpenedRun
+from supcon_ext.feed.dataset import PlainDataset
+from supcon_ext.feed.loader import evaluation_loader
 from supcon_ext.models.network import Outputs
 from supcon_ext.tracking.console import ConsoleProgress
 from supcon_ext.training.bank import embed
-from supcon_ext.views.dataset import PlainDataset
-from supcon_ext.views.loader import evaluation_loader
 
 BATCH = 256
 

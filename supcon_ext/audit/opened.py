@@ -10,9 +10,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from data_tools.images import ImageSet
 from data_tools.labels_file import LabelTable
 from data_tools.registry import family
+from data_tools.samples import SampleSet
 from supcon_ext.audit.samples import Samples
 from supcon_ext.experiment.build import (
     build_data,
@@ -24,11 +24,11 @@ from supcon_ext.experiment.build import (
 from supcon_ext.experiment.folder import RECIPE, find_run
 from supcon_ext.experiment.kept_statistics import kept_statistics
 from supcon_ext.models.network import Network
+from supcon_ext.policies.base import View
 from supcon_ext.recipe.load import load_recipe
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking.results import read_results
 from supcon_ext.training.checkpoint import load_checkpoint
-from supcon_ext.views.base import View
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class OpenedRun:
     folder: Path
     recipe: Recipe
     samples: Samples
-    test: ImageSet | None
+    test: SampleSet | None
     labels: LabelTable
     network: Network
     view: View

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_tools.images import ImageArray, ImageSet, IntArray
-from data_tools.made import MadeData
+from data_tools.prepared import PreparedData
+from data_tools.samples import ImageArray, IntArray, SampleSet
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Samples:
         shipped_apart: Whether the validation images were shipped apart from the training set.
     """
 
-    train: ImageSet
-    validation: ImageSet | None
+    train: SampleSet
+    validation: SampleSet | None
     index: IntArray
     shipped_apart: bool
 
     @staticmethod
-    def of(data: MadeData) -> Samples:
+    def of(data: PreparedData) -> Samples:
         """What an experiment trains and validates on, without its true labels."""
         parts = [data.origin]
         apart = data.validation is not None and data.validation_origin is None
@@ -45,7 +45,7 @@ class Samples:
         return len(self.index)
 
     @property
-    def parts(self) -> tuple[ImageSet, ...]:
+    def parts(self) -> tuple[SampleSet, ...]:
         """The training images, and the validation images where there are any."""
         return (self.train,) if self.validation is None else (self.train, self.validation)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 
-from data_tools.images import ImageArray
+from data_tools.samples import ImageArray
 
 SIDE = 96
 SMALL = 32

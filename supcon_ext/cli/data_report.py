@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from data_tools.images import ImageSet
+    from data_tools.samples import SampleSet
     from supcon_ext.experiment.build import ReadData
 
 
@@ -83,10 +83,10 @@ def report_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows + [("note", line) for line in found["notes"]]
 
 
-def _read_arrays(parts: Mapping[str, ImageSet]) -> tuple[list[Any], list[tuple[int, ...]]]:
+def _read_arrays(parts: Mapping[str, SampleSet]) -> tuple[list[Any], list[tuple[int, ...]]]:
     import hashlib
 
-    from data_tools.duplicates import Entry
+    from data_tools.duplicates import Listed
 
     entries, shapes = [], []
     for split, part in parts.items():
@@ -94,7 +94,7 @@ def _read_arrays(parts: Mapping[str, ImageSet]) -> tuple[list[Any], list[tuple[i
             image = part.images[place]
             shapes.append(image.shape)
             digest = hashlib.blake2b(f"{image.shape}".encode() + image.tobytes()).hexdigest()
-            entries.append(Entry(split, f"{split}/{place}", part.classes[label], digest))
+            entries.append(Listed(split, f"{split}/{place}", part.classes[label], digest))
     return entries, shapes
 
 

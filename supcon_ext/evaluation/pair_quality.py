@@ -17,7 +17,7 @@ import torch
 from supcon_ext.evaluation.selection_quality import BoolArray, IntArray, is_right
 from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.factors import targets_of
-from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -62,12 +62,12 @@ def sampled_targets(
     columns = {name: column[at] for name, column in bank.columns.items()}
     if selection.posterior is not None:
         columns["posterior"] = selection.posterior[at]
-    views = Views.of(
+    views = Rows.of(
         z.to(device),
         selection.label[at].to(device),
         index=at.to(device),
         trust=selection.trust[at].to(device),
-        extra={name: column.to(device) for name, column in columns.items()},
+        columns={name: column.to(device) for name, column in columns.items()},
     )
     similarity = views.z @ views.z.T
     if known:

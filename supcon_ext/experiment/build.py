@@ -9,12 +9,12 @@ from typing import Any
 from data_tools.bad_image import readable
 from data_tools.bad_list import BAD_LIST
 from data_tools.class_names import class_number
-from data_tools.datasets.base import Source
+from data_tools.datasets.base import Splits
 from data_tools.image_check import Told
-from data_tools.images import ImageSet
 from data_tools.labels_file import read_labels
-from data_tools.made import MadeData, make_data
+from data_tools.prepared import PreparedData, prepare_data
 from data_tools.registry import Spec, family
+from data_tools.samples import SampleSet
 from data_tools.shot_groups import ShotGroups, by_counts, by_ranges
 from data_tools.source_check import CheckRules, LeftOut, SourceReport, check_source
 from supcon_ext.experiment.checked_parts import (
@@ -29,11 +29,11 @@ from supcon_ext.experiment.checked_parts import (
 from supcon_ext.models.network import Network, build_network
 from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.objectives.base import Objective
+from supcon_ext.policies.base import View, ViewContext
+from supcon_ext.policies.statistics import ChannelStatistics, channel_statistics
 from supcon_ext.recipe.schema import Data, Recipe
 from supcon_ext.recipe.schema import Stage as StageSection
 from supcon_ext.training.loop import Stage
-from supcon_ext.views.base import View, ViewContext
-from supcon_ext.views.statistics import ChannelStatistics, channel_statistics
 
 LARGE_SIDE = 224
 LABELS = "labels.npz"
@@ -49,9 +49,9 @@ class ReadData:
         made: What training and evaluation see.
     """
 
-    source: Source
+    source: Splits
     report: SourceReport
-    made: MadeData
+    made: PreparedData
 
 
 def read_data(
@@ -84,7 +84,7 @@ def read_data(
     settings = section.model_dump(mode="json", include={"dataset", "noise", "imbalance", "order"})
     if report.left_out:
         settings["left_out"] = report.left_out
-    made = make_data(
+    made = prepare_data(
         source,
         noise=None if section.noise is None else noise_of(_checked(section.noise, rules)),
         imbalance=None if section.imbalance is None else imbalance_of(section.imbalance),
@@ -98,7 +98,7 @@ def read_data(
 
 def build_data(
     section: Data, *, left_out: LeftOut | None = None, progress: Told | None = None
-) -> MadeData:
+) -> PreparedData:
     """What training and evaluation see of a recipe's data; see :func:`read_data`."""
     return read_data(section, left_out=left_out, progress=progress).made
 
@@ -123,7 +123,7 @@ def _checked(noise: Spec, rules: CheckRules) -> Spec:
     return Spec(noise.family, noise.kind, params)
 
 
-def build_groups(section: Data, data: MadeData) -> ShotGroups:
+def build_groups(section: Data, data: PreparedData) -> ShotGroups:
     """Shot groups by named classes, or by training counts (clean ones where they are known)."""
     groups = section.groups
     if groups.many is not None:
@@ -139,7 +139,7 @@ def build_groups(section: Data, data: MadeData) -> ShotGroups:
 
 
 def view_context(
-    section: Data, train: ImageSet, statistics: ChannelStatistics | None = None
+    section: Data, train: SampleSet, statistics: ChannelStatistics | None = None
 ) -> ViewContext:
     """Size, channels and statistics of the training images.
 

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from data_tools.border import check_array, check_type, described, refuse
-from data_tools.datasets.base import Source
-from data_tools.images import ImageArray, ImageSet, IntArray
+from data_tools.datasets.base import Splits
 from data_tools.noise.base import NoisyLabels
 from data_tools.registry import Spec, part_name
+from data_tools.samples import ImageArray, IntArray, SampleSet
 from supcon_ext.models.base import Backbone
+from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.schedules.base import Factor
-from supcon_ext.views.base import View, ViewContext
 
 
 @dataclass(frozen=True)
@@ -116,23 +116,23 @@ def factor_of(spec: Spec) -> Factor:
     return factor
 
 
-def source_of(spec: Spec) -> Source:
+def source_of(spec: Spec) -> Splits:
     """A data set.
 
     Raises:
         ValueError: It gave something else.
     """
     made = spec.bind()()
-    advice = "Source(train=ImageSet(...), test=None, truth_known=False)"
-    check_type(part_name("dataset", spec.kind), "a data set", made, Source, advice)
-    source: Source = made
+    advice = "Source(train=SampleSet(...), test=None, truth_known=False)"
+    check_type(part_name("dataset", spec.kind), "a data set", made, Splits, advice)
+    source: Splits = made
     return source
 
 
-def noise_of(spec: Spec) -> Callable[[ImageSet], NoisyLabels]:
+def noise_of(spec: Spec) -> Callable[[SampleSet], NoisyLabels]:
     """A noise model."""
 
-    def add(train: ImageSet) -> NoisyLabels:
+    def add(train: SampleSet) -> NoisyLabels:
         made = spec.bind()(train)
         name = part_name("noise", spec.kind)
         check_type(name, "labels with noise", made, NoisyLabels, "NoisyLabels(label, truth)")

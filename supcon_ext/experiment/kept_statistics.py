@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 
 from data_tools.whole_file import write_whole
-from supcon_ext.views.base import ViewContext
-from supcon_ext.views.statistics import ChannelStatistics
+from supcon_ext.policies.base import ViewContext
+from supcon_ext.policies.statistics import ChannelStatistics
 
 STATISTICS = "statistics.json"
 

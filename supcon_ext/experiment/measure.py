@@ -8,17 +8,17 @@ from typing import Any
 
 import torch
 
-from data_tools.images import ImageSet
-from data_tools.made import MadeData
+from data_tools.prepared import PreparedData
+from data_tools.samples import SampleSet
 from data_tools.shot_groups import ShotGroups
 from supcon_ext.evaluation.base import Embedded, EvaluationInput, Report, Split
 from supcon_ext.evaluation.check_report import checked_report
 from supcon_ext.evaluation.classifier import Classifier
 from supcon_ext.evaluation.knn import KNN
+from supcon_ext.feed.dataset import ViewDataset
 from supcon_ext.models.network import Network, Outputs
+from supcon_ext.policies.base import View
 from supcon_ext.training.loop import Trainer
-from supcon_ext.views.base import View
-from supcon_ext.views.dataset import ViewDataset
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Measurer:
     """
 
     trainer: Trainer
-    data: MadeData
+    data: PreparedData
     groups: ShotGroups
     classifies: bool
     augmented: View
@@ -60,7 +60,7 @@ class Measurer:
             augmented=augmented_features,
         )
 
-    def _embedded(self, images: ImageSet, network: Network) -> Embedded:
+    def _embedded(self, images: SampleSet, network: Network) -> Embedded:
         outputs: Outputs = self.trainer.embed(images, network)
         return Embedded(
             features=outputs.features,

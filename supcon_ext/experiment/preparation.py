@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from data_tools.made import MadeData
+from data_tools.prepared import PreparedData
 from data_tools.source_check import LeftOut
 from supcon_ext.experiment.build import (
     augmented_view,
@@ -27,13 +27,13 @@ from supcon_ext.experiment.measure import Measurer
 from supcon_ext.experiment.workers import workers_at_hand
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.sync_batch_norm import synchronised
+from supcon_ext.policies.base import ViewContext
+from supcon_ext.policies.statistics import ChannelStatistics
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking import NullTracker
 from supcon_ext.tracking.file_progress import FileProgress
 from supcon_ext.training.declared_state import check_declared, declared_keys
 from supcon_ext.training.loop import LoopSettings, Stage, Trainer, TrainingData
-from supcon_ext.views.base import ViewContext
-from supcon_ext.views.statistics import ChannelStatistics
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Prepared:
         evaluators: What measures, by name.
     """
 
-    data: MadeData
+    data: PreparedData
     context: ViewContext
     trainer: Trainer
     measurer: Measurer
@@ -161,7 +161,7 @@ def _try_network(made: Prepared) -> None:
     check_declared(trainer.network, declared)
 
 
-def oracle_truth(stages: Sequence[Stage], data: MadeData) -> torch.Tensor | None:
+def oracle_truth(stages: Sequence[Stage], data: PreparedData) -> torch.Tensor | None:
     """True labels, where a selector of the recipe is an oracle and says so; None for all others.
 
     Raises:

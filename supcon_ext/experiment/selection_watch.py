@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from data_tools.csv_cell import csv_cell
-from data_tools.images import IntArray
+from data_tools.samples import IntArray
 from data_tools.shot_groups import ShotGroups
 from data_tools.whole_file import write_whole
 from supcon_ext.evaluation import figures

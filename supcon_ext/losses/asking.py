@@ -7,7 +7,7 @@ from torch import Tensor
 from data_tools.border import check_array, check_type
 from data_tools.registry import part_name
 from supcon_ext.losses.factors import FactoredRule, Factors
-from supcon_ext.losses.pairs import PairRule, PairTile, Views
+from supcon_ext.losses.rows import PairRule, PairTile, Rows
 
 
 def asked_targets(rule: PairRule, pairs: PairTile) -> Tensor:
@@ -23,7 +23,7 @@ def asked_targets(rule: PairRule, pairs: PairTile) -> Tensor:
     return targets.to(pairs.similarity_AK.dtype)
 
 
-def asked_factors(rule: PairRule, views: Views) -> Factors | None:
+def asked_factors(rule: PairRule, views: Rows) -> Factors | None:
     """The targets of N views as vectors; None where the rule has none.
 
     Raises:

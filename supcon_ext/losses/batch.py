@@ -10,10 +10,10 @@ from torch import Tensor
 from supcon_ext.losses.arguments import embeddings, integers, shown, vector
 from supcon_ext.losses.gather import process_rank, world_size
 from supcon_ext.losses.mask import MaskRule
-from supcon_ext.losses.pairs import PairRule, PairTile, Views
+from supcon_ext.losses.rows import PairRule, PairTile, Rows
 
 
-def rows_of(features: Any, labels: Any, rule: PairRule) -> Views:
+def rows_of(features: Any, labels: Any, rule: PairRule) -> Rows:
     """Rows, view after view, of a batch of features.
 
     Args:
@@ -31,7 +31,7 @@ def rows_of(features: Any, labels: Any, rule: PairRule) -> Views:
     first = process_rank() << 40  # samples of different processes are different samples
     index = (first + torch.arange(samples, device=features.device)).repeat(views)
     if labels is None:
-        return Views.of(z, None, index=index)
+        return Rows.of(z, None, index=index)
     labels = vector("labels", labels, features)
     if labels.ndim == 2 and labels.shape[0] == samples and labels.shape[1]:
         several = _several(labels, z, index, views)
@@ -49,11 +49,11 @@ def rows_of(features: Any, labels: Any, rule: PairRule) -> Views:
             f"Expected `labels` of shape ({samples},), one for each sample, "
             f"but got {shown(labels)}. Try: a label for each of the {samples} samples"
         )
-    return Views.of(z, integers("labels", labels, features).repeat(views), index=index)
+    return Rows.of(z, integers("labels", labels, features).repeat(views), index=index)
 
 
-def _several(labels: Tensor, z: Tensor, index: Tensor, views: int) -> Views:
-    return Views.of(z, None, index=index, extra={"labels": labels.float().repeat(views, 1)})
+def _several(labels: Tensor, z: Tensor, index: Tensor, views: int) -> Rows:
+    return Rows.of(z, None, index=index, columns={"labels": labels.float().repeat(views, 1)})
 
 
 class _Watched(dict[str, Tensor]):
@@ -66,11 +66,11 @@ class _Watched(dict[str, Tensor]):
         return super().__getitem__(name)
 
 
-def _looks_at_labels(rule: PairRule, views: Views) -> bool:
+def _looks_at_labels(rule: PairRule, views: Rows) -> bool:
     """Whether a rule, asked about one pair, reads the column ``labels``."""
     one = views.rows(slice(0, 1)).detached()
-    watched = _Watched(one.extra)
-    seen = Views(one.z, one.label, one.index, one.uid, one.source, one.trust, watched)
+    watched = _Watched(one.columns)
+    seen = Rows(one.z, one.label, one.index, one.uid, one.source, one.trust, watched)
     rule.targets(PairTile(seen, seen, seen.z @ seen.z.T))
     return watched.looked
 
@@ -79,10 +79,10 @@ def mask_rule(mask: Any, features: Any, labels: Any) -> PairRule:
     """The rule of a mask, ``(B, B)`` by samples or ``(V B, V B)`` by rows.
 
     Raises:
-        ValueError: The mask does not fit, or there are labels, ``Views`` or processes beside it.
+        ValueError: The mask does not fit, or there are labels, ``Rows`` or processes beside it.
     """
-    if isinstance(features, Views) or labels is not None:
-        raise ValueError("Expected `mask` alone, but got labels or `Views` beside it. Try: one")
+    if isinstance(features, Rows) or labels is not None:
+        raise ValueError("Expected `mask` alone, but got labels or `Rows` beside it. Try: one")
     if world_size() > 1:
         raise ValueError(
             "Expected one process with `mask`, but got several. Try: a selector that reads a "
@@ -100,12 +100,12 @@ def mask_rule(mask: Any, features: Any, labels: Any) -> PairRule:
     return MaskRule(mask, "index" if len(mask) == samples else "uid")
 
 
-def require_extra(extra: Any, views: Views) -> None:
+def require_extra(extra: Any, views: Rows) -> None:
     """Refuse further contrasts that are no rows like those of the batch."""
-    if not isinstance(extra, Views):
+    if not isinstance(extra, Rows):
         raise ValueError(
-            f"Expected `Views` as argument `extra`, but got {shown(extra)}. "
-            "Try: Views.of(keys, labels, uid=-1 - torch.arange(len(keys)))"
+            f"Expected `Rows` as argument `extra`, but got {shown(extra)}. "
+            "Try: Rows.of(keys, labels, uid=-1 - torch.arange(len(keys)))"
         )
     if extra.z.shape[1:] != views.z.shape[1:] or extra.z.device != views.z.device:
         raise ValueError(
@@ -115,7 +115,7 @@ def require_extra(extra: Any, views: Views) -> None:
 
 
 def check_values(
-    views: Views, extra: Views | None, anchor_weight: Tensor | None, normalize: bool
+    views: Rows, extra: Rows | None, anchor_weight: Tensor | None, normalize: bool
 ) -> None:
     """Refuse what only the values tell; on a GPU they are waited for once.
 
@@ -140,7 +140,7 @@ def check_values(
         )
 
 
-def _of_rows(name: str, views: Views, normalize: bool) -> list[tuple[Tensor, str, str]]:
+def _of_rows(name: str, views: Rows, normalize: bool) -> list[tuple[Tensor, str, str]]:
     z = views.z.detach()
     norm = torch.linalg.vector_norm(z if z.dtype == torch.float64 else z.float(), dim=1)
     bad = ~norm.isfinite() | (norm == 0) if normalize else ~norm.isfinite()

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from supcon_ext.losses.pairs import PairTile, Source
+from supcon_ext.losses.rows import PairTile, Source
 
 LAST = torch.iinfo(torch.int64).max
 

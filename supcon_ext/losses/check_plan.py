@@ -6,12 +6,12 @@ from typing import Any
 
 from data_tools.border import check_array, check_type, refuse
 from data_tools.registry import part_name
-from supcon_ext.losses.pairs import PairWeights, Views, WeightPlan
+from supcon_ext.losses.rows import PairWeights, Rows, WeightPlan
 
 FLOATS = ("float",)
 
 
-def checked_columns(weighting: PairWeights, made: Any, batch: Views) -> Views | None:
+def checked_columns(weighting: PairWeights, made: Any, batch: Rows) -> Rows | None:
     """The extra contrasts of a weighting.
 
     Args:
@@ -25,7 +25,7 @@ def checked_columns(weighting: PairWeights, made: Any, batch: Views) -> Views | 
     if made is None:
         return None
     name = part_name("weighting", weighting)
-    check_type(name, "extra contrasts", made, Views, "Views.of(z, label, uid=...)")
+    check_type(name, "extra contrasts", made, Rows, "Rows.of(z, label, uid=...)")
     check_array(name, "extra contrasts", made.z, (None, batch.z.shape[1]), FLOATS)
     for column in ("label", "index", "uid", "source", "trust"):
         check_array(name, f"`{column}` of extra contrasts", getattr(made, column), (len(made),))
@@ -36,7 +36,7 @@ def checked_columns(weighting: PairWeights, made: Any, batch: Views) -> Views | 
             f"{int(made.uid.max())}, which may be a row of the batch",
             "uid=-1 - torch.arange(n)",
         )
-    rows: Views = made
+    rows: Rows = made
     return rows
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from supcon_ext.losses.pairs import Source, Views
+from supcon_ext.losses.rows import Rows, Source
 
 
-def trusted_counts(contrasts: Views, classes: int | None = None) -> Tensor | None:
+def trusted_counts(contrasts: Rows, classes: int | None = None) -> Tensor | None:
     """``(C,)`` int64 contrasts of each class that are trusted above 0.5, without prototypes.
 
     Args:

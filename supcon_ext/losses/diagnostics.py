@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from supcon_ext.losses.gradients import tangent
-from supcon_ext.losses.pairs import PairRule, Views, WeightPlan
+from supcon_ext.losses.rows import PairRule, Rows, WeightPlan
 from supcon_ext.losses.tiled import TILE, Form, TiledProblem
 
 COLLAPSE = 0.01
@@ -62,8 +62,8 @@ class Diagnostics:
 
 @torch.no_grad()
 def diagnose(
-    anchors: Views,
-    contrasts: Views,
+    anchors: Rows,
+    contrasts: Rows,
     rule: PairRule,
     losses_A: Tensor,
     targets_A: Tensor,

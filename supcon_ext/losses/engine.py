@@ -8,7 +8,7 @@ from torch import Tensor
 from supcon_ext.losses.asking import asked_factors
 from supcon_ext.losses.cap import Cap
 from supcon_ext.losses.factors import Factors
-from supcon_ext.losses.pairs import PairRule, Views, WeightPlan
+from supcon_ext.losses.rows import PairRule, Rows, WeightPlan
 from supcon_ext.losses.symmetric import (
     TILE,
     SymmetricProblem,
@@ -20,8 +20,8 @@ from supcon_ext.losses.tiled import Denominator, Form, tiled_anchor_losses
 
 
 def anchor_losses(
-    anchors: Views,
-    contrasts: Views,
+    anchors: Rows,
+    contrasts: Rows,
     rule: PairRule,
     plan: WeightPlan,
     temperature: float,
@@ -101,8 +101,8 @@ def _cancels(log_same: Tensor | None) -> bool:
 
 
 def _fused(
-    anchors: Views,
-    contrasts: Views,
+    anchors: Rows,
+    contrasts: Rows,
     factors: Factors,
     plan: WeightPlan,
     temperature: float,

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.losses.rows import PairTile, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class FactoredRule(Protocol):
         """``(A, K)`` targets."""
         ...
 
-    def factors(self, views: Views) -> Factors | None:
+    def factors(self, views: Rows) -> Factors | None:
         """The vectors of these views; None where the rule cannot, with its present settings."""
         ...
 
@@ -73,7 +73,7 @@ def targets_of(anchors: Factors, contrasts: Factors, similarity_AK: Tensor) -> T
     return same * contrasts.weight[None, :].to(similarity_AK.dtype)
 
 
-def label_code(views: Views) -> Tensor:
+def label_code(views: Rows) -> Tensor:
     """``(N,)`` int64: equal for equal labels; of unknown labels, equal for views of one sample."""
     known = views.label >= 0
     alone = torch.where(views.index >= 0, views.index, -2 - views.uid.abs())

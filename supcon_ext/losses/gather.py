@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from supcon_ext.losses.pairs import FIELDS, Views
+from supcon_ext.losses.rows import FIELDS, Rows
 
 
 def world_size() -> int:
@@ -21,7 +21,7 @@ def process_rank() -> int:
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
-def gather_rows(rows: Tensor, counts: list[int]) -> list[Tensor]:
+def gather_tensor(rows: Tensor, counts: list[int]) -> list[Tensor]:
     """Rows of every process; counts may differ."""
     longest = max(counts)
     padded = rows.new_zeros((longest, *rows.shape[1:]))
@@ -38,7 +38,7 @@ class _GatherWithGradient(torch.autograd.Function):
     def forward(ctx: Any, rows: Tensor, counts: list[int]) -> Tensor:
         rank = dist.get_rank()
         ctx.start, ctx.count = sum(counts[:rank]), counts[rank]
-        return torch.cat(gather_rows(rows.contiguous(), counts))
+        return torch.cat(gather_tensor(rows.contiguous(), counts))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
@@ -47,7 +47,7 @@ class _GatherWithGradient(torch.autograd.Function):
         return total[ctx.start : ctx.start + ctx.count], None
 
 
-def gather_views(views: Views) -> tuple[Views, int]:
+def gather_rows(views: Rows) -> tuple[Rows, int]:
     """The rows of every process in the order of ranks, and where this process's rows start.
 
     Gradients flow back to the process that made a row, summed over all. Row ids (``uid``) are made
@@ -61,12 +61,13 @@ def gather_views(views: Views) -> tuple[Views, int]:
     counts = [int(size) for size in sizes]
     start = sum(counts[: dist.get_rank()])
     z: Tensor = _GatherWithGradient.apply(views.z, counts)
-    columns = {name: torch.cat(gather_rows(getattr(views, name), counts)) for name in FIELDS}
+    columns = {name: torch.cat(gather_tensor(getattr(views, name), counts)) for name in FIELDS}
     columns["uid"] = torch.arange(sum(counts), device=device)
-    extra = {
-        name: torch.cat(gather_rows(views.extra[name], counts)) for name in sorted(views.extra)
+    further = {
+        name: torch.cat(gather_tensor(views.columns[name], counts))
+        for name in sorted(views.columns)
     }
-    return Views(z=z, **columns, extra=extra), start
+    return Rows(z=z, **columns, columns=further), start
 
 
 def sum_over_processes(value: Tensor) -> Tensor:

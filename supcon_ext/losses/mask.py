@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from supcon_ext.losses.arguments import one_of, shown
-from supcon_ext.losses.pairs import PairTile
+from supcon_ext.losses.rows import PairTile
 
 
 class MaskRule:

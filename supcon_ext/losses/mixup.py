@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from supcon_ext.losses.asking import asked_targets
-from supcon_ext.losses.pairs import PairRule, PairTile, Views
+from supcon_ext.losses.rows import PairRule, PairTile, Rows
 
 PREFIX = "mix:"
 COUNTS = "mix:counts"
 
 
-def mixed_views(views: Views, partner: Views, share: Tensor) -> Views:
+def mixed_rows(views: Rows, partner: Rows, share: Tensor) -> Rows:
     """Views of mixed images, which carry what is known of the partner too.
 
     Args:
@@ -27,11 +27,11 @@ def mixed_views(views: Views, partner: Views, share: Tensor) -> Views:
         "label": partner.label,
         "index": partner.index,
         "trust": partner.trust,
-        **partner.extra,
+        **partner.columns,
     }
-    extra = {**views.extra, f"{PREFIX}share": share}
+    extra = {**views.columns, f"{PREFIX}share": share}
     extra |= {f"{PREFIX}{name}": column for name, column in second.items()}
-    return Views(views.z, views.label, views.index, views.uid, views.source, views.trust, extra)
+    return Rows(views.z, views.label, views.index, views.uid, views.source, views.trust, extra)
 
 
 class MixupRule:
@@ -63,7 +63,7 @@ class MixupRule:
         first, second = self._both(pairs)
         if second is None:
             return first
-        extra = pairs.anchors.extra
+        extra = pairs.anchors.columns
         share = extra[f"{PREFIX}share"].to(first.dtype)[:, None]
         if self.apart:
             if COUNTS not in extra:
@@ -73,7 +73,7 @@ class MixupRule:
         return torch.lerp(second, first, share.expand_as(first))
 
     @torch.no_grad()
-    def counted(self, anchors: Views, contrasts: Views, tile: int) -> Views:
+    def counted(self, anchors: Rows, contrasts: Rows, tile: int) -> Rows:
         """Anchors that carry the sums of both images' targets, where ``apart`` needs them.
 
         Args:
@@ -81,7 +81,7 @@ class MixupRule:
             contrasts: K rows.
             tile: Rows and columns that are looked at together.
         """
-        if not self.apart or f"{PREFIX}share" not in anchors.extra:
+        if not self.apart or f"{PREFIX}share" not in anchors.columns:
             return anchors
         sums = anchors.z.new_zeros(len(anchors), 2)
         for row in range(0, len(anchors), tile):
@@ -93,21 +93,21 @@ class MixupRule:
                     if targets is not None:
                         found = targets.masked_fill(pairs.itself(), 0.0).sum(1)
                         sums[row : row + tile, place] += found
-        return replace(anchors, extra={**anchors.extra, COUNTS: sums})
+        return replace(anchors, columns={**anchors.columns, COUNTS: sums})
 
     def _both(self, pairs: PairTile) -> tuple[Tensor, Tensor | None]:
         """``(A, K)`` targets of the anchors' first and second images; None without a second."""
         first = asked_targets(self.rule, pairs)
         anchors = pairs.anchors
-        if f"{PREFIX}share" not in anchors.extra:
+        if f"{PREFIX}share" not in anchors.columns:
             return first, None
         first = first.to(pairs.similarity_AK.dtype)
         known = {
             name.removeprefix(PREFIX): column
-            for name, column in anchors.extra.items()
+            for name, column in anchors.columns.items()
             if name.startswith(PREFIX) and name != COUNTS
         }
         fixed = {name: known.pop(name) for name in ("label", "index", "trust")}
-        other = Views(z=anchors.z, uid=anchors.uid, source=anchors.source, extra=known, **fixed)
+        other = Rows(z=anchors.z, uid=anchors.uid, source=anchors.source, columns=known, **fixed)
         second = asked_targets(self.rule, PairTile(other, pairs.contrasts, pairs.similarity_AK))
         return first, second.to(first.dtype)

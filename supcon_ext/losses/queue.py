@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from supcon_ext.losses.arguments import integers, shown, whole
-from supcon_ext.losses.gather import gather_views, world_size
-from supcon_ext.losses.pairs import Source, Views
+from supcon_ext.losses.gather import gather_rows, world_size
+from supcon_ext.losses.rows import Rows, Source
 from supcon_ext.losses.untraced import untraced
 
 FIRST_UID = -(1 << 40)
@@ -70,21 +70,21 @@ class KeyQueue(nn.Module):
 
     @untraced
     @torch.no_grad()
-    def push_rows(self, rows: Views) -> None:
+    def push_rows(self, rows: Rows) -> None:
         """Put in the keys of all processes, in the order of their samples.
 
         Args:
             rows: This process's keys; with the order the result is the same for any number of
                 processes.
         """
-        everyone = gather_views(rows)[0] if world_size() > 1 else rows
+        everyone = gather_rows(rows)[0] if world_size() > 1 else rows
         order = everyone.index.argsort(stable=True)
         self.push(everyone.z[order], everyone.index[order])
 
     @untraced
     def views(
         self, label_N: Tensor, trust_N: Tensor, columns: Mapping[str, Tensor] | None = None
-    ) -> Views | None:
+    ) -> Rows | None:
         """The filled slots as contrasts, or None while there are none.
 
         Args:
@@ -96,12 +96,12 @@ class KeyQueue(nn.Module):
         if count == 0:
             return None
         index = self.index[:count]
-        return Views.of(
+        return Rows.of(
             self.keys[:count].clone(),
             label_N[index],
             index=index,
             uid=FIRST_UID + torch.arange(count, device=index.device),
             source=Source.QUEUE,
             trust=trust_N[index],
-            extra={name: column[index] for name, column in (columns or {}).items()},
+            columns={name: column[index] for name, column in (columns or {}).items()},
         )

@@ -15,12 +15,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from supcon_ext.losses.pairs import PairRule, PairTile, Source, Views, WeightPlan
+from supcon_ext.losses.rows import PairRule, PairTile, Rows, Source, WeightPlan
 
 
 def reference_anchor_losses(
-    anchors: Views,
-    contrasts: Views,
+    anchors: Rows,
+    contrasts: Rows,
     rule: PairRule,
     plan: WeightPlan | None = None,
     temperature: float = 0.1,
@@ -100,8 +100,8 @@ def reference_anchor_losses(
 
 
 def reference_loss(
-    anchors: Views,
-    contrasts: Views,
+    anchors: Rows,
+    contrasts: Rows,
     rule: PairRule,
     plan: WeightPlan | None = None,
     temperature: float = 0.1,

@@ -26,13 +26,13 @@ from supcon_ext.losses.cap import Cap
 from supcon_ext.losses.check_plan import check_plan, checked_columns
 from supcon_ext.losses.engine import anchor_losses
 from supcon_ext.losses.factors import Factors, label_code
-from supcon_ext.losses.gather import gather_views, global_mean, world_size
+from supcon_ext.losses.gather import gather_rows, global_mean, world_size
 from supcon_ext.losses.mixup import MixupRule
-from supcon_ext.losses.pairs import (
+from supcon_ext.losses.rows import (
     PairRule,
     PairTile,
     PairWeights,
-    Views,
+    Rows,
     WeightingStep,
     WeightPlan,
 )
@@ -47,7 +47,7 @@ class SameLabel:
         """``(A, K)`` bool."""
         return pairs.same("label") | pairs.same("index")
 
-    def factors(self, views: Views) -> Factors:
+    def factors(self, views: Rows) -> Factors:
         """The label; where it is unknown, the sample."""
         return Factors(label_code(views))
 
@@ -73,8 +73,8 @@ class LossResult:
     anchor_losses: Tensor
     positives: Tensor
     lonely: Tensor
-    anchors: Views
-    contrasts: Views
+    anchors: Rows
+    contrasts: Rows
     plan: WeightPlan
 
 
@@ -186,9 +186,9 @@ class SupConLoss(nn.Module):
     @untraced
     def forward(
         self,
-        features: Tensor | Views,
+        features: Tensor | Rows,
         labels: Tensor | None = None,
-        extra: Views | None = None,
+        extra: Rows | None = None,
         *,
         mask: Tensor | None = None,
         cap_seed: int = 0,
@@ -197,7 +197,7 @@ class SupConLoss(nn.Module):
 
         Args:
             features: ``(B, V, D)``: V views of B samples; ``(N, D)``: one row a sample; or
-                :class:`Views`, which carry their labels themselves. Any float type; computed in
+                :class:`Rows`, which carry their labels themselves. Any float type; computed in
                 float32.
             labels: ``(B,)`` or ``(B, 1)`` integers, a tensor, a list or a numpy array; -1 is
                 unknown. None: each sample is a class of its own (SimCLR). ``(B, C)`` of 0 and 1,
@@ -221,9 +221,9 @@ class SupConLoss(nn.Module):
     @untraced
     def details(
         self,
-        features: Tensor | Views,
+        features: Tensor | Rows,
         labels: Tensor | None = None,
-        extra: Views | None = None,
+        extra: Rows | None = None,
         *,
         mask: Tensor | None = None,
         cap_seed: int = 0,
@@ -247,14 +247,14 @@ class SupConLoss(nn.Module):
             seed = whole("cap_seed", cap_seed)
             cap = Cap(self.positives_cap, self.cap_sampling, seed, self.surplus)
         rule = self.selector if mask is None else mask_rule(mask, features, labels)
-        if not isinstance(features, Views):
+        if not isinstance(features, Rows):
             views = rows_of(features, labels, rule)
         elif labels is None:
             views = features
         else:
             raise ValueError(
-                "Expected no `labels` beside `Views`, which carry their own, but got both. "
-                "Try: Views.of(z, labels)"
+                "Expected no `labels` beside `Rows`, which carry their own, but got both. "
+                "Try: Rows.of(z, labels)"
             )
         if anchor_weight is not None:
             anchor_weight = fractions("anchor_weight", anchor_weight, views.z)
@@ -273,8 +273,8 @@ class SupConLoss(nn.Module):
 
     def _details(
         self,
-        batch: Views,
-        extra: Views | None,
+        batch: Rows,
+        extra: Rows | None,
         rule: PairRule,
         cap: Cap | None,
         anchor_weight: Tensor | None,
@@ -282,7 +282,7 @@ class SupConLoss(nn.Module):
     ) -> LossResult:
         start, count = 0, len(batch)
         if world_size() > 1:
-            batch, start = gather_views(batch)
+            batch, start = gather_rows(batch)
         mine = torch.arange(start, start + count, device=batch.z.device)
         if self.anchors == "first":
             mine = mine[_first_of_each(batch.index[mine])]
@@ -300,7 +300,7 @@ class SupConLoss(nn.Module):
             anchors, others = batch.rows(mine), [batch.rows(rest), *more]
         else:
             anchors, others = batch, more
-        contrasts = Views.cat([anchors, *others]) if others else anchors
+        contrasts = Rows.cat([anchors, *others]) if others else anchors
         if isinstance(rule, MixupRule):
             anchors = rule.counted(anchors, contrasts, self.tile or TILE)
         plan = WeightPlan()

@@ -21,7 +21,7 @@ from torch import Tensor
 from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.factors import Factors
 from supcon_ext.losses.once import first_derivative_only
-from supcon_ext.losses.pairs import PairRule, PairTile, Views
+from supcon_ext.losses.rows import PairRule, PairTile, Rows
 
 LARGEST_EXPONENT = 60.0
 RANGE = 145.0  # from exp(60) down to the smallest normal float32, in logarithms
@@ -54,8 +54,8 @@ class SymmetricProblem:
 
     factors: Factors | None
     rule: PairRule
-    anchors: Views
-    contrasts: Views
+    anchors: Rows
+    contrasts: Rows
     label: Tensor
     column: Tensor | None
     same: Tensor | None

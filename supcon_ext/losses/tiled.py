@@ -23,7 +23,7 @@ from torch import Tensor
 from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.cap import Cap
 from supcon_ext.losses.once import first_derivative_only
-from supcon_ext.losses.pairs import PairRule, PairTile, Views, WeightPlan
+from supcon_ext.losses.rows import PairRule, PairTile, Rows, WeightPlan
 
 Form = Literal["out", "in"]
 Denominator = Literal["all", "one_positive", "only_negatives"]
@@ -34,8 +34,8 @@ TILE = 1024
 class TiledProblem:
     """All of the formula but the embeddings: positives, weights and settings."""
 
-    anchors: Views
-    contrasts: Views
+    anchors: Rows
+    contrasts: Rows
     rule: PairRule
     plan: WeightPlan
     temperature: float
@@ -265,8 +265,8 @@ class _OnePositiveLoss(torch.autograd.Function):
 
 
 def tiled_anchor_losses(
-    anchors: Views,
-    contrasts: Views,
+    anchors: Rows,
+    contrasts: Rows,
     rule: PairRule,
     plan: WeightPlan | None = None,
     temperature: float = 0.1,

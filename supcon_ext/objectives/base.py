@@ -22,11 +22,11 @@ from supcon_ext.selectors.asking import checked_selection
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.training_facts import TrainingFacts
 
-__all__ = ["Objective", "Samples", "StepBatch", "Term", "TermResult", "TrainingFacts", "term"]
+__all__ = ["Beliefs", "Objective", "StepBatch", "Term", "TermResult", "TrainingFacts", "term"]
 
 
 @dataclass(slots=True)
-class Samples:
+class Beliefs:
     """What is believed of every training sample now, in data set order.
 
     Attributes:
@@ -81,7 +81,7 @@ class StepBatch:
         images: Tensor,
         view_names: tuple[str, ...],
         index: Tensor,
-        samples: Samples,
+        samples: Beliefs,
         network: Callable[[Tensor], Outputs],
         twin: Callable[[Tensor], Outputs] | None,
         epoch: int,

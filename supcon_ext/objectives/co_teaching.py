@@ -35,7 +35,7 @@ class CoTeaching(Term):
         rate: Share of the samples dropped in the end: the noise rate, as far as it is known.
         ramp_epochs: Epochs in which R_t rises to it.
         exponent: Power of the share of the ramp that is done; 1 rises linearly.
-        on: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
+        samples: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
         weight: Factor of this term, so of each network's loss.
         over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
         views: Name of the view group to classify; null for all views.
@@ -48,7 +48,7 @@ class CoTeaching(Term):
         rate: Annotated[float, Field(ge=0, le=1)] = 0.2,
         ramp_epochs: Annotated[int, Field(ge=1)] = 10,
         exponent: Annotated[float, Field(gt=0)] = 1.0,
-        on: Literal["all", "confident"] = "all",
+        samples: Literal["all", "confident"] = "all",
         weight: Annotated[float, Field(ge=0)] = 1.0,
         over_stage: OverStage = "constant",
         views: str | None = None,
@@ -57,7 +57,7 @@ class CoTeaching(Term):
         self.rate = rate
         self.ramp_epochs = ramp_epochs
         self.exponent = exponent
-        self.on = on
+        self.samples = samples
         self.weight = weight
         self.over_stage = over_stage
         self.views = views
@@ -92,7 +92,7 @@ class CoTeaching(Term):
         first = batch.outputs().logits[rows].float()
         second = self.network_2(images.flatten(0, 1)).logits.float().view_as(first)
         known = batch.label >= 0
-        if self.on == "confident":
+        if self.samples == "confident":
             known = known & (batch.trust > 0.5)
         losses = [_losses(logits, batch.label) for logits in (first, second)]
         rate = self.forget_rate(batch.epoch)

@@ -13,8 +13,8 @@ from data_tools.registry import Part
 from supcon_ext.losses.diagnostics import diagnose
 from supcon_ext.losses.gather import global_mean
 from supcon_ext.losses.mixup import MixupRule
-from supcon_ext.losses.pairs import Views
 from supcon_ext.losses.queue import KeyQueue
+from supcon_ext.losses.rows import Rows
 from supcon_ext.losses.supcon import LossResult, SupConLoss
 from supcon_ext.objectives.base import (
     OverStage,
@@ -25,13 +25,13 @@ from supcon_ext.objectives.base import (
     term,
     view_problems,
 )
-from supcon_ext.objectives.rows import batch_views, mixed_batch_views, samples_columns
+from supcon_ext.objectives.rows import batch_rows, mixed_batch_rows, samples_columns
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.base import selector as selectors
 from supcon_ext.selectors.guards import guarded
-from supcon_ext.weighting.base import Weighting, WeightingStep
-from supcon_ext.weighting.base import weighting as weightings
+from supcon_ext.weightings.base import Weighting, WeightingStep
+from supcon_ext.weightings.base import weighting as weightings
 
 DIAGNOSED = (
     "kl",
@@ -62,8 +62,8 @@ class Contrastive(Term):
             2021: ``positives_cap: 6``).
         rejected: What a pair with the same label is that the selector does not take: ``negative``,
             or ``neutral``, out of the denominator.
-        on: Which samples are anchors: ``all``, the ``confident`` ones, which are trusted above 0.5,
-            or the others.
+        samples: Which samples are anchors: ``all``, the ``confident`` ones, which are trusted above
+            0.5, or the ``unconfident`` others.
         refresh_every: Epochs between two selections.
         refresh_from: Epochs of the stage before the first selection; until then all are trusted.
         min_per_class: Samples of each class that stay trusted at least, those of the largest score,
@@ -96,7 +96,7 @@ class Contrastive(Term):
         positives_cap: Annotated[int, Field(ge=0)] | None = None,
         surplus: Literal["dropped", "negative"] = "dropped",
         rejected: Literal["negative", "neutral"] = "negative",
-        on: Literal["all", "confident", "unconfident"] = "all",
+        samples: Literal["all", "confident", "unconfident"] = "all",
         refresh_every: Annotated[int, Field(ge=1)] = 1,
         refresh_from: Annotated[int, Field(ge=0)] = 0,
         min_per_class: Annotated[int, Field(ge=0)] = 1,
@@ -132,7 +132,7 @@ class Contrastive(Term):
             rejected=rejected,
             scale=scale,
         )
-        self.on = on
+        self.samples = samples
         self.refresh_every = refresh_every
         self.refresh_from = refresh_from
         self.min_per_class = min_per_class
@@ -230,21 +230,21 @@ class Contrastive(Term):
             views, extra=queued, cap_seed=seed, anchor_weight=self._on(views), step=step
         )
         if self.queue is not None:
-            self.queue.push_rows(batch_views(batch, batch.twin_outputs().z[rows].flatten(0, 1)))
+            self.queue.push_rows(batch_rows(batch, batch.twin_outputs().z[rows].flatten(0, 1)))
         return TermResult(result.loss, self._stats(result, batch.step == 0))
 
-    def _on(self, views: Views) -> Tensor | None:
-        if self.on == "all":
+    def _on(self, views: Rows) -> Tensor | None:
+        if self.samples == "all":
             return None
         confident = views.trust > 0.5
-        return (confident if self.on == "confident" else ~confident).float()
+        return (confident if self.samples == "confident" else ~confident).float()
 
-    def _plain(self, batch: StepBatch, rows: list[int]) -> Views:
-        return batch_views(batch, batch.outputs().z[rows].flatten(0, 1))
+    def _plain(self, batch: StepBatch, rows: list[int]) -> Rows:
+        return batch_rows(batch, batch.outputs().z[rows].flatten(0, 1))
 
-    def _mixed(self, batch: StepBatch, rows: list[int]) -> Views:
+    def _mixed(self, batch: StepBatch, rows: list[int]) -> Rows:
         mix, outputs = batch.mixed(self.mixup, 0.0)
-        return mixed_batch_views(batch_views(batch, outputs.z[rows].flatten(0, 1)), mix, rows)
+        return mixed_batch_rows(batch_rows(batch, outputs.z[rows].flatten(0, 1)), mix, rows)
 
     def _stats(self, result: LossResult, diagnosed: bool) -> dict[str, Tensor]:
         positives, _ = global_mean(result.positives, torch.ones_like(result.positives))

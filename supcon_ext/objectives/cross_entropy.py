@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from supcon_ext.losses.gather import global_mean
 from supcon_ext.objectives.base import (
+    Beliefs,
     OverStage,
-    Samples,
     StepBatch,
     Term,
     TermResult,
@@ -46,7 +46,7 @@ class CrossEntropy(Term):
         bootstrap_after: Epochs of the stage before bootstrapping starts (Sel-CL+: 30 of 70).
         target: What is learned: the working ``label``, or the ``posterior`` of the stage's
             selector, such as RoLT's soft pseudo-labels; until there is one, the label.
-        on: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
+        samples: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
         over_stage: How that factor goes over the stage: ``constant``, ``falling`` by 1 - x^2, or
             ``rising`` by x^2 (Hybrid-SC, Wang et al. 2021).
         views: Name of the view group to classify; null for all views.
@@ -67,7 +67,7 @@ class CrossEntropy(Term):
         bootstrap: Annotated[float, Field(ge=0, le=1)] = 0.0,
         bootstrap_after: Annotated[int, Field(ge=0)] = 0,
         target: Literal["label", "posterior"] = "label",
-        on: Literal["all", "confident"] = "all",
+        samples: Literal["all", "confident"] = "all",
         over_stage: OverStage = "constant",
         views: str | None = None,
     ) -> None:
@@ -81,7 +81,7 @@ class CrossEntropy(Term):
         self.bootstrap = bootstrap
         self.bootstrap_after = bootstrap_after
         self.target = target
-        self.on = on
+        self.samples = samples
         self.over_stage = over_stage
         self.views = views
 
@@ -144,7 +144,7 @@ class CrossEntropy(Term):
             theirs = self._losses(logits, partner, other, batch.samples, log_prior)
             losses = share * losses + (1 - share) * theirs
         known = (label >= 0).to(losses.dtype)
-        if self.on == "confident":
+        if self.samples == "confident":
             known = known * (batch.trust > 0.5)
         loss, _ = global_mean(losses.flatten(), known.flatten())
         right = (logits.argmax(-1) == label).to(losses.dtype)
@@ -158,7 +158,7 @@ class CrossEntropy(Term):
         return (counts / counts.sum()).log()
 
     def _losses(
-        self, logits: Tensor, label: Tensor, index: Tensor, samples: Samples, log_prior: Tensor
+        self, logits: Tensor, label: Tensor, index: Tensor, samples: Beliefs, log_prior: Tensor
     ) -> Tensor:
         adjusted = logits + self.logit_adjustment * log_prior
         if self.target == "posterior" and samples.posterior is not None:

@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from supcon_ext.losses.gather import gather_views, global_mean, world_size
-from supcon_ext.losses.pairs import Source, Views
+from supcon_ext.losses.gather import gather_rows, global_mean, world_size
 from supcon_ext.losses.queue import KeyQueue
+from supcon_ext.losses.rows import Rows, Source
 from supcon_ext.objectives.base import (
+    Beliefs,
     OverStage,
-    Samples,
     StepBatch,
     Term,
     TermResult,
@@ -28,7 +28,7 @@ from supcon_ext.objectives.base import (
     term,
     view_problems,
 )
-from supcon_ext.objectives.rows import batch_views
+from supcon_ext.objectives.rows import batch_rows
 
 CHUNK = 1 << 22  # pairs held at a time
 
@@ -112,14 +112,14 @@ class PaCo(Term):
     def forward(self, batch: StepBatch) -> TermResult:
         """The mean over trusted rows; logs the share that the own centre has of the softmax."""
         rows = batch.view_rows(self.views)
-        keys: Views | None = None
+        keys: Rows | None = None
         if self.queue is not None:  # the other views' keys; of one view alone, its own
             keys = _unit_rows(batch, batch.twin_outputs().z[rows[1:] or rows])
             rows = rows[:1]
         outputs = batch.outputs()
         mine = _unit_rows(batch, outputs.z[rows])
         logits = outputs.logits[rows].flatten(0, 1).float()
-        everyone, start = (mine, 0) if world_size() == 1 else gather_views(mine)
+        everyone, start = (mine, 0) if world_size() == 1 else gather_rows(mine)
         contrasts = everyone if keys is None else self._with_keys(everyone, keys, batch.samples)
         counts = self.given
         if self.prior == "trusted":
@@ -137,17 +137,17 @@ class PaCo(Term):
             self.queue.push_rows(keys)
         return TermResult(loss, {"own_centre": share})
 
-    def _with_keys(self, everyone: Views, keys: Views, samples: Samples) -> Views:
+    def _with_keys(self, everyone: Rows, keys: Rows, samples: Beliefs) -> Rows:
         """Contrasts of PaCo: queries, this step's keys of all processes, and the queue's."""
-        fresh = keys if world_size() == 1 else gather_views(keys)[0]
+        fresh = keys if world_size() == 1 else gather_rows(keys)[0]
         number = torch.arange(len(fresh), device=fresh.z.device)
         fresh = replace(
             fresh, uid=-1 - number, source=torch.full_like(fresh.source, int(Source.QUEUE))
         )
         kept = None if self.queue is None else self.queue.views(samples.label, samples.trust)
-        return Views.cat([everyone, fresh] if kept is None else [everyone, fresh, kept])
+        return Rows.cat([everyone, fresh] if kept is None else [everyone, fresh, kept])
 
-    def _losses(self, rows: Views, contrasts: Views, centres: Tensor) -> tuple[Tensor, Tensor]:
+    def _losses(self, rows: Rows, contrasts: Rows, centres: Tensor) -> tuple[Tensor, Tensor]:
         size = max(1, CHUNK // (len(contrasts) + centres.shape[1]))
         losses, shares = [], []
         for start in range(0, len(rows), size):
@@ -159,7 +159,7 @@ class PaCo(Term):
             shares.append(share)
         return torch.cat(losses), torch.cat(shares)
 
-    def _chunk(self, rows: Views, contrasts: Views, centres: Tensor) -> tuple[Tensor, Tensor]:
+    def _chunk(self, rows: Rows, contrasts: Rows, centres: Tensor) -> tuple[Tensor, Tensor]:
         """Losses of some rows, and their own centre's share of the softmax."""
         itself = rows.uid[:, None] == contrasts.uid[None, :]
         similarity = (rows.z @ contrasts.z.T / self.temperature).masked_fill(itself, -torch.inf)
@@ -179,6 +179,6 @@ class PaCo(Term):
         return log_sum - positive / total, own
 
 
-def _unit_rows(batch: StepBatch, z: Tensor) -> Views:
+def _unit_rows(batch: StepBatch, z: Tensor) -> Rows:
     """Rows of ``(V, B, D)`` projections, of unit norm."""
-    return batch_views(batch, functional.normalize(z.flatten(0, 1).float(), dim=1))
+    return batch_rows(batch, functional.normalize(z.flatten(0, 1).float(), dim=1))

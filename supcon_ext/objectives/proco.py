@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from supcon_ext.losses.gather import gather_views, global_mean, world_size
-from supcon_ext.losses.pairs import Views
+from supcon_ext.losses.gather import gather_rows, global_mean, world_size
+from supcon_ext.losses.rows import Rows
 from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
 
 LARGEST = 1e5  # of a concentration
@@ -154,9 +154,9 @@ class ProCo(Term):
             self.total_before, self.count_before = self.total, self.count
             self.total, self.count = torch.zeros_like(self.total), torch.zeros_like(self.count)
             self.epoch.fill_(batch.epoch)
-        views = Views.of(z, label, trust=trust)
+        views = Rows.of(z, label, trust=trust)
         if world_size() > 1:
-            views, _ = gather_views(views)
+            views, _ = gather_rows(views)
         used = (views.trust > 0.5) & (views.label >= 0)
         self.total = self.total.index_add(0, views.label[used], views.z[used].to(self.total))
         ones = torch.ones_like(views.trust[used])

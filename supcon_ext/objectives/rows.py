@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from supcon_ext.losses.mixup import mixed_views
-from supcon_ext.losses.pairs import Views
-from supcon_ext.objectives.base import Samples, StepBatch
+from supcon_ext.losses.mixup import mixed_rows
+from supcon_ext.losses.rows import Rows
+from supcon_ext.objectives.base import Beliefs, StepBatch
 from supcon_ext.objectives.mixing import Mix
 
 
-def samples_columns(samples: Samples) -> dict[str, Tensor]:
+def samples_columns(samples: Beliefs) -> dict[str, Tensor]:
     """Columns that rows carry: the data set's, and the posterior where there is one."""
     columns = dict(samples.columns)
     if samples.posterior is not None:
@@ -19,7 +19,7 @@ def samples_columns(samples: Samples) -> dict[str, Tensor]:
     return columns
 
 
-def batch_views(batch: StepBatch, z: Tensor) -> Views:
+def batch_rows(batch: StepBatch, z: Tensor) -> Rows:
     """The rows of a batch.
 
     Args:
@@ -28,16 +28,16 @@ def batch_views(batch: StepBatch, z: Tensor) -> Views:
     """
     views = len(z) // len(batch.index)
     index = batch.index.repeat(views)
-    return Views.of(
+    return Rows.of(
         z,
         batch.label.repeat(views),
         index=index,
         trust=batch.trust.repeat(views),
-        extra={name: column[index] for name, column in samples_columns(batch.samples).items()},
+        columns={name: column[index] for name, column in samples_columns(batch.samples).items()},
     )
 
 
-def mixed_batch_views(views: Views, mix: Mix, rows: list[int]) -> Views:
+def mixed_batch_rows(views: Rows, mix: Mix, rows: list[int]) -> Rows:
     """The rows of mixed images, which carry what is known of their partners too.
 
     Args:
@@ -50,4 +50,4 @@ def mixed_batch_views(views: Views, mix: Mix, rows: list[int]) -> Views:
     start = size * torch.arange(len(rows), device=device)[:, None]
     partner = (mix.partner.to(device)[rows] + start).flatten()
     share = mix.share.to(device)[rows].repeat_interleave(size)
-    return mixed_views(views, views.detached().rows(partner), share)
+    return mixed_rows(views, views.detached().rows(partner), share)

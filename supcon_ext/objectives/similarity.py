@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.mixup import MixupRule
-from supcon_ext.losses.pairs import PairRule, PairTile
+from supcon_ext.losses.rows import PairRule, PairTile
 from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
-from supcon_ext.objectives.rows import batch_views, mixed_batch_views
+from supcon_ext.objectives.rows import batch_rows, mixed_batch_rows
 from supcon_ext.selectors.base import PositiveSelector
 from supcon_ext.selectors.base import selector as selectors
 
@@ -81,10 +81,10 @@ class Similarity(Term):
         else:
             outputs = batch.outputs()
         p = outputs.logits[rows].flatten(0, 1).float().softmax(1)
-        views = batch_views(batch, outputs.z[rows].flatten(0, 1).detach())
+        views = batch_rows(batch, outputs.z[rows].flatten(0, 1).detach())
         rule = self.rule
         if mix is not None:
-            views, rule = mixed_batch_views(views, mix, rows), MixupRule(rule)
+            views, rule = mixed_batch_rows(views, mix, rows), MixupRule(rule)
         pairs = PairTile(views, views, views.z @ views.z.T)
         target = asked_targets(rule, pairs).float().clamp(max=1.0)
         alike = (p @ p.T).clamp(SMALLEST, 1 - SMALLEST)

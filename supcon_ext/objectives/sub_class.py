@@ -10,11 +10,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from supcon_ext.losses.pairs import PairTile, PairWeights, Views, WeightingStep, WeightPlan
+from supcon_ext.losses.rows import PairTile, PairWeights, Rows, WeightingStep, WeightPlan
 from supcon_ext.losses.supcon import SupConLoss
 from supcon_ext.objectives.base import (
+    Beliefs,
     OverStage,
-    Samples,
     StepBatch,
     Term,
     TermResult,
@@ -42,7 +42,7 @@ class _RowTemperatures(PairWeights):
     temperature_C: Tensor
     default: float
 
-    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Rows, contrasts: Rows) -> WeightPlan:
         """Row temperatures alone."""
         own = self.temperature_C.to(anchors.z)[anchors.label.clamp(min=0)]
         known = anchors.label >= 0
@@ -135,7 +135,7 @@ class SubClassContrastive(Term):
         """Keep the embeddings, where it is time; the first step knows the epoch's beliefs."""
         self._due = bank.need("z").float() if self.due(epoch) else None
 
-    def _cluster(self, z: Tensor, samples: Samples) -> None:
+    def _cluster(self, z: Tensor, samples: Beliefs) -> None:
         believed = torch.where(samples.trust > 0.5, samples.label, -1)
         label, classes = believed.to(z.device), len(self.temperature_C)
         found = sub_classes(z, label, classes, self.size, self.seed)
@@ -159,7 +159,7 @@ class SubClassContrastive(Term):
         trusted = (batch.trust > 0.5).repeat(len(rows))
         label = torch.where(trusted, batch.label.repeat(len(rows)), -1)
         sub = torch.where(label == self.clustered[index], self.sub_class[index], -1)
-        views = Views.of(z, label, index=index, extra={"sub_class": sub})
+        views = Rows.of(z, label, index=index, columns={"sub_class": sub})
         if not bool((self.sub_class >= 0).any()):
             return TermResult(self.loss(views))
         first = self.loss(replace(views, label=sub))

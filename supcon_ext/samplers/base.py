@@ -9,8 +9,8 @@ import numpy as np
 from numpy.random import Generator
 
 from data_tools.border import check_array, refuse
-from data_tools.images import IntArray
 from data_tools.registry import Registry, part_name
+from data_tools.samples import IntArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.random import Generator
 
-from data_tools.images import IntArray
+from data_tools.samples import IntArray
 from supcon_ext.samplers.base import SamplerInput
 from supcon_ext.samplers.deal import deal
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from data_tools.images import IntArray
+from data_tools.samples import IntArray
 
 
 def deal(members: IntArray, batch: IntArray, generator: Generator) -> IntArray:

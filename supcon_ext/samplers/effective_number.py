@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from data_tools.images import IntArray
+from data_tools.samples import IntArray
 from supcon_ext.samplers.base import SamplerInput, sampler
 from supcon_ext.samplers.by_class import ClassSampler, Shares
 
 
 @sampler("effective_number")
-class EffectiveNumber(ClassSampler):
+class EffectiveNumberSampling(ClassSampler):
     """Each sample by its class's inverse effective number: P(c) ~ n_c (1 - b) / (1 - b ** n_c).
 
     With beta 0 this is plain shuffling, towards 1 it balances the classes. Source: the weights of

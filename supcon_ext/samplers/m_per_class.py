@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from data_tools.images import IntArray
+from data_tools.samples import IntArray
 from supcon_ext.samplers.base import SamplerInput, sampler
 from supcon_ext.samplers.by_class import believed_by_class
 from supcon_ext.samplers.deal import deal

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from data_tools.images import IntArray
+from data_tools.samples import IntArray
 from supcon_ext.samplers.base import SamplerInput, sampler
 
 

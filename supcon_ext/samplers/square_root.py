@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_tools.images import IntArray
+from data_tools.samples import IntArray
 from supcon_ext.samplers.base import SamplerInput, sampler
 from supcon_ext.samplers.by_class import ClassSampler, Shares
 

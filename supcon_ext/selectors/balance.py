@@ -13,7 +13,7 @@ from torch import Tensor
 
 from data_tools.registry import Part
 from supcon_ext.losses.factors import Factors
-from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, Role, SampleBank, Selection, selector
 from supcon_ext.selectors.per_class import rank_in_class
@@ -100,7 +100,7 @@ class Balance(PositiveSelector):
         """The inner selector's."""
         return self.inner.targets(pairs)
 
-    def factors(self, views: Views) -> Factors | None:
+    def factors(self, views: Rows) -> Factors | None:
         """The inner selector's."""
         return self.inner.factors(views)
 

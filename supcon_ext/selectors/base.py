@@ -25,7 +25,7 @@ from torch import Tensor
 from data_tools.registry import Registry
 from supcon_ext.losses.arguments import fractions, integers, shown, whole
 from supcon_ext.losses.factors import Factors, label_code
-from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.neighbours import NeighbourGraph, nearest_neighbours
 
 
@@ -255,7 +255,7 @@ class PositiveSelector(ABC):
             ``(A, K)`` floats >= 0, or bool.
         """
 
-    def factors(self, views: Views) -> Factors | None:
+    def factors(self, views: Rows) -> Factors | None:
         """The targets told by vectors, where they follow from what is known of each view alone.
 
         With factors the loss asks nothing pair by pair, which is several times as fast. Both ways
@@ -311,7 +311,7 @@ class SampleSelector(PositiveSelector):
         trusted = (pairs.anchors.trust > 0.5)[:, None] & (pairs.contrasts.trust > 0.5)[None, :]
         return (pairs.same("label") & trusted) | pairs.same("index")
 
-    def factors(self, views: Views) -> Factors:
+    def factors(self, views: Rows) -> Factors:
         """The label where it is trusted, else the sample."""
         label = torch.where(views.trust > 0.5, views.label, -1)
         return Factors(label_code(replace(views, label=label)))

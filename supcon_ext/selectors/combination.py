@@ -13,7 +13,7 @@ from torch import Tensor
 
 from data_tools.registry import Part
 from supcon_ext.losses.factors import Factors
-from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import (
     PositiveSelector,
@@ -107,7 +107,7 @@ class Combination(PositiveSelector):
             found = [part.to(pairs.similarity_AK.dtype) for part in found]
         return reduce(self.join, found)
 
-    def factors(self, views: Views) -> Factors | None:
+    def factors(self, views: Rows) -> Factors | None:
         """Where every member follows from label and trust alone, all say the same."""
         plain = all(follows_trust(member) for member in self.members)
         return self.members[0].factors(views) if plain else None

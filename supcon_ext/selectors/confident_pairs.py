@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.losses.pairs import PairTile
+from supcon_ext.losses.rows import PairTile
 from supcon_ext.selectors.agreement import (
     Interpolation,
     agreeing_per_class,

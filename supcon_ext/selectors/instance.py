@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from supcon_ext.losses.factors import Factors
-from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.base import PositiveSelector, selector
 
 
@@ -16,6 +16,6 @@ class Instance(PositiveSelector):
         """``(A, K)`` bool."""
         return pairs.same("index")
 
-    def factors(self, views: Views) -> Factors:
+    def factors(self, views: Rows) -> Factors:
         """The sample; a row that is of none stands alone."""
         return Factors(torch.where(views.index >= 0, views.index, -2 - views.uid.abs()))

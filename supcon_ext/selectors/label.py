@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from supcon_ext.losses.factors import Factors
-from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.selectors.base import PositiveSelector, selector
 
@@ -16,6 +16,6 @@ class Label(PositiveSelector):
         """``(A, K)`` bool."""
         return SameLabel().targets(pairs)
 
-    def factors(self, views: Views) -> Factors:
+    def factors(self, views: Rows) -> Factors:
         """The label; where it is unknown, the sample."""
         return SameLabel().factors(views)

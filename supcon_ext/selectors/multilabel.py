@@ -6,7 +6,7 @@ labels)`` makes it of two-dimensional labels.
 
 from torch import Tensor
 
-from supcon_ext.losses.pairs import PairTile
+from supcon_ext.losses.rows import PairTile
 from supcon_ext.selectors.base import PositiveSelector, selector
 
 

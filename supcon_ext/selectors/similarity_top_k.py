@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from supcon_ext.losses.pairs import PairTile
+from supcon_ext.losses.rows import PairTile
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
 
 CHUNK_ELEMENTS = 1 << 25

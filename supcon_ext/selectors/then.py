@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from data_tools.registry import Part
 from supcon_ext.losses.factors import Factors
-from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
 from supcon_ext.selectors.combination import follows_trust, standing
@@ -76,11 +76,11 @@ class Then(PositiveSelector):
         unseen = (anchors.index < 0)[:, None]
         return torch.maximum(found * new, (pairs.same("index") & unseen).to(found.dtype))
 
-    def factors(self, views: Views) -> Factors | None:
+    def factors(self, views: Rows) -> Factors | None:
         """Where the second selector follows from label and trust alone, its own."""
         return self.second.factors(views) if follows_trust(self.second) else None
 
-    def _seen(self, views: Views) -> Views:
+    def _seen(self, views: Rows) -> Rows:
         """The views as the second selector numbers them, -1 for those that it has not seen."""
         if self.place is None:
             return views
@@ -89,7 +89,7 @@ class Then(PositiveSelector):
         place = self.place[views.index.clamp(min=0)]
         return replace(views, index=torch.where(views.index < 0, -1, place))
 
-    def _judged(self, views: Views) -> Tensor:
+    def _judged(self, views: Rows) -> Tensor:
         """``(N,)`` bool: kept by the first, trusted since (by a guard), or no sample at all."""
         return (self._seen(views).index >= 0) | (views.trust > 0.5) | (views.index < 0)
 

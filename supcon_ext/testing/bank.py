@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.losses.pairs import PairTile, Views
+from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.base import SampleBank
 
 SAMPLES, CLASSES, DIM, FEATURES = 24, 3, 8, 6
 NAMES = ("features", "z", "logits", "loss", "peer_logits", "truth")
 
 
-def rows(columns: Mapping[str, Tensor] | None = None, seed: int = 0) -> Views:
+def rows(columns: Mapping[str, Tensor] | None = None, seed: int = 0) -> Rows:
     """Two views of each of 24 samples; the last two have no label.
 
     Args:
@@ -30,16 +30,16 @@ def rows(columns: Mapping[str, Tensor] | None = None, seed: int = 0) -> Views:
     center = functional.one_hot(label.clamp(min=0), DIM).float()
     z = center.repeat(2, 1) + 0.5 * torch.randn(2 * SAMPLES, DIM, generator=generator)
     trust = torch.rand(SAMPLES, generator=generator).repeat(2)
-    return Views.of(
+    return Rows.of(
         functional.normalize(z, dim=1),
         label.repeat(2),
         index=index,
         trust=trust,
-        extra={name: column[index] for name, column in (columns or {}).items()},
+        columns={name: column[index] for name, column in (columns or {}).items()},
     )
 
 
-def tile(anchors: Views, contrasts: Views) -> PairTile:
+def tile(anchors: Rows, contrasts: Rows) -> PairTile:
     """One tile of all their pairs."""
     return PairTile(anchors, contrasts, anchors.z @ contrasts.z.T)
 

@@ -8,16 +8,16 @@ from dataclasses import replace
 import numpy as np
 
 from data_tools.border import check_array, check_type
-from data_tools.datasets.base import Source
-from data_tools.images import ImageSet, IntArray
+from data_tools.datasets.base import Splits
 from data_tools.noise.base import NoisyLabels
+from data_tools.samples import IntArray, SampleSet
 from supcon_ext.testing.contract import Contract
 
 DATASET, NOISE, IMBALANCE = Contract("dataset"), Contract("noise"), Contract("imbalance")
 DRAWS = "np.random.default_rng with a `seed` of the recipe"
 
 
-def check_dataset(dataset: Callable[[], Source]) -> None:
+def check_dataset(dataset: Callable[[], Splits]) -> None:
     """Check that a data set keeps the contract that experiments rely on.
 
     Images that are uint8 ``(H, W, 1 or 3)``, the same when read again; the same images and labels
@@ -35,7 +35,7 @@ def check_dataset(dataset: Callable[[], Source]) -> None:
         with DATASET.world(number, DRAWS):
             made.append(dataset())
         with DATASET.border():
-            check_type("a dataset", "what is made", made[-1], Source, "Source(train, test, ...)")
+            check_type("a dataset", "what is made", made[-1], Splits, "Source(train, test, ...)")
     for name in ("train", "validation", "test"):
         first, second = (getattr(source, name) for source in made)
         if first is None:
@@ -62,7 +62,7 @@ def check_dataset(dataset: Callable[[], Source]) -> None:
         DATASET.expect(len(channels) <= 1, "all images must have as many channels")
 
 
-def check_noise(noise: Callable[[ImageSet], NoisyLabels], train: ImageSet | None = None) -> None:
+def check_noise(noise: Callable[[SampleSet], NoisyLabels], train: SampleSet | None = None) -> None:
     """Check that a noise model keeps the contract that experiments rely on.
 
     Given labels in range and true ones that are the data set's, -1 for images of no class; the same
@@ -129,8 +129,8 @@ def check_imbalance(imbalance: Callable[[IntArray, int], IntArray]) -> None:
     IMBALANCE.expect(np.array_equal(label, kept), "labels must be left as they are")
 
 
-def _images() -> ImageSet:
+def _images() -> SampleSet:
     drawn = np.random.default_rng(0)
     images = drawn.integers(0, 256, (200, 8, 8, 1), np.uint8)
     label = np.arange(200, dtype=np.int64) % 10
-    return ImageSet(images, label, tuple(str(digit) for digit in range(10)), flips=False)
+    return SampleSet(images, label, tuple(str(digit) for digit in range(10)), flips=False)

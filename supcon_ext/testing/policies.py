@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from data_tools.border import check_array
+from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.testing.contract import Contract
-from supcon_ext.views.base import View, ViewContext
 
 CONTRACT = Contract("policy")
 DRAWS = "a generator made of the key, np.random.default_rng(key)"

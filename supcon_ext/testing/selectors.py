@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from supcon_ext.losses import SupConLoss, Views
+from supcon_ext.losses import Rows, SupConLoss
 from supcon_ext.losses.asking import asked_factors, asked_targets
 from supcon_ext.losses.factors import targets_of
 from supcon_ext.losses.reference import reference_loss
@@ -127,7 +127,7 @@ def _check_pairs(selector: PositiveSelector, columns: Mapping[str, Tensor]) -> N
     _check_loss(selector, views)
 
 
-def _check_factors(selector: PositiveSelector, views: Views, values: Tensor) -> None:
+def _check_factors(selector: PositiveSelector, views: Rows, values: Tensor) -> None:
     with CONTRACT.border():
         factors = asked_factors(selector, views)
     if factors is None:
@@ -140,7 +140,7 @@ def _check_factors(selector: PositiveSelector, views: Views, values: Tensor) -> 
     )
 
 
-def _check_tiles(selector: PositiveSelector, views: Views, values: Tensor) -> None:
+def _check_tiles(selector: PositiveSelector, views: Rows, values: Tensor) -> None:
     for size, count in ((1, 6), (5, len(views)), (len(views), len(views))):
         parts = []
         for row in range(0, count, size):
@@ -159,7 +159,7 @@ def _check_tiles(selector: PositiveSelector, views: Views, values: Tensor) -> No
         )
 
 
-def _check_order(selector: PositiveSelector, views: Views, values: Tensor) -> None:
+def _check_order(selector: PositiveSelector, views: Rows, values: Tensor) -> None:
     order = torch.randperm(len(views), generator=torch.Generator().manual_seed(1))
     shuffled = views.rows(order)
     targets = selector.targets(tile(shuffled, shuffled)).float()
@@ -169,7 +169,7 @@ def _check_order(selector: PositiveSelector, views: Views, values: Tensor) -> No
     )
 
 
-def _check_loss(selector: PositiveSelector, views: Views) -> None:
+def _check_loss(selector: PositiveSelector, views: Rows) -> None:
     loss = SupConLoss(0.1, selector=selector)
     for batch, what in ((views, "a batch"), (views.rows(slice(0, 1)), "a single row")):
         z = batch.z.clone().requires_grad_()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.network import Network, build_network
 from supcon_ext.models.seeding import seeded_weights
-from supcon_ext.objectives.base import Objective, Samples, StepBatch, Term, TrainingFacts
+from supcon_ext.objectives.base import Beliefs, Objective, StepBatch, Term, TrainingFacts
 from supcon_ext.selectors.label import Label
 from supcon_ext.testing.bank import CLASSES, DIM, FEATURES, NAMES, SAMPLES, bank
 from supcon_ext.testing.contract import Contract, pristine, same
@@ -76,7 +76,7 @@ class _Run:
         self.columns = columns
         self.network = _network(0)
         self.twin = _network(1)
-        self.samples = Samples(
+        self.samples = Beliefs(
             torch.arange(SAMPLES) % CLASSES,
             torch.ones(SAMPLES),
             torch.zeros(SAMPLES, dtype=torch.int8),
@@ -155,7 +155,7 @@ class _Run:
         self.objective.load_state_dict(saved["objective"])
         self.network.load_state_dict(saved["network"])
         label, trust, role, posterior = saved["samples"]
-        self.samples = Samples(label, trust, role, self.columns, posterior)
+        self.samples = Beliefs(label, trust, role, self.columns, posterior)
         self.generator.set_state(saved["generator"])
 
     def rest(self) -> list[Any]:

@@ -10,15 +10,15 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from supcon_ext.losses.check_plan import check_plan, checked_columns
-from supcon_ext.losses.pairs import Views, WeightingStep
 from supcon_ext.losses.reference import reference_loss
+from supcon_ext.losses.rows import Rows, WeightingStep
 from supcon_ext.losses.supcon import SameLabel, SupConLoss
 from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.testing.bank import CLASSES, DIM, FEATURES, SAMPLES, rows
 from supcon_ext.testing.contract import Contract, pristine, same
 from supcon_ext.training.declared_state import declared_keys
 from supcon_ext.training_facts import TrainingFacts
-from supcon_ext.weighting.base import Weighting
+from supcon_ext.weightings.base import Weighting
 
 CONTRACT = Contract("weighting")
 DRAWS = "`step.generator`"
@@ -127,7 +127,7 @@ def _check_formula(weighting: Weighting, columns: Mapping[str, Tensor]) -> None:
         views = step.rows
         with CONTRACT.border():
             extra = checked_columns(weighting, weighting.columns(step), views)
-            both = views if extra is None else Views.cat([views, extra])
+            both = views if extra is None else Rows.cat([views, extra])
             plan = weighting.plan(step, views, both)
             check_plan(weighting, plan, len(views), len(both))
         again = weighting.plan(step, views, both)

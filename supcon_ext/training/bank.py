@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.losses.gather import gather_rows, process_rank, world_size
+from supcon_ext.losses.gather import gather_tensor, process_rank, world_size
 from supcon_ext.models.network import Network, Outputs
-from supcon_ext.objectives.base import Samples
+from supcon_ext.objectives.base import Beliefs
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.training.one_network import agree
 
@@ -53,7 +53,7 @@ def embed(network: Network, count: int, loader_of: LoaderOf, device: torch.devic
     if world > 1:
         counts = [len(share) for share in dealt]
         order = torch.cat(dealt).argsort()
-        outputs = Outputs(*(torch.cat(gather_rows(o, counts)).cpu()[order] for o in outputs))
+        outputs = Outputs(*(torch.cat(gather_tensor(o, counts)).cpu()[order] for o in outputs))
     return Outputs(*(column.cpu() for column in outputs))
 
 
@@ -74,7 +74,7 @@ def make_bank(
     requires: frozenset[str],
     given: Tensor,
     classes: int,
-    samples: Samples,
+    samples: Beliefs,
     outputs: Callable[[], Outputs],
     peer_logits: Callable[[], Tensor] | None = None,
     truth: Tensor | None = None,

@@ -14,10 +14,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from data_tools.images import ImageSet
 from data_tools.printable import printable
+from data_tools.samples import SampleSet
 from supcon_ext.losses.gather import world_size
-from supcon_ext.objectives.base import Samples
+from supcon_ext.objectives.base import Beliefs
 from supcon_ext.selectors.base import Role
 
 NAMED = 3
@@ -31,7 +31,7 @@ class GoneImages:
         warn: Told of images that are found to be gone.
     """
 
-    def __init__(self, images: ImageSet, warn: Callable[[str], None]) -> None:
+    def __init__(self, images: SampleSet, warn: Callable[[str], None]) -> None:
         self.images = images
         self.warn = warn
         self.mask = torch.zeros(len(images), dtype=torch.bool)
@@ -41,7 +41,7 @@ class GoneImages:
         """How many are gone."""
         return int(self.mask.sum())
 
-    def places(self, index: Tensor, images: ImageSet | None = None) -> tuple[Tensor, Tensor]:
+    def places(self, index: Tensor, images: SampleSet | None = None) -> tuple[Tensor, Tensor]:
         """The samples of a batch, and which of them are blanks; new ones are told of.
 
         Args:
@@ -57,7 +57,7 @@ class GoneImages:
             self._note(index[blank], images)
         return index, blank
 
-    def believed(self, samples: Samples, index: Tensor, blank: Tensor) -> Samples:
+    def believed(self, samples: Beliefs, index: Tensor, blank: Tensor) -> Beliefs:
         """The samples as one batch may believe them: of a blank nothing is known."""
         if not bool(blank.any()):
             return samples
@@ -68,7 +68,7 @@ class GoneImages:
             trust=samples.trust.index_fill(0, gone, 0.0),
         )
 
-    def drop(self, samples: Samples) -> None:
+    def drop(self, samples: Beliefs) -> None:
         """At an epoch's start: what any process found to be gone is visited no more."""
         if world_size() > 1:
             found = self.mask.to(samples.trust.device, torch.float32)
@@ -80,7 +80,7 @@ class GoneImages:
         samples.trust = samples.trust.masked_fill(gone, 0.0)
         samples.role = samples.role.masked_fill(gone, int(Role.DROPPED))
 
-    def _note(self, index: Tensor, images: ImageSet | None) -> None:
+    def _note(self, index: Tensor, images: SampleSet | None) -> None:
         training = images is None or images is self.images
         if training:
             index = index[~self.mask[index]]

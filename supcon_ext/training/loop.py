@@ -24,11 +24,14 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from data_tools.bad_image import BadImageError
-from data_tools.images import ImageSet, IntArray
+from data_tools.samples import IntArray, SampleSet
+from supcon_ext.feed.dataset import PlainDataset, ViewDataset
+from supcon_ext.feed.loader import EpochBatches, evaluation_loader, training_loader
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network, Outputs
 from supcon_ext.models.seeding import seeded_weights
-from supcon_ext.objectives.base import Objective, Samples, TrainingFacts
+from supcon_ext.objectives.base import Beliefs, Objective, TrainingFacts
+from supcon_ext.policies.base import View
 from supcon_ext.samplers.base import Sampler, SamplerInput, asked_order
 from supcon_ext.samplers.shuffled import Shuffled
 from supcon_ext.selectors.base import PositiveSelector, Role, SampleBank, Selection
@@ -42,9 +45,6 @@ from supcon_ext.training.one_network import agree
 from supcon_ext.training.random_state import seeded_generator
 from supcon_ext.training.state import gather_state, restore_random, restore_state
 from supcon_ext.training.step import TrainingStep
-from supcon_ext.views.base import View
-from supcon_ext.views.dataset import PlainDataset, ViewDataset
-from supcon_ext.views.loader import EpochBatches, evaluation_loader, training_loader
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +98,8 @@ class TrainingData:
         truth: ``(N,)`` int64 true labels; None unless a selector of the recipe requires ``truth``.
     """
 
-    train: ImageSet
-    validation: ImageSet | None
+    train: SampleSet
+    validation: SampleSet | None
     plain: View
     labels_hash: str
     truth: Tensor | None = None
@@ -279,7 +279,7 @@ class Trainer:
         self.averages = Averages()
         given = torch.from_numpy(data.train.label)
         self.given = given
-        self.samples = Samples(
+        self.samples = Beliefs(
             label=given.to(self.device),
             trust=torch.ones(len(given), device=self.device),
             role=torch.zeros(len(given), dtype=torch.int8, device=self.device),
@@ -300,11 +300,13 @@ class Trainer:
 
     # -- what a pass over a split gives ---------------------------------------------------------
 
-    def embed(self, images: ImageSet, network: Network | None = None) -> Outputs:
+    def embed(self, images: SampleSet, network: Network | None = None) -> Outputs:
         """Outputs of every image of a split under the plain view, float32 on the CPU."""
         return self.embed_view(PlainDataset(images, self.data.plain), images, network)
 
-    def embed_view(self, dataset: Any, images: ImageSet, network: Network | None = None) -> Outputs:
+    def embed_view(
+        self, dataset: Any, images: SampleSet, network: Network | None = None
+    ) -> Outputs:
         """Outputs of every image of a split, in a view of it that is addressed by position."""
 
         def loader_of(positions: Tensor) -> Iterator[Any]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from supcon_ext.models.network import Network, Outputs
-from supcon_ext.objectives.base import Objective, Samples, StepBatch
+from supcon_ext.objectives.base import Beliefs, Objective, StepBatch
 
 
 class TrainingStep(nn.Module):
@@ -30,7 +30,7 @@ class TrainingStep(nn.Module):
         self,
         images: Tensor,
         index: Tensor,
-        samples: Samples,
+        samples: Beliefs,
         twin: Callable[[Tensor], Outputs] | None,
         epoch: int,
         step: int,

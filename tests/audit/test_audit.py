@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from data_tools.datasets.manifest import manifest
-from data_tools.made import MadeData, Truth
+from data_tools.prepared import PreparedData, Truth
 from data_tools.registry import family
 from supcon_ext.audit import AuditResult, audit, open_run, opened
 from supcon_ext.audit.correct import check_target
@@ -194,7 +194,7 @@ def test_the_last_selection_is_a_column(digits: Path, tmp_path: Path) -> None:
     assert {int(i) for row in rows for i in json.loads(row["neighbours"])} <= index
 
 
-def hidden(data: MadeData, made_up: bool) -> MadeData:
+def hidden(data: PreparedData, made_up: bool) -> PreparedData:
     """The data as if true labels were not known, or were others."""
     count = len(data.train)
     held = 0 if data.validation is None else len(data.validation)
@@ -280,7 +280,7 @@ def test_runs_that_cannot_be_audited(
         open_run(unfinished)
     build = opened.build_data
 
-    def changed(section: Any, **settings: Any) -> MadeData:
+    def changed(section: Any, **settings: Any) -> PreparedData:
         data = build(section, **settings)
         return replace(data, labels=replace(data.labels, fingerprint="another"))
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from data_tools.csv_cell import csv_cell
-from data_tools.images import ImageSet
 from data_tools.printable import printable
+from data_tools.samples import SampleSet
 from supcon_ext.audit.page import write_page
 from supcon_ext.audit.samples import Samples
 from supcon_ext.audit.suspicion import Verdict
@@ -27,7 +27,7 @@ def table() -> AuditTable:
     """Two images of each hostile class, each in a hostile file, all of them doubted."""
     classes, count = len(HOSTILE), 2 * len(HOSTILE)
     label = np.arange(count) % classes
-    images = ImageSet(
+    images = SampleSet(
         np.zeros((count, 4, 4, 3), dtype=np.uint8),
         label,
         HOSTILE,

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.losses import SupConLoss, Views
+from supcon_ext.losses import Rows, SupConLoss
 from supcon_ext.losses.gradients import pair_forces, pair_strength
 from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.losses.tiled import Form, tiled_anchor_losses
@@ -101,10 +101,10 @@ def triplet(positive: Tensor, negative: Tensor, temperature: float) -> tuple[Ten
     anchor = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
     for pair in torch.stack([positive, negative], 1):
         others = torch.stack([pair.cos(), pair.sin()], 1)
-        contrasts = Views.of(
+        contrasts = Rows.of(
             others, torch.tensor([0, 1]), index=torch.tensor([1, 2]), uid=torch.tensor([1, 2])
         )
-        anchors = Views.of(anchor, torch.tensor([0]))
+        anchors = Rows.of(anchor, torch.tensor([0]))
         loss, _ = tiled_anchor_losses(anchors, contrasts, SameLabel(), None, temperature)
         squared = (others - anchor).square().sum(1)
         differences.append(squared[0] - squared[1])

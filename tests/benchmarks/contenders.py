@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.losses import PairTile, SupConLoss, Views, WeightPlan
-from supcon_ext.losses.pairs import PairWeights, WeightingStep
+from supcon_ext.losses import PairTile, Rows, SupConLoss, WeightPlan
+from supcon_ext.losses.rows import PairWeights, WeightingStep
 
 TEMPERATURE = 0.1
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -74,7 +74,7 @@ class ClassBalanced(PairWeights):
     def __init__(self, classes: int) -> None:
         self.classes = classes
 
-    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Rows, contrasts: Rows) -> WeightPlan:
         count = torch.bincount(contrasts.label, minlength=self.classes).to(anchors.z.dtype)
         own = count[anchors.label]
         return WeightPlan(

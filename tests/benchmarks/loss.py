@@ -17,8 +17,8 @@ import torch
 from rich.console import Console
 
 from supcon_ext.losses.batch import rows_of
-from supcon_ext.losses.pairs import WeightingStep
 from supcon_ext.losses.reference import reference_loss
+from supcon_ext.losses.rows import WeightingStep
 from supcon_ext.losses.supcon import SameLabel
 from tests.benchmarks.contenders import BASE, CONTENDERS, TEMPERATURE, Contender
 from tests.benchmarks.machine import load_average, machine, versions

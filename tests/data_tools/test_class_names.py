@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from data_tools.class_names import class_number, class_numbers, sorted_classes
 from data_tools.datasets.arrays import arrays
-from data_tools.datasets.base import Source
+from data_tools.datasets.base import Splits
 from data_tools.datasets.image_folder import image_folder
 from data_tools.datasets.list_file import list_file
 from data_tools.datasets.manifest import manifest
-from data_tools.made import make_data
 from data_tools.noise.asymmetric import CIFAR10, asymmetric_map
 from data_tools.noise.from_file import from_file
+from data_tools.prepared import prepare_data
 from supcon_ext.experiment.build import build_groups
 from supcon_ext.recipe.schema import Data
 from tests.data_tools.toy import balanced, write_png
@@ -236,7 +236,7 @@ def test_groups_that_name_no_class() -> None:
 
 
 def _made(classes: tuple[str, ...]):
-    return make_data(Source(balanced(classes, 2), None, True))
+    return prepare_data(Splits(balanced(classes, 2), None, True))
 
 
 @pytest.mark.parametrize(

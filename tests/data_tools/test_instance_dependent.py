@@ -2,21 +2,21 @@ import numpy as np
 import pytest
 from scipy.stats import truncnorm
 
-from data_tools.images import ImageSet
 from data_tools.noise import instance_dependent as module
 from data_tools.noise.instance_dependent import instance_dependent
+from data_tools.samples import SampleSet
 from data_tools.summary import empirical_transition
 
 
 @pytest.fixture(scope="module")
-def train() -> ImageSet:
+def train() -> SampleSet:
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (5000, 6, 6, 3), np.uint8)
-    return ImageSet(images, random.integers(0, 10, 5000), tuple(map(str, range(10))))
+    return SampleSet(images, random.integers(0, 10, 5000), tuple(map(str, range(10))))
 
 
 @pytest.mark.parametrize("pixels", ["raw", "unit", "normalized"])
-def test_mean_rate_is_the_rate_asked_for(train: ImageSet, pixels: str) -> None:
+def test_mean_rate_is_the_rate_asked_for(train: SampleSet, pixels: str) -> None:
     noisy = instance_dependent(train, rate=0.4, pixels=pixels)
     assert np.mean(noisy.label != train.label) == pytest.approx(0.4, abs=0.02)
     assert 1 - np.diag(noisy.transition).mean() == pytest.approx(0.4, abs=0.01)
@@ -24,14 +24,14 @@ def test_mean_rate_is_the_rate_asked_for(train: ImageSet, pixels: str) -> None:
     assert np.abs(found - noisy.transition).max() < 0.08
 
 
-def test_the_cut_moves_the_mean_of_small_rates(train: ImageSet) -> None:
+def test_the_cut_moves_the_mean_of_small_rates(train: SampleSet) -> None:
     """Mean of a normal (0.1, 0.1) cut at 0: 0.1 + 0.1 phi(1) / Phi(1)."""
     noisy = instance_dependent(train, rate=0.1)
     assert 1 - np.diag(noisy.transition).mean() == pytest.approx(0.12876, abs=0.004)
     assert (instance_dependent(train, rate=0.0).label == train.label).all()
 
 
-def test_pixel_scales_are_different_problems(train: ImageSet) -> None:
+def test_pixel_scales_are_different_problems(train: SampleSet) -> None:
     """The larger the pixels, the more of a class's flips go to one target."""
     sharpness = {}
     for pixels in ("raw", "unit", "normalized"):
@@ -50,13 +50,13 @@ def test_chances_by_hand() -> None:
     assert drawn.tolist() == [1, 2]
 
 
-def test_blocks_do_not_change_the_labels(train: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_change_the_labels(train: SampleSet, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = instance_dependent(train, rate=0.4, pixels="normalized")
     monkeypatch.setattr(module, "BLOCK_BYTES", 8 * 108 * 7)
     assert (instance_dependent(train, rate=0.4, pixels="normalized").label == whole.label).all()
 
 
-def test_projection_is_the_same_for_all_images_of_a_class(train: ImageSet) -> None:
+def test_projection_is_the_same_for_all_images_of_a_class(train: SampleSet) -> None:
     flat = train.images[:3].reshape(3, -1).astype(float)
     together = module._scores(flat, 2, 10, seed=0)
     apart = np.vstack([module._scores(row[None], 2, 10, seed=0) for row in flat])
@@ -66,7 +66,7 @@ def test_projection_is_the_same_for_all_images_of_a_class(train: ImageSet) -> No
 
 def test_images_of_several_sizes_are_refused() -> None:
     images = [np.zeros((4, 4, 1), np.uint8), np.zeros((5, 4, 1), np.uint8)]
-    train = ImageSet(images, np.array([0, 1]), ("a", "b"))
+    train = SampleSet(images, np.array([0, 1]), ("a", "b"))
     with pytest.raises(ValueError, match=r"images of one size"):
         instance_dependent(train, rate=0.4)
 

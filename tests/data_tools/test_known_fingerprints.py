@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from data_tools.datasets.base import Source
+from data_tools.datasets.base import Splits
 from data_tools.imbalance.base import imbalance
-from data_tools.made import make_data
 from data_tools.noise.asymmetric import CIFAR10, CIFAR100
 from data_tools.noise.base import noise
+from data_tools.prepared import prepare_data
 from supcon_ext.experiment.build import build_data
 from supcon_ext.recipe.schema import Data
 from tests.data_tools.toy import balanced
@@ -139,9 +139,9 @@ def test_digits(name: str) -> None:
 def test_cifars_classes(name: str) -> None:
     """Without CIFAR's pictures: its classes, twenty images each."""
     classes, settings, known = CIFAR[name]
-    source = Source(balanced(CIFAR10 if classes == "cifar10" else CIFAR100, 20), None, True)
+    source = Splits(balanced(CIFAR10 if classes == "cifar10" else CIFAR100, 20), None, True)
     bound = noise.spec(settings).bind()
-    made = make_data(source, noise=bound, validation=0.1, settings={"noise": settings})
+    made = prepare_data(source, noise=bound, validation=0.1, settings={"noise": settings})
     assert made.fingerprint == known
 
 

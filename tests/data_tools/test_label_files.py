@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from data_tools.images import ImageSet
 from data_tools.noise.from_file import from_file
 from data_tools.noise.human import cifar_n
+from data_tools.samples import SampleSet
 from data_tools.torch_file import load_torch_file
 from tests.data_tools.toy import balanced
 
@@ -29,11 +29,11 @@ def save_human(path: Path, *, old_names: bool = True, legacy: bool = False, **la
 
 
 @pytest.fixture()
-def train() -> ImageSet:
+def train() -> SampleSet:
     return balanced(10, 5)
 
 
-def ten(train: ImageSet) -> dict[str, np.ndarray]:
+def ten(train: SampleSet) -> dict[str, np.ndarray]:
     names = ("aggre_label", "worse_label", "random_label1", "random_label2", "random_label3")
     labels = {name: (train.label + i) % 10 for i, name in enumerate(names)}
     return labels | {"clean_label": train.label}
@@ -41,7 +41,7 @@ def ten(train: ImageSet) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("old_names", [True, False])
 @pytest.mark.parametrize("legacy", [True, False])
-def test_cifar_10n(tmp_path, train: ImageSet, old_names: bool, legacy: bool) -> None:
+def test_cifar_10n(tmp_path, train: SampleSet, old_names: bool, legacy: bool) -> None:
     path = tmp_path / "CIFAR-10_human.pt"
     save_human(path, old_names=old_names, legacy=legacy, **ten(train))
     for shift, name in enumerate(("aggre", "worst", "random1", "random2", "random3")):
@@ -63,13 +63,13 @@ def test_cifar_100n_has_lists_beside_its_arrays(tmp_path) -> None:
     assert (cifar_n(train, file=str(path), labels="noisy100").label[:3] == [1, 1, 2]).all()
 
 
-def test_human_labels_of_a_part_are_found_by_its_origin(tmp_path, train: ImageSet) -> None:
+def test_human_labels_of_a_part_are_found_by_its_origin(tmp_path, train: SampleSet) -> None:
     path = save_human(tmp_path / "human.pt", **ten(train))
     part = train.take(np.array([3, 10, 49]))
     assert cifar_n(part, file=str(path), labels="worst").label.tolist() == [1, 3, 0]
 
 
-def test_another_order_is_refused(tmp_path, train: ImageSet) -> None:
+def test_another_order_is_refused(tmp_path, train: SampleSet) -> None:
     labels = ten(train)
     labels["clean_label"] = train.label[::-1].copy()
     path = save_human(tmp_path / "human.pt", **labels)
@@ -88,7 +88,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize("legacy", [True, False])
-def test_a_file_that_would_run_code_is_refused(tmp_path, train: ImageSet, legacy: bool) -> None:
+def test_a_file_that_would_run_code_is_refused(tmp_path, train: SampleSet, legacy: bool) -> None:
     path = tmp_path / "bad.pt"
     content = ten(train) | {"extra": Bomb(tmp_path / "ran")}
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
@@ -126,7 +126,7 @@ def save(path: Path, given: np.ndarray, true: np.ndarray) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("suffix", ["npy", "npz", "csv", "txt", "pt"])
-def test_labels_from_every_format(tmp_path, train: ImageSet, suffix: str) -> None:
+def test_labels_from_every_format(tmp_path, train: SampleSet, suffix: str) -> None:
     given = (train.label + 3) % 10
     path = tmp_path / f"labels.{suffix}"
     keys = save(path, given, train.label)
@@ -156,13 +156,13 @@ def test_labels_from_every_format(tmp_path, train: ImageSet, suffix: str) -> Non
         (np.zeros((50, 1), np.int64), "vector of labels"),
     ],
 )
-def test_bad_label_vectors_are_refused(tmp_path, train: ImageSet, given, match: str) -> None:
+def test_bad_label_vectors_are_refused(tmp_path, train: SampleSet, given, match: str) -> None:
     np.save(tmp_path / "labels.npy", given)
     with pytest.raises(ValueError, match=match):
         from_file(train, file=str(tmp_path / "labels.npy"))
 
 
-def test_bad_label_files_are_refused(tmp_path, train: ImageSet) -> None:
+def test_bad_label_files_are_refused(tmp_path, train: SampleSet) -> None:
     with pytest.raises(FileNotFoundError):
         from_file(train, file=str(tmp_path / "none.npy"))
     (tmp_path / "labels.txt").write_text("1\ntwo\n")

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from data_tools.images import ImageSet
 from data_tools.noise.asymmetric import (
     CIFAR10,
     CIFAR100,
@@ -18,6 +17,7 @@ from data_tools.noise.base import Count, NoisyLabels, noise
 from data_tools.noise.pair_flip import pair_flip
 from data_tools.noise.superclasses import SUPERCLASSES
 from data_tools.noise.symmetric import Redraw, symmetric
+from data_tools.samples import SampleSet
 from data_tools.summary import empirical_transition
 from tests.data_tools.toy import balanced, labelled
 
@@ -33,7 +33,7 @@ COARSE = np.array([
 # fmt: on
 
 
-def flipped(train: ImageSet, noisy: NoisyLabels) -> np.ndarray:
+def flipped(train: SampleSet, noisy: NoisyLabels) -> np.ndarray:
     return np.flatnonzero(noisy.label != train.label)
 
 

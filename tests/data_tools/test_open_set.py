@@ -1,22 +1,22 @@
 import numpy as np
 import pytest
 
-from data_tools.datasets.base import Source
-from data_tools.images import ImageSet
+from data_tools.datasets.base import Splits
 from data_tools.noise.base import noise
 from data_tools.noise.open_set import open_set
+from data_tools.samples import SampleSet
 from tests.data_tools.toy import balanced
 
 
-def foreign(count: int = 200, size: int = 1, channels: int = 1) -> Source:
+def foreign(count: int = 200, size: int = 1, channels: int = 1) -> Splits:
     images = np.full((count, size, size, channels), 255, np.uint8)
-    return Source(ImageSet(images, np.zeros(count, np.int64), ("?",)), None, truth_known=True)
+    return Splits(SampleSet(images, np.zeros(count, np.int64), ("?",)), None, truth_known=True)
 
 
-def dark(classes: int, per_class: int, size: int = 1) -> ImageSet:
+def dark(classes: int, per_class: int, size: int = 1) -> SampleSet:
     label = np.repeat(np.arange(classes), per_class)
     names = tuple(map(str, range(classes)))
-    return ImageSet(np.zeros((len(label), size, size, 1), np.uint8), label, names)
+    return SampleSet(np.zeros((len(label), size, size, 1), np.uint8), label, names)
 
 
 def test_images_are_replaced_and_labels_kept() -> None:
@@ -80,7 +80,7 @@ def test_the_authors_numbers(
 
     There its share is of the rounded number of hits, 329, here of all: floor(.45 * .31 * 733).
     """
-    train = ImageSet(
+    train = SampleSet(
         np.zeros((samples, 1, 1, 1), np.uint8), np.arange(samples) % 10, tuple("0123456789")
     )
     others = foreign(400)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import data_tools
-from data_tools.datasets.base import Source, dataset
-from data_tools.images import ImageSet
+from data_tools.datasets.base import Splits, dataset
 from data_tools.imbalance.base import imbalance
 from data_tools.noise.base import noise
+from data_tools.samples import SampleSet
 
 PARTS = [(family, name) for family in (dataset, noise, imbalance) for name in family.names()]
 
@@ -76,7 +76,7 @@ def test_public_names_are_found_when_asked_for() -> None:
 
 
 def test_a_test_set_has_the_classes_of_the_training_set() -> None:
-    train = ImageSet(np.zeros((1, 1, 1, 1), np.uint8), np.zeros(1, np.int64), ("a", "b"))
-    test = ImageSet(np.zeros((1, 1, 1, 1), np.uint8), np.zeros(1, np.int64), ("b", "a"))
+    train = SampleSet(np.zeros((1, 1, 1, 1), np.uint8), np.zeros(1, np.int64), ("a", "b"))
+    test = SampleSet(np.zeros((1, 1, 1, 1), np.uint8), np.zeros(1, np.int64), ("b", "a"))
     with pytest.raises(ValueError, match=r"in the test set"):
-        Source(train, test, truth_known=False)
+        Splits(train, test, truth_known=False)

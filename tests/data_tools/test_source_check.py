@@ -15,7 +15,7 @@ from PIL import Image
 
 from data_tools import facts_cache, image_check
 from data_tools.bad_image import BadImageError, GoneImageError
-from data_tools.datasets.base import Source
+from data_tools.datasets.base import Splits
 from data_tools.datasets.image_folder import image_folder
 from data_tools.datasets.list_file import list_file
 from data_tools.datasets.manifest import manifest
@@ -49,7 +49,7 @@ def mixed(tmp_path: Path) -> Path:
     return top
 
 
-def kinds_of(top: Path) -> dict[str, Source]:
+def kinds_of(top: Path) -> dict[str, Splits]:
     """The same files, read by every data set kind that reads files."""
     classes = sorted(child for child in top.iterdir() if child.is_dir())
     rows = [
@@ -242,7 +242,7 @@ def test_paths_that_leave_the_root_are_refused(tmp_path: Path, kind: str, path: 
     (top / "t.csv").write_text(f"path,label\na/in.png,0\n{path},1\n")
     (top / "t.txt").write_text(f"a/in.png 0\n{path} 1\n")
 
-    def read(outside: bool) -> Source:
+    def read(outside: bool) -> Splits:
         if kind == "manifest":
             return manifest(file=str(top / "t.csv"), outside=outside)
         return list_file(root=str(top), train_file=str(top / "t.txt"), outside=outside)
@@ -462,11 +462,11 @@ def test_classes_without_training_images(tmp_path: Path, where: str) -> None:
 
 
 def test_arrays_have_their_empty_classes_told_too() -> None:
-    source = Source(balanced(3, 4), None, truth_known=True)
+    source = Splits(balanced(3, 4), None, truth_known=True)
     assert check_source(source, CheckRules())[0] is source
     wide = dataclasses.replace(source.train, classes=("0", "1", "2", "3"))
     with pytest.raises(ValueError, match="every class, but 1 class has no training image: 3"):
-        check_source(Source(wide, None, truth_known=True), CheckRules())
+        check_source(Splits(wide, None, truth_known=True), CheckRules())
 
 
 def test_what_is_done_to_pictures_is_said_when_they_are_first_read(tmp_path: Path, caplog) -> None:

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data_tools.images import ImageSet, IntArray
+from data_tools.samples import IntArray, SampleSet
 
 
-def labelled(label: IntArray, classes: int | tuple[str, ...], size: int = 1) -> ImageSet:
+def labelled(label: IntArray, classes: int | tuple[str, ...], size: int = 1) -> SampleSet:
     """Images of noise with these labels."""
     names = tuple(map(str, range(classes))) if isinstance(classes, int) else classes
     pixels = np.random.default_rng(0).integers(0, 256, (len(label), size, size, 1), np.uint8)
-    return ImageSet(pixels, label.astype(np.int64), names)
+    return SampleSet(pixels, label.astype(np.int64), names)
 
 
-def balanced(classes: int | tuple[str, ...], per_class: int, size: int = 1) -> ImageSet:
+def balanced(classes: int | tuple[str, ...], per_class: int, size: int = 1) -> SampleSet:
     count = classes if isinstance(classes, int) else len(classes)
     return labelled(np.repeat(np.arange(count), per_class), classes, size)
 

@@ -12,7 +12,7 @@ from supcon_ext.evaluation.pair_quality import (
     sample_rows,
     sampled_targets,
 )
-from supcon_ext.losses.pairs import PairTile
+from supcon_ext.losses.rows import PairTile
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.confident_pairs import ConfidentPairs
 from supcon_ext.selectors.label import Label

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from data_tools.datasets.base import Source, dataset
-from data_tools.images import ImageSet
+from data_tools.datasets.base import Splits, dataset
 from data_tools.registry import family
+from data_tools.samples import SampleSet
 from supcon_ext.models.base import Backbone, backbone
 from supcon_ext.recipe.parts import load_families
 
@@ -61,7 +61,7 @@ FAMILIES = tuple(PARAMETERS)
 
 
 @dataset("few_digits")
-def few_digits() -> Source:
+def few_digits() -> Splits:
     """A few handwritten digits, with a column of several labels each."""
     from sklearn.datasets import load_digits
 
@@ -71,12 +71,12 @@ def few_digits() -> Source:
     images = np.round(raw.images * (255 / 16)).astype(np.uint8)[..., None]
     names = tuple(str(digit) for digit in range(CLASSES))
 
-    def part(index: np.ndarray) -> ImageSet:
+    def part(index: np.ndarray) -> SampleSet:
         label = raw.target[index].astype(np.int64)
         labels = np.eye(CLASSES, dtype=np.float32)[label] + np.eye(CLASSES, dtype=np.float32)[1]
-        return ImageSet(images[index], label, names, {"labels": labels.clip(0, 1)}, flips=False)
+        return SampleSet(images[index], label, names, {"labels": labels.clip(0, 1)}, flips=False)
 
-    return Source(part(rows[:, :EACH].ravel()), part(rows[:, EACH:].ravel()), truth_known=True)
+    return Splits(part(rows[:, :EACH].ravel()), part(rows[:, EACH:].ravel()), truth_known=True)
 
 
 @backbone("forgetful_pixels")
@@ -246,7 +246,7 @@ def go(text: dict[str, Any], folder: str, what: str = "", at: int = 0) -> int:
     from supcon_ext.experiment import Interrupted, report, resume, run, runner
     from supcon_ext.recipe import parse_recipe
     from supcon_ext.training import loop
-    from supcon_ext.weighting import tsc
+    from supcon_ext.weightings import tsc
 
     tsc.STEPS = 20  # of a search that takes a second and has no state
     report._draw = lambda *args: []  # type: ignore[assignment]

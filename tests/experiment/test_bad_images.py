@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 
 from supcon_ext.experiment.kept_statistics import keep_statistics, kept_statistics
+from supcon_ext.policies.base import ViewContext
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.recipe.resolved import to_yaml
 from supcon_ext.training.checkpoint import load_checkpoint
-from supcon_ext.views.base import ViewContext
 from tests.fresh import Fresh, start, supcon
 
 COUNT = 24  # images of each of two classes, of which 12 train

@@ -16,17 +16,17 @@ from data_tools.imbalance.base import imbalance
 from data_tools.noise.base import NoisyLabels, noise
 from supcon_ext.evaluation.base import Report, evaluator
 from supcon_ext.experiment import dry_run, run
-from supcon_ext.losses import PairTile, Views, WeightPlan
+from supcon_ext.losses import PairTile, Rows, WeightPlan
 from supcon_ext.losses.factors import Factors
 from supcon_ext.models.base import Backbone, backbone
 from supcon_ext.objectives.base import StepBatch, Term, TermResult, term
 from supcon_ext.optimizers.base import optimizer
+from supcon_ext.policies.base import ViewContext, policy
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.samplers.base import SamplerInput, sampler
 from supcon_ext.schedules.base import schedule
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
-from supcon_ext.views.base import ViewContext, policy
-from supcon_ext.weighting.base import Weighting, WeightingStep, weighting
+from supcon_ext.weightings.base import Weighting, WeightingStep, weighting
 from tests.experiment.members import BATCH, recipe, stage
 from tests.fresh import supcon
 
@@ -50,15 +50,15 @@ class WrongWeights(Weighting):
         z = step.rows.z
         told: dict[str, Any] = {
             "columns": torch.zeros(4, 8),
-            "columns_width": Views.of(torch.ones(4, 3), uid=-1 - torch.arange(4)),
-            "columns_uid": Views.of(z[:4].detach()),
+            "columns_width": Rows.of(torch.ones(4, 3), uid=-1 - torch.arange(4)),
+            "columns_uid": Rows.of(z[:4].detach()),
             "columns_label": replace(
-                Views.of(z[:4].detach(), uid=-1 - torch.arange(4)), label=torch.zeros(2).long()
+                Rows.of(z[:4].detach(), uid=-1 - torch.arange(4)), label=torch.zeros(2).long()
             ),
         }
         return told.get(self.field)
 
-    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> Any:
+    def plan(self, step: WeightingStep, anchors: Rows, contrasts: Rows) -> Any:
         if self.field == "plan":
             return torch.ones(len(anchors))
         if self.field == "list":
@@ -116,7 +116,7 @@ class WrongSelector(PositiveSelector):
         told = {"targets": same[:, :1], "targets_number": 1.0, "targets_turned": same.T[:1]}
         return told.get(self.field, same)
 
-    def factors(self, views: Views) -> Any:
+    def factors(self, views: Rows) -> Any:
         wrong = {
             "factors": views.label,
             "factors_code": Factors(views.label[:5]),
@@ -298,7 +298,7 @@ WRONG = [
     ("weighting", "list", "expected anchor weights of shape .*, but got list"),
     ("weighting", "integers", "that are floats, but got torch.int64"),
     ("weighting", "plan", "expected the plan to be a WeightPlan, but got Tensor of shape"),
-    ("weighting", "columns", "expected extra contrasts to be a Views, but got Tensor"),
+    ("weighting", "columns", "expected extra contrasts to be a Rows, but got Tensor"),
     ("weighting", "columns_width", r"extra contrasts of shape \(any, 8\), but got \(4, 3\)"),
     ("weighting", "columns_uid", "expected extra contrasts of negative `uid`"),
     ("weighting", "columns_label", r"`label` of extra contrasts of shape \(4,\), but got \(2,\)"),

@@ -14,6 +14,7 @@ from torch import nn
 
 from data_tools.registry import family
 from supcon_ext.experiment import as_launched
+from supcon_ext.feed.loader import evaluation_loader
 from supcon_ext.models.network import build_network
 from supcon_ext.models.sync_batch_norm import synchronised
 from supcon_ext.recipe import parse_recipe
@@ -22,7 +23,6 @@ from supcon_ext.tracking.results import read_results
 from supcon_ext.training.bank import BATCH, embed
 from supcon_ext.training.checkpoint import load_checkpoint
 from supcon_ext.training.one_network import agree
-from supcon_ext.views.loader import evaluation_loader
 from tests.experiment.launched import SMALL, environment, together, torchrun
 
 SIZES = (1, 5, BATCH, BATCH + 1, 2 * BATCH + 3)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from supcon_ext.losses import Views, WeightPlan
-from supcon_ext.losses.pairs import PairWeights, Source, WeightingStep
+from supcon_ext.losses import Rows, WeightPlan
+from supcon_ext.losses.rows import PairWeights, Source, WeightingStep
 
 
 class Balanced(PairWeights):
@@ -15,8 +15,8 @@ class Balanced(PairWeights):
     def __init__(self, prototypes: torch.Tensor) -> None:
         self.prototypes = nn.functional.normalize(prototypes, dim=1)
 
-    def columns(self, step: WeightingStep) -> Views:
-        return Views.of(
+    def columns(self, step: WeightingStep) -> Rows:
+        return Rows.of(
             self.prototypes,
             torch.arange(len(self.prototypes)),
             index=torch.full((len(self.prototypes),), -1),
@@ -24,7 +24,7 @@ class Balanced(PairWeights):
             source=Source.PROTOTYPE,
         )
 
-    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Rows, contrasts: Rows) -> WeightPlan:
         n = torch.bincount(contrasts.label, minlength=len(self.prototypes)).double()
         mine = n[anchors.label]
         same = torch.where(mine > 1, mine / (mine - 1), 1.0).log()

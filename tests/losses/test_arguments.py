@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from supcon_ext.losses import PairTile, Source, SupConLoss, Views
+from supcon_ext.losses import PairTile, Rows, Source, SupConLoss
 from supcon_ext.losses.khosla import KhoslaLoss
 from supcon_ext.losses.mask import MaskRule
 from supcon_ext.losses.queue import KeyQueue
@@ -50,7 +50,7 @@ LABELS_TAKEN: dict[str, Any] = {
 @pytest.mark.parametrize("name", list(LABELS_TAKEN))
 def test_labels_that_are_taken(name: str) -> None:
     assert torch.equal(SupConLoss()(Z, LABELS_TAKEN[name]), EXPECTED)
-    assert torch.equal(Views.of(FLAT, torch.as_tensor(Y)).label, LABELS)
+    assert torch.equal(Rows.of(FLAT, torch.as_tensor(Y)).label, LABELS)
     assert EXPECTED != SIMCLR
 
 
@@ -100,7 +100,7 @@ def khosla(*args: Any, **kwargs: Any) -> Callable[[], Any]:
 
 
 def views(*args: Any, **kwargs: Any) -> Callable[[], Any]:
-    return lambda: Views.of(*args, **kwargs)
+    return lambda: Rows.of(*args, **kwargs)
 
 
 def bank(**kwargs: Any) -> Callable[[], Any]:
@@ -123,7 +123,7 @@ class Answers:
         return self.answer
 
 
-KEYS = Views.of(FLAT, Y, uid=-1 - torch.arange(6), index=torch.arange(50, 56))
+KEYS = Rows.of(FLAT, Y, uid=-1 - torch.arange(6), index=torch.arange(50, 56))
 NAN = FLAT.clone().index_fill_(0, torch.tensor(1), torch.nan)
 FEATURES = ["features"]
 
@@ -173,8 +173,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "labels 3-D": (loss(Z, LABELS[:, None, None]), ["labels", "shape (6,)", "(6, 1, 1)"]),
     "labels a row": (loss(Z, LABELS[None]), ["labels", "shape (6,)", "(1, 6)"]),
     "labels below -1": (loss(Z, [-2, *Y[1:]]), ["labels of at least -1", "features", "2 of 12"]),
-    "labels beside Views": (loss(KEYS, Y), ["no `labels` beside `Views`"]),
-    "labels in Views below -1": (loss(Views.of(FLAT, LABELS - 5)), ["labels of at least -1"]),
+    "labels beside Rows": (loss(KEYS, Y), ["no `labels` beside `Rows`"]),
+    "labels in Rows below -1": (loss(Rows.of(FLAT, LABELS - 5)), ["labels of at least -1"]),
     # mask
     "mask small": (loss(Z, mask=SAME[:5, :5]), ["mask", "(6, 6) or (12, 12)", "(5, 5)"]),
     "mask not square": (loss(Z, mask=SAME[:, :5]), ["mask", "(6, 5)"]),
@@ -186,19 +186,19 @@ REFUSED: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "mask a text": (loss(Z, mask="same"), ["mask", "str 'same'"]),
     "mask elsewhere": (loss(Z, mask=SAME.to("meta")), ["mask", "device cpu", "meta"]),
     "mask and labels": (loss(Z, Y, mask=SAME), ["`mask` alone"]),
-    "mask and Views": (loss(KEYS, mask=SAME), ["`mask` alone"]),
+    "mask and Rows": (loss(KEYS, mask=SAME), ["`mask` alone"]),
     "mask rule 3-D": (lambda: MaskRule(torch.ones(2, 2, 2)), ["mask", "square", "(2, 2, 2)"]),
     "mask rule list": (lambda: MaskRule([[1]]), ["mask", "square", "list"]),  # type: ignore[arg-type]
     "mask rule by": (lambda: MaskRule(SAME, "rows"), ["`by`", "'index', 'uid'", "'rows'"]),
     # extra
-    "extra a tensor": (loss(Z, Y, FLAT), ["`Views`", "extra", "float32 (6, 4)", "Views.of"]),
-    "extra a list": (loss(Z, Y, [KEYS]), ["`Views`", "extra", "list"]),
+    "extra a tensor": (loss(Z, Y, FLAT), ["`Rows`", "extra", "float32 (6, 4)", "Rows.of"]),
+    "extra a list": (loss(Z, Y, [KEYS]), ["`Rows`", "extra", "list"]),
     "extra of other length": (
-        loss(Z, Y, Views.of(torch.ones(2, 3))),
+        loss(Z, Y, Rows.of(torch.ones(2, 3))),
         ["extra", "(K, 4)", "(2, 3)"],
     ),
-    "extra elsewhere": (loss(Z, Y, Views.of(FLAT.to("meta"))), ["extra", "on cpu", "meta"]),
-    "extra with batch uid": (loss(Z, Y, Views.of(FLAT, Y)), ["negative `uid`", "extra", "6 of 6"]),
+    "extra elsewhere": (loss(Z, Y, Rows.of(FLAT.to("meta"))), ["extra", "on cpu", "meta"]),
+    "extra with batch uid": (loss(Z, Y, Rows.of(FLAT, Y)), ["negative `uid`", "extra", "6 of 6"]),
     "extra NaN": (loss(Z, Y, KEYS.with_z(NAN)), ["finite `extra`", "1 of 6"]),
     # anchor_weight
     "anchor weight short": (
@@ -280,11 +280,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "views trust text": (views(FLAT, trust="all"), ["`trust`", "str"]),
     "views source": (views(FLAT, source=9), ["Source", "int 9"]),
     "views source text": (views(FLAT, source="queue"), ["Source", "'queue'"]),
-    "views column short": (views(FLAT, extra={"a": LABELS[:2]}), ["column `a`", "6 rows", "(2,)"]),
-    "views column list": (views(FLAT, extra={"a": Y}), ["column `a`", "list"]),
+    "views column short": (
+        views(FLAT, columns={"a": LABELS[:2]}),
+        ["column `a`", "6 rows", "(2,)"],
+    ),
+    "views column list": (views(FLAT, columns={"a": Y}), ["column `a`", "list"]),
     "views column": (lambda: KEYS.column("colour"), ["column", "`colour`", "label, index"]),
-    "views of nothing": (lambda: Views.cat([]), ["parts", "no part"]),
-    "views of two lengths": (lambda: Views.cat([KEYS, Views.of(Z[:, 0, :2])]), ["one length"]),
+    "views of nothing": (lambda: Rows.cat([]), ["parts", "no part"]),
+    "views of two lengths": (lambda: Rows.cat([KEYS, Rows.of(Z[:, 0, :2])]), ["one length"]),
     "pair tile": (lambda: PairTile(KEYS, KEYS, torch.ones(6, 5)), ["similarity_AK", "(6, 6)"]),
     # the queue
     "queue size": (lambda: KeyQueue(0, 4), ["size", "at least 1"]),
@@ -371,7 +374,7 @@ def test_khoslas_labels_are_any_numbers() -> None:
 
 
 def test_views_take_lists_and_arrays() -> None:
-    found = Views.of(FLAT, Y, index=np.arange(6), uid=tuple(range(6)), trust=[1] * 6, source=2)
+    found = Rows.of(FLAT, Y, index=np.arange(6), uid=tuple(range(6)), trust=[1] * 6, source=2)
     assert torch.equal(found.label, LABELS) and found.trust.dtype == torch.float32
     assert found.source.tolist() == [Source.QUEUE] * 6
     weight = SupConLoss().details(Z, Y, anchor_weight=[1] * 12).loss

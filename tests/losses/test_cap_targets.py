@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from supcon_ext.losses import SupConLoss, Views
-from supcon_ext.losses.pairs import Source
+from supcon_ext.losses import Rows, SupConLoss
+from supcon_ext.losses.rows import Source
 
 
-def rows(samples: int, views: int, classes: int, seed: int) -> tuple[Views, Views]:
+def rows(samples: int, views: int, classes: int, seed: int) -> tuple[Rows, Rows]:
     """Views of samples, and one prototype for each class."""
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(samples * views, 8, generator=generator)
@@ -20,8 +20,8 @@ def rows(samples: int, views: int, classes: int, seed: int) -> tuple[Views, View
     prototypes = torch.randn(classes, 8, generator=generator)
     label = torch.arange(classes)
     return (
-        Views.of(functional.normalize(z, dim=1), index % classes, index=index),
-        Views.of(
+        Rows.of(functional.normalize(z, dim=1), index % classes, index=index),
+        Rows.of(
             functional.normalize(prototypes, dim=1),
             label,
             index=torch.full_like(label, -1),

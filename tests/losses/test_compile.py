@@ -14,15 +14,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from supcon_ext.losses import Source, SupConLoss, Views
-from supcon_ext.losses.pairs import WeightingStep
+from supcon_ext.losses import Rows, Source, SupConLoss
 from supcon_ext.losses.queue import KeyQueue
+from supcon_ext.losses.rows import WeightingStep
 from supcon_ext.selectors.base import selector
 from supcon_ext.training_facts import TrainingFacts
-from supcon_ext.weighting.base import weighting
+from supcon_ext.weightings.base import weighting
 
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2, -1, 0])
-KEYS = Views.of(
+KEYS = Rows.of(
     torch.randn(6, 5, generator=torch.Generator().manual_seed(2)),
     [0, 1, 2, 2, 1, -1],
     index=torch.arange(100, 106),
@@ -117,7 +117,7 @@ def test_every_weighting(name: str) -> None:
 
     def step(x: Tensor, vectors: Tensor) -> Tensor:
         z = net(x).transpose(0, 1).flatten(0, 1)
-        rows = Views.of(z, LABELS.repeat(2), index=torch.arange(8).repeat(2))
+        rows = Rows.of(z, LABELS.repeat(2), index=torch.arange(8).repeat(2))
         facts = WeightingStep(rows, 0.1, vectors, counts, generator=torch.Generator())
         return loss.details(rows, step=facts).loss
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.losses import PairTile, SupConLoss, Views, WeightPlan
+from supcon_ext.losses import PairTile, Rows, SupConLoss, WeightPlan
 from supcon_ext.losses.diagnostics import Diagnostics, diagnose
 from supcon_ext.losses.gradients import pair_forces, tangent
-from supcon_ext.losses.pairs import PairRule
+from supcon_ext.losses.rows import PairRule
 from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.losses.tiled import Form, tiled_anchor_losses
 
@@ -28,7 +28,7 @@ def rows(seed: int = 0, count: int = len(LABELS), dim: int = 6) -> Tensor:
 
 
 def measured(
-    views: Views,
+    views: Rows,
     rule: PairRule,
     tau: float = 0.1,
     tile: int = 1024,
@@ -49,7 +49,7 @@ class Graded:
 
 def test_against_the_whole_matrix() -> None:
     z = rows()
-    found = measured(Views.of(z, LABELS), SameLabel(), 0.3, tile=4)
+    found = measured(Rows.of(z, LABELS), SameLabel(), 0.3, tile=4)
     others = ~torch.eye(9, dtype=torch.bool)
     same = (LABELS[:, None] == LABELS) & others & (LABELS != -1)[:, None]
     cosine, distance = z @ z.T, torch.cdist(z, z).square()
@@ -70,7 +70,7 @@ def test_against_the_whole_matrix() -> None:
 def test_gradient_parts(form: Form, rule: PairRule) -> None:
     """Together they are what autograd says; apart, the projected sums over P(i) and N(i)."""
     z = rows(2)
-    views = Views.of(z, LABELS)
+    views = Rows.of(z, LABELS)
     found = measured(views, rule, 0.2, tile=4, form=form)
     others = ~torch.eye(9, dtype=torch.bool)
     targets = rule.targets(PairTile(views, views, z @ z.T)).double() * others
@@ -88,7 +88,7 @@ def test_gradient_parts(form: Form, rule: PairRule) -> None:
 
 def test_soft_targets_are_measured_against_their_own_entropy() -> None:
     z = rows(3)
-    views = Views.of(z)
+    views = Rows.of(z)
     found = measured(views, Graded(), 0.3, tile=2)
     others = ~torch.eye(9, dtype=torch.bool)
     targets = Graded().targets(PairTile(views, views, z @ z.T)).double() * others
@@ -104,7 +104,7 @@ def test_soft_targets_are_measured_against_their_own_entropy() -> None:
 
 def test_plan_and_row_temperatures_enter_the_gradient() -> None:
     z = rows(4)
-    views = Views.of(z, LABELS)
+    views = Rows.of(z, LABELS)
     log_column = torch.linspace(-1, 1, 9, dtype=torch.float64)
     log_column[6] = -torch.inf
     plan = WeightPlan(
@@ -127,7 +127,7 @@ def test_plan_and_row_temperatures_enter_the_gradient() -> None:
 
 @pytest.mark.parametrize("tile", [1, 2, 5, 100])
 def test_tiles_do_not_matter(tile: int) -> None:
-    views = Views.of(rows(5), LABELS)
+    views = Rows.of(rows(5), LABELS)
     whole = measured(views, SameLabel())
     tiled = measured(views, SameLabel(), tile=tile)
     for field in dataclasses.fields(Diagnostics):
@@ -136,7 +136,7 @@ def test_tiles_do_not_matter(tile: int) -> None:
 
 def test_from_a_loss_on_other_contrasts() -> None:
     """Anchors and contrasts as a loss hands them over, a queue among them."""
-    queue = Views.of(
+    queue = Rows.of(
         rows(7, 5), torch.arange(5), index=torch.arange(100, 105), uid=-1 - torch.arange(5)
     )
     batch = rows(6, 8).view(4, 2, 6)
@@ -159,7 +159,7 @@ def test_from_a_loss_on_other_contrasts() -> None:
 @pytest.mark.parametrize("temperature", [1.0, 0.1])
 def test_equal_rows_are_a_collapse(temperature: float) -> None:
     z = functional.normalize(torch.ones(32, 6, dtype=torch.float64), dim=1)
-    found = measured(Views.of(z, torch.arange(32) % 4), SameLabel(), temperature)
+    found = measured(Rows.of(z, torch.arange(32) % 4), SameLabel(), temperature)
     assert found.collapsed
     assert found.loss[0].item() == pytest.approx(math.log(31))
     assert found.alignment.abs() < 1e-12 and found.uniformity.abs() < 1e-12
@@ -170,10 +170,10 @@ def test_almost_equal_rows_are_a_collapse_and_spread_ones_are_none() -> None:
     labels = torch.arange(64) % 4
     noise = rows(8, 64)
     near = functional.normalize(torch.ones_like(noise) + 0.01 * noise, dim=1)
-    assert measured(Views.of(near, labels), SameLabel()).collapsed
-    assert not measured(Views.of(noise, labels), SameLabel()).collapsed
+    assert measured(Rows.of(near, labels), SameLabel()).collapsed
+    assert not measured(Rows.of(noise, labels), SameLabel()).collapsed
     corners = torch.eye(6, dtype=torch.float64)[labels]
-    solved = measured(Views.of(corners, labels), SameLabel())
+    solved = measured(Rows.of(corners, labels), SameLabel())
     assert not solved.collapsed
     assert solved.kl.max() < 0.01
 
@@ -182,11 +182,11 @@ def test_a_collapse_under_column_weights() -> None:
     """Equal rows give the log of the summed weights, which is what the flag compares with."""
     z = functional.normalize(torch.ones(16, 6, dtype=torch.float64), dim=1)
     plan = WeightPlan(log_column=torch.linspace(-3, 0, 16, dtype=torch.float64))
-    assert measured(Views.of(z, torch.arange(16) % 4), SameLabel(), plan=plan).collapsed
+    assert measured(Rows.of(z, torch.arange(16) % 4), SameLabel(), plan=plan).collapsed
 
 
 def test_without_any_positive_nothing_is_claimed() -> None:
-    found = measured(Views.of(rows(9), None), SameLabel())
+    found = measured(Rows.of(rows(9), None), SameLabel())
     assert found.alignment.isnan() and found.positive_similarity.isnan()
     assert not found.collapsed
     for name in ("loss", "kl", "positive_gradient", "negative_gradient"):
@@ -196,19 +196,19 @@ def test_without_any_positive_nothing_is_claimed() -> None:
 
 def test_nothing_passes_a_gradient() -> None:
     z = rows().requires_grad_()
-    found = measured(Views.of(z, LABELS), SameLabel())
+    found = measured(Rows.of(z, LABELS), SameLabel())
     assert not any(getattr(found, f.name).requires_grad for f in dataclasses.fields(Diagnostics))
 
 
 def test_float32_at_a_small_temperature_is_finite() -> None:
     z = torch.stack([torch.eye(3)[0], -torch.eye(3)[0]]).repeat(3, 1)
-    found = measured(Views.of(z, torch.tensor([0, 0, 1, 1, 0, 0])), SameLabel(), 0.01)
+    found = measured(Rows.of(z, torch.tensor([0, 0, 1, 1, 0, 0])), SameLabel(), 0.01)
     for field in dataclasses.fields(Diagnostics):
         assert getattr(found, field.name).isfinite().all()
 
 
 def test_wrong_shapes_are_named() -> None:
-    views = Views.of(rows(), LABELS)
+    views = Rows.of(rows(), LABELS)
     with pytest.raises(ValueError, match="`losses_A` of shape"):
         diagnose(views, views, SameLabel(), torch.zeros(3), torch.zeros(9), 0.1)
     with pytest.raises(ValueError, match="`targets_A` of shape"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.losses import SupConLoss, Views
+from supcon_ext.losses import Rows, SupConLoss
 from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.losses.tiled import Form, tiled_anchor_losses
 
@@ -26,9 +26,9 @@ def cross(
     anchors: Tensor, contrasts: Tensor, labels_A: Tensor, labels_K: Tensor, tau: float, form: Form
 ) -> Tensor:
     """Anchors against contrasts of which none is the anchor itself."""
-    own = Views.of(anchors, labels_A)
+    own = Rows.of(anchors, labels_A)
     count = len(contrasts)
-    others = Views.of(
+    others = Rows.of(
         contrasts,
         labels_K,
         index=torch.arange(1000, 1000 + count),

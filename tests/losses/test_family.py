@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from supcon_ext.losses import PairTile, SupConLoss, Views, WeightPlan
+from supcon_ext.losses import PairTile, Rows, SupConLoss, WeightPlan
 from supcon_ext.losses.cap import Cap
 from supcon_ext.losses.engine import anchor_losses
 from supcon_ext.losses.factors import Factors, targets_of
 from supcon_ext.losses.mask import MaskRule
-from supcon_ext.losses.mixup import MixupRule, mixed_views
-from supcon_ext.losses.pairs import Source
+from supcon_ext.losses.mixup import MixupRule, mixed_rows
 from supcon_ext.losses.reference import reference_anchor_losses
+from supcon_ext.losses.rows import Source
 from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.losses.symmetric import fits
 from supcon_ext.losses.tiled import tiled_anchor_losses
@@ -48,7 +48,7 @@ class Trusting:
     def __init__(self, threshold: bool) -> None:
         self.threshold = threshold
 
-    def factors(self, views: Views) -> Factors:
+    def factors(self, views: Rows) -> Factors:
         trusted = views.trust > 0.3
         limit = 0.4 * views.trust if self.threshold else None
         return Factors(views.label, views.trust + 0.1, trusted, limit)
@@ -88,7 +88,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def make(case: dict[str, Any]) -> tuple[Views, WeightPlan]:
+def make(case: dict[str, Any]) -> tuple[Rows, WeightPlan]:
     generator = torch.Generator().manual_seed(case["seed"])
     a, k = case["anchors"], case["anchors"] + case["extra"]
 
@@ -99,7 +99,7 @@ def make(case: dict[str, Any]) -> tuple[Views, WeightPlan]:
     index = torch.arange(k) // 2
     label = label[index]  # the views of one sample share their label
     z = torch.randn(k, 5, generator=generator, dtype=torch.float64)
-    views = Views.of(functional.normalize(z, dim=1), label, index=index, trust=rand(k))
+    views = Rows.of(functional.normalize(z, dim=1), label, index=index, trust=rand(k))
     log_column = None
     if case["column"]:
         log_column = torch.randn(k, generator=generator, dtype=torch.float64)
@@ -113,7 +113,7 @@ def make(case: dict[str, Any]) -> tuple[Views, WeightPlan]:
 
 
 def answer(
-    views: Views, a: int, compute: Any
+    views: Rows, a: int, compute: Any
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     rows = views.z.clone().requires_grad_()
     contrasts = views.with_z(rows)
@@ -251,7 +251,7 @@ def test_a_random_cap_follows_its_seed_alone() -> None:
 
 
 def test_capped_positives_are_spread_evenly() -> None:
-    cap, views = Cap(4, "random", 7), Views.of(torch.ones(400, 1), index=torch.arange(400))
+    cap, views = Cap(4, "random", 7), Rows.of(torch.ones(400, 1), index=torch.arange(400))
     pairs = PairTile(views, views, torch.ones(400, 400))
     priority = cap.priority(pairs)
     kept = torch.zeros(400)
@@ -266,7 +266,7 @@ def test_the_first_view_alone_may_be_an_anchor() -> None:
     first = SupConLoss(0.3, anchors="first").details(z, labels)
     torch.testing.assert_close(first.anchor_losses, every.anchor_losses[:5])
     assert first.loss.item() == pytest.approx(every.anchor_losses[:5].mean().item())
-    rows = Views.of(
+    rows = Rows.of(
         z.transpose(0, 1).reshape(15, 4), labels.repeat(3), index=torch.arange(5).repeat(3)
     )
     order = torch.randperm(15, generator=torch.Generator().manual_seed(0))
@@ -310,7 +310,7 @@ def test_masks_by_sample_and_by_row() -> None:
         0,
         0,
     ]
-    queue = Views.of(unit(2, 3), uid=torch.tensor([-1, -2]), index=torch.tensor([-1, -1]))
+    queue = Rows.of(unit(2, 3), uid=torch.tensor([-1, -2]), index=torch.tensor([-1, -1]))
     assert SupConLoss(0.2).details(z, extra=queue, mask=same).positives.tolist() == [3.0] * 8
     for bad in (torch.ones(3, 3), torch.ones(4, 5), -torch.ones(4, 4)):
         with pytest.raises(ValueError, match="mask"):
@@ -343,14 +343,14 @@ def test_labels_of_several_classes() -> None:
 def test_mixup_targets() -> None:
     z = unit(6, 4)
     label, index = torch.tensor([0, 0, 1, 1, 2, 2]), torch.tensor([0, 1, 2, 3, 4, 5])
-    views = Views.of(z, label, index=index)
+    views = Rows.of(z, label, index=index)
     partner = views.rows(torch.tensor([2, 3, 4, 5, 0, 1]))
     rule = MixupRule(SameLabel())
-    whole = SupConLoss(0.3, selector=rule)(mixed_views(views, partner, torch.ones(6)))
+    whole = SupConLoss(0.3, selector=rule)(mixed_rows(views, partner, torch.ones(6)))
     assert whole.item() == pytest.approx(SupConLoss(0.3)(views).item(), rel=1e-9)
-    itself = SupConLoss(0.3, selector=rule)(mixed_views(views, views, torch.full((6,), 0.7)))
+    itself = SupConLoss(0.3, selector=rule)(mixed_rows(views, views, torch.full((6,), 0.7)))
     assert itself.item() == pytest.approx(SupConLoss(0.3)(views).item(), rel=1e-6)
-    mixed = mixed_views(views, partner, torch.full((6,), 0.75))
+    mixed = mixed_rows(views, partner, torch.full((6,), 0.75))
     tile = PairTile(mixed, mixed, z @ z.T)
     targets = rule.targets(tile)
     assert targets.max() <= 1
@@ -437,7 +437,7 @@ def test_weights_of_the_own_class_keep_their_digits(log_same: float) -> None:
     labels = torch.arange(96) % 4
     center = functional.one_hot(labels, 8).float()
     z = functional.normalize(center + 0.05 * torch.randn(96, 8, generator=generator), dim=1)
-    views, plan = Views.of(z, labels), WeightPlan(log_same=torch.full((96,), log_same))
+    views, plan = Rows.of(z, labels), WeightPlan(log_same=torch.full((96,), log_same))
     ours, positives = anchor_losses(views, views, SameLabel(), plan, 0.05, "out", bound=1.0)
     exact = views.with_z(z.double())
     plan = WeightPlan(log_same=torch.full((96,), log_same, dtype=torch.float64))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.losses import PairTile, Views, WeightPlan, fused
+from supcon_ext.losses import PairTile, Rows, WeightPlan, fused
 from supcon_ext.losses.factors import Factors, targets_of
 from supcon_ext.losses.fused import fused_anchor_losses, fused_available
 from supcon_ext.losses.reference import reference_anchor_losses
@@ -31,15 +31,15 @@ DEVICE = "cpu" if INTERPRETED else "cuda"
 class Case:
     """A problem both ways: as factors, and as views with a rule that reads the factors."""
 
-    anchors: Views
-    contrasts: Views
+    anchors: Rows
+    contrasts: Rows
     left: Factors
     right: Factors
     plan: WeightPlan
     temperature: float = 0.1
 
     def targets(self, pairs: PairTile) -> Tensor:
-        rows, columns = pairs.anchors.uid.clone(), pairs.contrasts.extra["place"]
+        rows, columns = pairs.anchors.uid.clone(), pairs.contrasts.columns["place"]
         place = {int(u): p for p, u in enumerate(self.anchors.uid)}
         at = torch.tensor([place[int(u)] for u in rows], device=rows.device)
         return targets_of(self.left.rows(at), self.right.rows(columns), pairs.similarity_AK)
@@ -109,7 +109,7 @@ def case(
     uid = torch.randperm(K, generator=g).to(DEVICE) + (1 << 40)
     uid[K - extra :] = -1 - torch.arange(extra, device=DEVICE)
     place = torch.arange(K, device=DEVICE)
-    contrasts = Views.of(z, label, uid=uid, extra={"place": place})
+    contrasts = Rows.of(z, label, uid=uid, columns={"place": place})
     pick = torch.randperm(K - extra, generator=g)[:A].to(DEVICE)
     anchors = contrasts.rows(pick)
 
@@ -182,7 +182,7 @@ class TestKernels:
         code = torch.arange(20, device=DEVICE)
         code[1] = 0
         problem = replace(problem, right=Factors(code))
-        place = problem.anchors.extra["place"]
+        place = problem.anchors.columns["place"]
         problem = replace(problem, left=problem.right.rows(place))
         total = problem.check(form)
         assert int((total > 0).sum()) == 2
@@ -205,7 +205,7 @@ class TestKernels:
     def test_opposite_vectors_at_a_small_temperature(self, form: str) -> None:
         z = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]], device=DEVICE)
         label = torch.tensor([0, 0, 1, 1], device=DEVICE)
-        views = Views.of(z, label, extra={"place": torch.arange(4, device=DEVICE)})
+        views = Rows.of(z, label, columns={"place": torch.arange(4, device=DEVICE)})
         problem = Case(views, views, Factors(label), Factors(label), WeightPlan(), 0.01)
         a, b = problem.leaves()
         losses, _ = problem.fused(form, a, b)
@@ -220,7 +220,7 @@ class TestKernels:
         from supcon_ext.losses import fused_kernels
 
         problem = case(70, 70, 12, with_=EVERYTHING)
-        place = problem.anchors.extra["place"]
+        place = problem.anchors.columns["place"]
         plan = problem.plan
         problem = replace(
             problem,
@@ -455,7 +455,7 @@ def test_large_batch_on_a_gpu(form: str, products: str) -> None:
     problem = case(4096, 4096 + 512, 128, with_=EVERYTHING, extra=512, classes=100)
     if products == "half":  # a rounded similarity may cross the threshold: another problem
         right = replace(problem.right, threshold=None)
-        left = right.rows(problem.anchors.extra["place"])
+        left = right.rows(problem.anchors.columns["place"])
         problem = replace(problem, left=left, right=right)
     z, k = problem.leaves()
     losses, total = problem.fused(form, z, k, products)

@@ -10,8 +10,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from supcon_ext.losses import SupConLoss, Views
-from supcon_ext.losses.gather import gather_rows, gather_views, global_mean
+from supcon_ext.losses import Rows, SupConLoss
+from supcon_ext.losses.gather import gather_rows, gather_tensor, global_mean
 from tests.losses.balanced import Balanced
 
 
@@ -42,7 +42,7 @@ def work(rank: int, world: int, sizes: list[int], form: str, folder: str) -> Non
     details.loss.backward()
     values = torch.arange(float(sizes[rank])) + start
     mean, mass = global_mean(values, torch.ones_like(values))
-    gathered, at = gather_views(Views.of(images[mine, 0], labels[mine], trust=values / 11))
+    gathered, at = gather_rows(Rows.of(images[mine, 0], labels[mine], trust=values / 11))
     result = {
         "loss": details.loss.detach(),
         "lonely": details.lonely,
@@ -52,7 +52,7 @@ def work(rank: int, world: int, sizes: list[int], form: str, folder: str) -> Non
         "labels": gathered.label,
         "uid": gathered.uid,
         "start": at,
-        "rows": torch.cat(gather_rows(images[mine, 0], sizes)),
+        "rows": torch.cat(gather_tensor(images[mine, 0], sizes)),
     }
     torch.save(result, f"{folder}/{rank}.pt")
     dist.destroy_process_group()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.losses import SupConLoss, Views
+from supcon_ext.losses import Rows, SupConLoss
 from supcon_ext.losses.gradients import (
     anchor_gradient,
     denominator_shares,
@@ -44,7 +44,7 @@ def test_each_anchor_with_its_contrasts_held_fixed(form: Form, temperature: floa
     z = functional.normalize(embeddings(), dim=1)
     rows = z.clone().requires_grad_()
     losses, _ = tiled_anchor_losses(
-        Views.of(rows, LABELS), Views.of(z, LABELS), SameLabel(), None, temperature, form, 3
+        Rows.of(rows, LABELS), Rows.of(z, LABELS), SameLabel(), None, temperature, form, 3
     )
     losses.sum().backward()
     admitted = ~torch.eye(len(z), dtype=torch.bool)
@@ -126,7 +126,7 @@ def measured_strength(
     rows[1:, 1:] = torch.diag((1 - cosine.square()).sqrt())
     labels = torch.ones(1 + count, dtype=torch.int64)
     labels[: 1 + positives] = 0
-    contrasts = Views.of(rows, labels)
+    contrasts = Rows.of(rows, labels)
     w = rows[:1].clone().requires_grad_()
     anchor = contrasts.rows(slice(0, 1)).with_z(functional.normalize(w, dim=1))
     losses, _ = tiled_anchor_losses(anchor, contrasts, SameLabel(), None, temperature, form)

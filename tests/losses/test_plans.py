@@ -8,23 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from supcon_ext.losses import SupConLoss, Views, WeightPlan
+from supcon_ext.losses import Rows, SupConLoss, WeightPlan
 from supcon_ext.losses.counts import trusted_counts
-from supcon_ext.losses.pairs import WeightingStep
 from supcon_ext.losses.reference import reference_anchor_losses
+from supcon_ext.losses.rows import WeightingStep
 from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.losses.tiled import tiled_anchor_losses
-from supcon_ext.weighting.base import Weighting
+from supcon_ext.weightings.base import Weighting
 
 
-def rows(seed: int, count: int = 11, views: int = 2) -> Views:
+def rows(seed: int, count: int = 11, views: int = 2) -> Rows:
     generator = torch.Generator().manual_seed(seed)
     samples = -(-count // views)
     z = torch.randn(samples * views, 5, generator=generator, dtype=torch.float64)
     label = torch.randint(-1, 3, (samples,), generator=generator).repeat(views)
     trust = torch.rand(samples, generator=generator).repeat(views)
     index = torch.arange(samples).repeat(views)
-    return Views.of(functional.normalize(z, dim=1), label, index=index, trust=trust)
+    return Rows.of(functional.normalize(z, dim=1), label, index=index, trust=trust)
 
 
 def drawn_plan(seed: int, count: int, chosen: set[str]) -> WeightPlan:
@@ -85,7 +85,7 @@ class Planned(Weighting):
         super().__init__()
         self.said = plan
 
-    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Rows, contrasts: Rows) -> WeightPlan:
         return self.said
 
 
@@ -101,11 +101,11 @@ def test_every_path_of_the_loss_equals_the_plain_formula(chosen: set[str], seed:
 
 def test_counts_are_of_trusted_known_samples_without_prototypes() -> None:
     label = torch.tensor([0, 0, 1, -1, 2])
-    views = Views.of(torch.eye(5), label, trust=torch.tensor([1.0, 0.2, 0.6, 1.0, 0.9]))
+    views = Rows.of(torch.eye(5), label, trust=torch.tensor([1.0, 0.2, 0.6, 1.0, 0.9]))
     for classes, expected in ((None, [1, 1, 1]), (4, [1, 1, 1, 0])):
         counted = trusted_counts(views, classes)
         assert counted is not None and counted.tolist() == expected
-    assert trusted_counts(Views.of(torch.eye(2))) is None
+    assert trusted_counts(Rows.of(torch.eye(2))) is None
 
 
 def test_rejected_pairs_are_negative_or_out_of_the_denominator() -> None:

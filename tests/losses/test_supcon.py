@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from supcon_ext.losses import PairTile, SupConLoss, Views, WeightPlan
+from supcon_ext.losses import PairTile, Rows, SupConLoss, WeightPlan
 from supcon_ext.losses.batch import rows_of
-from supcon_ext.losses.pairs import Source
 from supcon_ext.losses.reference import reference_anchor_losses, reference_loss
+from supcon_ext.losses.rows import Source
 from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.losses.tiled import tiled_anchor_losses
 
@@ -79,7 +79,7 @@ def test_collapse_gives_log_of_the_contrasts_and_no_gradient(form: str) -> None:
 
 def test_several_positives_by_hand() -> None:
     z = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
-    views = Views.of(z, torch.tensor([0, 0, 0, 1]))
+    views = Rows.of(z, torch.tensor([0, 0, 0, 1]))
     out = SupConLoss(1.0, "out").details(views).anchor_losses[0]
     inside = SupConLoss(1.0, "in").details(views).anchor_losses[0]
     assert out.item() == pytest.approx(1.0514447, abs=1e-6)
@@ -116,7 +116,7 @@ def test_a_target_of_zero_is_no_positive() -> None:
     table = (labels[:, None] == labels).double().fill_diagonal_(0)
     fewer = table.clone()
     fewer[0, 1] = 0
-    losses, _ = tiled_anchor_losses(Views.of(z), Views.of(z), Soft(fewer))
+    losses, _ = tiled_anchor_losses(Rows.of(z), Rows.of(z), Soft(fewer))
     logits = z @ z.T / 0.1
     denominator = logits.masked_fill(torch.eye(6, dtype=torch.bool), -torch.inf).logsumexp(1)
     assert losses[0].item() == pytest.approx((denominator[0] - logits[0, 2]).item(), rel=1e-9)
@@ -154,7 +154,7 @@ def test_no_positive_at_all_is_zero_with_zero_gradient(shape: tuple[int, ...]) -
 
 def test_lonely_anchors_teach_as_contrasts_only() -> None:
     z = unit(4, 3, seed=5).requires_grad_()
-    losses, _ = tiled_anchor_losses(Views.of(z.detach()), Views.of(z), SameLabel(), temperature=0.5)
+    losses, _ = tiled_anchor_losses(Rows.of(z.detach()), Rows.of(z), SameLabel(), temperature=0.5)
     assert losses.abs().max() == 0
 
 
@@ -219,7 +219,7 @@ def test_tiles_equal_the_plain_formula(case: dict[str, object]) -> None:
         ),
     ):
         rows = z.clone().requires_grad_()
-        contrasts = Views.of(rows, labels, index=torch.arange(k) // 2)
+        contrasts = Rows.of(rows, labels, index=torch.arange(k) // 2)
         losses, positives = compute(contrasts.rows(slice(0, a)), contrasts)
         weight = torch.linspace(0.5, 1.5, a, dtype=torch.float64)
         (losses * weight).sum().backward()
@@ -292,7 +292,7 @@ def test_new_labels_of_the_same_size_are_used() -> None:
 
 def test_extra_contrasts_equal_moco() -> None:
     q, k = unit(5, 8, seed=1), unit(7, 8, seed=2)
-    queue = Views.of(
+    queue = Rows.of(
         k,
         torch.full((7,), 9),
         index=torch.arange(100, 107),
@@ -334,7 +334,7 @@ def test_bad_settings_are_named() -> None:
     with pytest.raises(ValueError, match="form"):
         SupConLoss(form="sum")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="labels"):
-        SupConLoss()(Views.of(torch.randn(2, 2)), torch.arange(2))
+        SupConLoss()(Rows.of(torch.randn(2, 2)), torch.arange(2))
 
     class Wrong:
         def targets(self, pairs: PairTile) -> torch.Tensor:

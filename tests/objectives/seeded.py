@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import StepBatch
-from supcon_ext.objectives.base import Samples
+from supcon_ext.objectives.base import Beliefs
 
 
 def unit(*shape: int, seed: int) -> torch.Tensor:
@@ -51,7 +51,7 @@ def step(
         return Outputs(rows[:, :dim], rows[:, :dim], rows[:, dim:])
 
     known = label if further is None else torch.cat([label, further])
-    samples = Samples(known, torch.ones(len(known)), torch.zeros(len(known), dtype=torch.int8))
+    samples = Beliefs(known, torch.ones(len(known)), torch.zeros(len(known), dtype=torch.int8))
     names = tuple("contrast" for _ in range(views))
     generator = torch.Generator().manual_seed(0)
     return StepBatch(

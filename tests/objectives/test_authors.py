@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from supcon_ext.losses import SupConLoss, Views
-from supcon_ext.losses.mixup import MixupRule, mixed_views
-from supcon_ext.losses.pairs import Source
+from supcon_ext.losses import Rows, SupConLoss
+from supcon_ext.losses.mixup import MixupRule, mixed_rows
+from supcon_ext.losses.rows import Source
 from supcon_ext.losses.supcon import SameLabel
 from supcon_ext.models.network import Network, Outputs
 from supcon_ext.objectives import StepBatch, Term
@@ -81,7 +81,7 @@ def test_selcl_contrastive_with_mixup(mean: Any, expected: float) -> None:
 @pytest.mark.parametrize("tile", [1, 5, None])
 def test_means_apart_are_the_losses_of_both_images_by_their_shares(tile: int | None) -> None:
     """In one call, with a queue of older keys, whatever the tiles, value and gradient."""
-    kept = Views.of(
+    kept = Rows.of(
         unit(9, DIM, seed=5),
         torch.arange(9) % CLASSES,
         index=100 + torch.arange(9),
@@ -90,17 +90,17 @@ def test_means_apart_are_the_losses_of_both_images_by_their_shares(tile: int | N
     )
     index, partner = torch.arange(SIZE).repeat(2), PARTNER.flatten()
     share = SHARE.repeat_interleave(SIZE)
-    first = Views.of(unit(2 * SIZE, DIM, seed=32).requires_grad_(), LABEL.repeat(2), index=index)
+    first = Rows.of(unit(2 * SIZE, DIM, seed=32).requires_grad_(), LABEL.repeat(2), index=index)
     second = first.detached().rows(partner + SIZE * (torch.arange(2 * SIZE) >= SIZE))
 
     def loss(rule: Any) -> torch.Tensor:
         return SupConLoss(0.1, selector=rule, tile=tile, reduction="none")(mixed, extra=kept)
 
-    mixed = mixed_views(first, second, share)
+    mixed = mixed_rows(first, second, share)
     together = loss(MixupRule(SameLabel(), apart=True))
     alone = []
     for whole in (1.0, 0.0):  # the targets of one image alone
-        mixed = mixed_views(first, second, torch.full_like(share, whole))
+        mixed = mixed_rows(first, second, torch.full_like(share, whole))
         alone.append(loss(MixupRule(SameLabel())))
     expected = share * alone[0] + (1 - share) * alone[1]
     torch.testing.assert_close(together, expected)

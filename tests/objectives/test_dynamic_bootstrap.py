@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import Objective, StepBatch
-from supcon_ext.objectives.base import Samples
+from supcon_ext.objectives.base import Beliefs
 from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.objectives.dynamic_bootstrap import DynamicBootstrap, from_uniform
 from supcon_ext.objectives.mixing import Mix
@@ -52,7 +52,7 @@ class Given(StepBatch):
 
     def __init__(self, given: dict[str, torch.Tensor], share: float) -> None:
         label = given["label"]
-        samples = Samples(label, 1 - given["doubt"], torch.zeros(len(label), dtype=torch.int8))
+        samples = Beliefs(label, 1 - given["doubt"], torch.zeros(len(label), dtype=torch.int8))
         super().__init__(
             torch.zeros(1, len(label), 1, 1, 1),
             ("a",),

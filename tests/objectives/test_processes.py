@@ -17,7 +17,7 @@ from supcon_ext.losses.gather import world_size
 from supcon_ext.models.heads import LinearClassifier
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import StepBatch, Term
-from supcon_ext.objectives.base import Samples, TermResult, TrainingFacts
+from supcon_ext.objectives.base import Beliefs, TermResult, TrainingFacts
 from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.objectives.dynamic_bootstrap import DynamicBootstrap
 from supcon_ext.objectives.mixing import Mix
@@ -26,10 +26,10 @@ from supcon_ext.objectives.proco import ProCo
 from supcon_ext.objectives.sub_class import SubClassContrastive
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.label import Label
-from supcon_ext.weighting.balanced import Balanced
-from supcon_ext.weighting.deferred import Deferred
-from supcon_ext.weighting.prototype_softmax import PrototypeSoftmax
-from supcon_ext.weighting.tsc import TSC
+from supcon_ext.weightings.balanced import Balanced
+from supcon_ext.weightings.deferred import Deferred
+from supcon_ext.weightings.prototype_softmax import PrototypeSoftmax
+from supcon_ext.weightings.tsc import TSC
 
 STEPS, BATCH = 2, 7
 LABEL = torch.tensor([0, 0, 1, 1, 0, -1, 2, 1, 0, 2, 1, 0, 0, 1])
@@ -79,14 +79,14 @@ def results(share: slice) -> dict[str, Any]:
     for name, term in made.items():
         torch.manual_seed(1)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("supcon_ext.weighting.tsc.STEPS", 20)  # of a seed that no other test has
+            patch.setattr("supcon_ext.weightings.tsc.STEPS", 20)  # of a seed that no other test has
             term.setup(replace(FACTS, selector=Label()))
         net, twin = Tiny(), Tiny()
         z = images[0].flatten(1)
         term.refresh(SampleBank(torch.arange(14), LABEL.clamp(min=0), 3, z=z), 0)
         for step in range(STEPS):
             index = torch.arange(step * BATCH, (step + 1) * BATCH)[share]
-            samples = Samples(LABEL, TRUST, torch.zeros(14, dtype=torch.int8))
+            samples = Beliefs(LABEL, TRUST, torch.zeros(14, dtype=torch.int8))
             batch = StepBatch(
                 images[:, index], ("a", "a"), index, samples, net, twin, 0, step, 0.0,
                 torch.Generator().manual_seed(0),

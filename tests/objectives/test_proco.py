@@ -9,7 +9,7 @@ import torch
 from scipy.special import ive
 from torch.nn import functional
 
-from supcon_ext.objectives.base import Samples, TrainingFacts
+from supcon_ext.objectives.base import Beliefs, TrainingFacts
 from supcon_ext.objectives.proco import ProCo, closed_form_losses, log_normalizer
 from tests.objectives.seeded import normal, step, unit
 from tests.objectives.test_terms import batch
@@ -171,7 +171,7 @@ def test_nothing_trusted_is_nothing_lost() -> None:
     term = ProCo(prior="trusted")
     term.setup(FACTS)
     made = batch()
-    made.samples = Samples(made.samples.label, torch.zeros(6), made.samples.role)
+    made.samples = Beliefs(made.samples.label, torch.zeros(6), made.samples.role)
     made.trust = torch.zeros(5)
     assert term(made).loss.item() == 0
 

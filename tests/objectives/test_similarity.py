@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import Objective, StepBatch
-from supcon_ext.objectives.base import Samples
+from supcon_ext.objectives.base import Beliefs
 from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.objectives.cross_entropy import CrossEntropy
 from supcon_ext.objectives.similarity import Similarity
@@ -22,7 +22,7 @@ from tests.objectives.test_terms import FACTS, batch
 def two(p: list[list[float]], label: list[int], trust: list[float]) -> StepBatch:
     """One view of each of some samples whose predictions are given."""
     logits = torch.tensor(p).log()
-    samples = Samples(
+    samples = Beliefs(
         torch.tensor(label), torch.tensor(trust), torch.zeros(len(p), dtype=torch.int8)
     )
 

@@ -8,19 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from supcon_ext.losses import SupConLoss, Views, WeightPlan
-from supcon_ext.losses.pairs import WeightingStep
+from supcon_ext.losses import Rows, SupConLoss, WeightPlan
 from supcon_ext.losses.queue import KeyQueue
+from supcon_ext.losses.rows import WeightingStep
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import Objective, StepBatch
-from supcon_ext.objectives.base import Samples, TrainingFacts
+from supcon_ext.objectives.base import Beliefs, TrainingFacts
 from supcon_ext.objectives.base import term as terms
 from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.objectives.cross_entropy import CrossEntropy
 from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
 from supcon_ext.selectors.base import SampleBank, Selection
 from supcon_ext.selectors.label import Label
-from supcon_ext.weighting.uniform import Uniform
+from supcon_ext.weightings.uniform import Uniform
 
 OUT = torch.tensor([1])  # a row that is a negative of most others
 FACTS = TrainingFacts(samples=6, classes=3, counts=torch.tensor([3, 2, 0]), dim=4)
@@ -41,7 +41,7 @@ class Net:
 def batch(net: Net | None = None, twin: Net | None = None, seed: int = 0) -> StepBatch:
     generator = torch.Generator().manual_seed(seed)
     label = torch.tensor([0, 0, 1, 1, 0, -1])
-    samples = Samples(label, torch.ones(6), torch.zeros(6, dtype=torch.int8))
+    samples = Beliefs(label, torch.ones(6), torch.zeros(6, dtype=torch.int8))
     images = torch.randn(3, 5, 1, 2, 2, generator=generator)
     index = torch.tensor([4, 2, 0, 5, 1])
     names = ("classify", "contrast", "contrast")
@@ -63,7 +63,7 @@ def test_cross_entropy_ignores_unknown_labels() -> None:
 
 
 def test_cross_entropy_on_confident_samples_alone() -> None:
-    term = CrossEntropy(views="classify", on="confident")
+    term = CrossEntropy(views="classify", samples="confident")
     term.setup(FACTS)
     made = batch()
     made.trust = torch.tensor([1.0, 0.2, 0.9, 1.0, 0.5])
@@ -163,7 +163,7 @@ def test_a_weighted_loss_is_diagnosed_with_its_weights() -> None:
     class Without(Uniform):
         """Leaves one contrast out of every denominator."""
 
-        def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+        def plan(self, step: WeightingStep, anchors: Rows, contrasts: Rows) -> WeightPlan:
             return WeightPlan(
                 log_column=torch.zeros(len(contrasts)).index_fill_(0, OUT, -torch.inf)
             )

@@ -61,7 +61,7 @@ def write(folder: Path, objective: str, rest: str = "") -> Path:
 
 
 def test_a_plugin_and_a_key_called_on(tmp_path: Path, plugin: str) -> None:
-    path = write(tmp_path, "[{plugged: {on: confident}}]", f"plugins: [{plugin}]\n")
+    path = write(tmp_path, "[{plugged: {samples: confident}}]", f"plugins: [{plugin}]\n")
     (spec,) = load_recipe(path).stages[0].objective
     assert (spec.kind, spec.params["on"]) == ("plugged", "confident")
     assert spec.build().on == "confident"

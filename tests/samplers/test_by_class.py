@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from supcon_ext.samplers.base import sampler
 from supcon_ext.samplers.by_class import ClassSampler, whole_rows
 from supcon_ext.samplers.class_balanced import ClassBalanced
-from supcon_ext.samplers.effective_number import EffectiveNumber
+from supcon_ext.samplers.effective_number import EffectiveNumberSampling
 from supcon_ext.samplers.progressive import Progressive
 from supcon_ext.samplers.reversed import Reversed
 from supcon_ext.samplers.square_root import SquareRoot
 from tests.samplers.toy import data
 
 COUNTS = (100, 10, 1)
-BY_CLASS = [ClassBalanced, SquareRoot, Reversed, Progressive, EffectiveNumber]
+BY_CLASS = [ClassBalanced, SquareRoot, Reversed, Progressive, EffectiveNumberSampling]
 
 
 def rows(part, counts=COUNTS, **others):
@@ -40,7 +40,7 @@ def test_whole_shares_are_exact(seed: int) -> None:
     """111 rows: 37 each; and at the stage's start, as they are."""
     assert rows(ClassBalanced(), seed=seed) == [37, 37, 37]
     assert rows(Progressive(), seed=seed) == [100, 10, 1]
-    assert rows(EffectiveNumber(beta=0.0), seed=seed) == [100, 10, 1]
+    assert rows(EffectiveNumberSampling(beta=0.0), seed=seed) == [100, 10, 1]
     assert rows(Reversed(), seed=seed) == [1, 10, 100]
     assert rows(SquareRoot(), counts=(64, 16, 4), seed=seed) == [48, 24, 12]
     assert rows(Progressive(), epoch=5, counts=(90, 20, 10), seed=seed) == [65, 30, 25]
@@ -54,7 +54,7 @@ def test_whole_shares_are_exact(seed: int) -> None:
         (Reversed(), 0, np.array([0.01, 0.1, 1]) / 1.11),
         (Progressive(), 3, 0.7 * np.array(COUNTS) / 111 + 0.3 / 3),
         # Effective numbers of 100, 10 and 1 samples: 10 (1 - 0.9 ** n).
-        (EffectiveNumber(beta=0.9), 0, [100 / 9.9997344, 10 / 6.5132156, 1]),
+        (EffectiveNumberSampling(beta=0.9), 0, [100 / 9.9997344, 10 / 6.5132156, 1]),
     ],
 )
 def test_other_shares_are_rounded_up_or_down_and_exact_in_the_mean(part, epoch, share) -> None:
@@ -66,9 +66,9 @@ def test_other_shares_are_rounded_up_or_down_and_exact_in_the_mean(part, epoch, 
 
 
 def test_effective_numbers_tend_to_balance() -> None:
-    assert rows(EffectiveNumber(beta=1 - 1e-9)) == [37, 37, 37]
+    assert rows(EffectiveNumberSampling(beta=1 - 1e-9)) == [37, 37, 37]
     with pytest.raises(ValueError, match="`beta`, but got 1"):
-        EffectiveNumber(beta=1.0)
+        EffectiveNumberSampling(beta=1.0)
 
 
 @given(
@@ -160,7 +160,7 @@ AUTHORS = [
     (Progressive(to_the_end=True), 4, [0.2, 0.2, 0.2, 0.2, 0.2]),
     (SquareRoot(), 0, [0.367813, 0.260083, 0.183906, 0.130041, 0.058156]),
     (ClassBalanced(), 0, [0.2, 0.2, 0.2, 0.2, 0.2]),
-    (EffectiveNumber(beta=0.9999), 0, [0.200248, 0.200048, 0.199948, 0.199898, 0.199858]),
+    (EffectiveNumberSampling(beta=0.9999), 0, [0.200248, 0.200048, 0.199948, 0.199898, 0.199858]),
     (Reversed(), 0, [0.018182, 0.036364, 0.072727, 0.145455, 0.727273]),
 ]
 

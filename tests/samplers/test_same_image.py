@@ -4,15 +4,15 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from supcon_ext.losses.pairs import PairTile, PairWeights, Views, WeightPlan
+from supcon_ext.feed.dataset import ViewDataset
+from supcon_ext.feed.loader import EpochBatches, training_loader
+from supcon_ext.losses.rows import PairTile, PairWeights, Rows, WeightPlan
 from supcon_ext.losses.supcon import SupConLoss
+from supcon_ext.policies.base import ViewContext
+from supcon_ext.policies.simaugment import simaugment
 from supcon_ext.samplers.class_balanced import ClassBalanced
 from supcon_ext.selectors.base import SampleSelector, Selection
 from supcon_ext.selectors.label import Label
-from supcon_ext.views.base import ViewContext
-from supcon_ext.views.dataset import ViewDataset
-from supcon_ext.views.loader import EpochBatches, training_loader
-from supcon_ext.views.simaugment import simaugment
 from tests.data_tools.toy import labelled
 from tests.samplers.toy import data
 
@@ -21,12 +21,12 @@ INDEX = torch.tensor([0, 0, 1, 2] * 2)
 LABEL = torch.tensor([5, 5, 5, 7] * 2)
 
 
-def batch(label=LABEL, trust=None) -> Views:
+def batch(label=LABEL, trust=None) -> Rows:
     z = functional.normalize(torch.randn(8, 4, generator=torch.Generator().manual_seed(0)), dim=1)
-    return Views.of(z, label, index=INDEX, trust=trust)
+    return Rows.of(z, label, index=INDEX, trust=trust)
 
 
-def tile(views: Views) -> PairTile:
+def tile(views: Rows) -> PairTile:
     return PairTile(views, views, views.z @ views.z.T)
 
 

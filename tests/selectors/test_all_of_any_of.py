@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from supcon_ext.losses import PairTile, Views
+from supcon_ext.losses import PairTile, Rows
 from supcon_ext.losses.factors import targets_of
 from supcon_ext.selectors.all_of import AllOf
 from supcon_ext.selectors.any_of import AnyOf
@@ -83,7 +83,7 @@ def test_targets_with_the_joint_trust(kind: type[Combination], reduce: Any) -> N
     made = kind(parts)  # type: ignore[call-arg]
     found = made.refresh(SampleBank(torch.arange(30), label, 3, z=z), 0)
     assert found is not None
-    views = Views.of(z, found.label, trust=found.trust)
+    views = Rows.of(z, found.label, trust=found.trust)
     tile = PairTile(views, views, z @ z.T)
     each = [member.targets(tile) for member in made.members]
     target = made.targets(tile)
@@ -97,7 +97,7 @@ def test_factors_where_all_follow_label_and_trust(kind: type[Combination]) -> No
     made = kind([Fixed([1, 0, 1, 1]), Fixed([1, 1, 1, 0])])  # type: ignore[call-arg]
     found = made.refresh(BANK, 0)
     assert found is not None
-    views = Views.of(torch.eye(4), found.label, trust=found.trust)
+    views = Rows.of(torch.eye(4), found.label, trust=found.trust)
     similarity = torch.eye(4)
     factors = made.factors(views)
     assert factors is not None
@@ -108,7 +108,7 @@ def test_factors_where_all_follow_label_and_trust(kind: type[Combination]) -> No
 
 def test_floats_and_bools_together() -> None:
     labels = torch.tensor([[1.0, 1], [1, 0], [0, 1], [0, 1]])
-    views = Views.of(torch.eye(4), LABEL, extra={"labels": labels})
+    views = Rows.of(torch.eye(4), LABEL, columns={"labels": labels})
     tile = PairTile(views, views, torch.eye(4))
     assert float(AllOf(["label", "jaccard"]).targets(tile)[0, 1]) == 0.5
     assert float(AnyOf(["label", "jaccard"]).targets(tile)[0, 2]) == 0.5

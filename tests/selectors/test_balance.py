@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supcon_ext.losses import PairTile, Views
+from supcon_ext.losses import PairTile, Rows
 from supcon_ext.selectors.agreement import equal_number_per_class
 from supcon_ext.selectors.balance import Balance, number_per_class
 from supcon_ext.selectors.base import Role, SampleBank, selector
@@ -127,7 +127,7 @@ def test_pairs_and_state_are_the_inner_ones() -> None:
     found = made.refresh(data, 0)
     inner.refresh(data, 0)
     assert found is not None
-    views = Views.of(z, found.label, trust=found.trust)
+    views = Rows.of(z, found.label, trust=found.trust)
     tile = PairTile(views, views, z @ z.T)
     assert torch.equal(made.targets(tile), inner.targets(tile))
     assert made.requires == {"z"} and made.provides == {"posterior"}
@@ -146,6 +146,6 @@ def test_a_recipe_balances_any_selector() -> None:
     made = selector.spec(value).build()
     assert made.requires == {"z"}
     assert made.inner.members[0].fraction == 0.5
-    views = Views.of(torch.eye(4), torch.tensor([0, 0, 1, 1]))
+    views = Rows.of(torch.eye(4), torch.tensor([0, 0, 1, 1]))
     assert made.inner.members[0].factors(views) is not None
     assert Balance(Fixed([1])).factors(views) is not None

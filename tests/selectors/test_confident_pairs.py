@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from supcon_ext.losses import PairTile, SupConLoss, Views
+from supcon_ext.losses import PairTile, Rows, SupConLoss
 from supcon_ext.selectors.agreement import (
     agreeing_per_class,
     equal_number_per_class,
@@ -101,7 +101,7 @@ def test_the_pair_rule_by_hand() -> None:
     rule.threshold, rule.z = torch.tensor([0.8 - 1e-6]), z
     rows = torch.cat([z, z[:1]])
     rule.z = rows
-    views = Views.of(rows, torch.tensor([0, 0, 0, 0, 1]), trust=torch.tensor([1.0, 1, 1, 0, 1]))
+    views = Rows.of(rows, torch.tensor([0, 0, 0, 0, 1]), trust=torch.tensor([1.0, 1, 1, 0, 1]))
     found = rule.targets(PairTile(views, views, rows @ rows.T)).fill_diagonal_(False)
     expected = torch.zeros(5, 5, dtype=torch.bool)
     for i, j in ((0, 1), (0, 2), (1, 2), (0, 3)):
@@ -151,7 +151,7 @@ def test_small_classes_do_not_crash(label: list[int], caplog: pytest.LogCaptureF
     selection = rule.refresh(bank(z, given, 3), 0)
     assert "taking 5" in caplog.text
     assert selection.trust.sum() >= 1
-    views = Views.of(z, given, trust=selection.trust)
+    views = Rows.of(z, given, trust=selection.trust)
     assert SupConLoss(selector=rule)(views).isfinite()
 
 

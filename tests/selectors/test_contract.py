@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from supcon_ext.losses import PairTile, Views
+from supcon_ext.losses import PairTile, Rows
 from supcon_ext.losses.factors import Factors
 from supcon_ext.selectors import PositiveSelector, SampleBank, Selection
 from supcon_ext.testing import check_selector
@@ -56,7 +56,7 @@ class BadTrust(Label):
 
 
 class WrongFactors(Label):
-    def factors(self, views: Views) -> Factors:
+    def factors(self, views: Rows) -> Factors:
         return Factors(views.index)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from supcon_ext.losses import PairTile, Views
+from supcon_ext.losses import PairTile, Rows
 from supcon_ext.selectors.base import SampleBank, selector
 from supcon_ext.selectors.guards import guarded
 from tests.selectors.scenes import scene
@@ -79,7 +79,7 @@ def test_a_selection_survives(name: str | dict[str, Any], kind: str) -> None:
         assert torch.equal(kept, present)
         trust = safe.trust
     columns = {"labels": torch.nn.functional.one_hot(known.label, known.classes).float()}
-    views = Views.of(known.need("z"), known.label, trust=trust, extra=columns)
+    views = Rows.of(known.need("z"), known.label, trust=trust, columns=columns)
     targets = rule.targets(PairTile(views, views, views.z @ views.z.T)).float()
     assert targets.isfinite().all() and (targets >= 0).all()
 

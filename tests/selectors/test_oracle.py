@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from supcon_ext.experiment.preparation import oracle_truth
-from supcon_ext.losses import PairTile, Views
+from supcon_ext.losses import PairTile, Rows
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.oracle import Oracle
 
@@ -22,7 +22,7 @@ def test_examples_and_pairs_are_all_right() -> None:
     found = Oracle().refresh(bank, 0)
     assert (found.trust > 0.5).tolist() == RIGHT  # precision and recall 1
     assert torch.equal(found.label, LABEL)
-    views = Views.of(torch.eye(6), found.label, trust=found.trust)
+    views = Rows.of(torch.eye(6), found.label, trust=found.trust)
     target = Oracle().targets(PairTile(views, views, views.z @ views.z.T)).bool()
     target &= ~torch.eye(6, dtype=torch.bool)
     assert target.nonzero().tolist() == [[2, 3], [3, 2]]

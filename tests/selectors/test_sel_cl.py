@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from supcon_ext.losses import PairTile, Views
+from supcon_ext.losses import PairTile, Rows
 from supcon_ext.selectors.confident_pairs import ConfidentPairs, quantile
 from tests.selectors.scenes import scene
 
@@ -131,6 +131,6 @@ def test_the_authors_threshold_and_pairs(
     assert quantile(every, pair_fraction).item() == pytest.approx(threshold, abs=2e-6)
     assert quantile(found, pair_fraction) <= quantile(every, pair_fraction)
     rule.z, rule.threshold = z, quantile(every, pair_fraction)[None] - 1e-6
-    views = Views.of(z, known.label, trust=theirs.float())
+    views = Rows.of(z, known.label, trust=theirs.float())
     positive = rule.targets(PairTile(views, views, z @ z.T)).fill_diagonal_(False)
     assert int(positive.sum()) == pairs

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supcon_ext.losses import PairTile, Views
+from supcon_ext.losses import PairTile, Rows
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.similarity_top_k import SimilarityTopK, listed, mutual_only
 
@@ -20,13 +20,13 @@ def bank(z: torch.Tensor = Z, label: torch.Tensor = LABEL) -> SampleBank:
     return SampleBank(torch.arange(len(z)), label, 2, z=z)
 
 
-def positives(made: SimilarityTopK, views: Views) -> torch.Tensor:
+def positives(made: SimilarityTopK, views: Rows) -> torch.Tensor:
     return made.targets(PairTile(views, views, views.z @ views.z.T))
 
 
 def test_the_nearest_with_the_same_label() -> None:
     made = SimilarityTopK(2)
-    views = Views.of(Z, LABEL)
+    views = Rows.of(Z, LABEL)
     assert torch.equal(positives(made, views), LABEL[:, None] == LABEL[None, :])
     assert made.refresh(bank(), 0) is None
     found = [row.nonzero()[:, 0].tolist() for row in positives(made, views)]
@@ -37,7 +37,7 @@ def test_the_nearest_with_the_same_label() -> None:
 def test_mutual_neighbours() -> None:
     made = SimilarityTopK(2, mutual=True)
     made.refresh(bank(), 0)
-    found = positives(made, Views.of(Z, LABEL))
+    found = positives(made, Rows.of(Z, LABEL))
     assert torch.equal(found, found.T)
     lists = [row.nonzero()[:, 0].tolist() for row in found]
     assert lists == [[0, 1], [0, 1], [2], [3], [4, 5], [4, 5]]
@@ -69,7 +69,7 @@ def test_mutual_lists_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_views_of_a_sample_and_rows_that_are_no_sample() -> None:
     made = SimilarityTopK(1)
     made.refresh(bank(), 0)
-    views = Views.of(Z[[0, 0, 3, 3]], torch.tensor([0, 0, 0, 0]), index=torch.tensor([0, 0, 3, -1]))
+    views = Rows.of(Z[[0, 0, 3, 3]], torch.tensor([0, 0, 0, 0]), index=torch.tensor([0, 0, 3, -1]))
     found = positives(made, views)
     assert found[0].tolist() == [True, True, False, True]
     assert found[3].tolist() == [True, True, True, True]
@@ -78,7 +78,7 @@ def test_views_of_a_sample_and_rows_that_are_no_sample() -> None:
 def test_more_neighbours_than_samples_and_state() -> None:
     made = SimilarityTopK(500)
     made.refresh(bank(), 0)
-    views = Views.of(Z, LABEL)
+    views = Rows.of(Z, LABEL)
     assert torch.equal(positives(made, views), LABEL[:, None] == LABEL[None, :])
     few = SimilarityTopK(2)
     few.refresh(bank(), 0)

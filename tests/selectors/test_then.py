@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from supcon_ext.losses import PairTile, Views
+from supcon_ext.losses import PairTile, Rows
 from supcon_ext.losses.factors import targets_of
 from supcon_ext.selectors.base import PositiveSelector, Role, SampleBank, Selection, selector
 from supcon_ext.selectors.confident_pairs import ConfidentPairs
@@ -69,7 +69,7 @@ def test_posteriors_of_both() -> None:
     assert both.posterior[:2].tolist() == [[1, 0], [0.5, 0.5]]
 
 
-def pairs(made: PositiveSelector, views: Views) -> torch.Tensor:
+def pairs(made: PositiveSelector, views: Rows) -> torch.Tensor:
     return made.targets(PairTile(views, views, views.z @ views.z.T))
 
 
@@ -83,13 +83,13 @@ def test_pairs_are_those_of_the_second_run_on_the_kept_alone() -> None:
     assert found is not None
     alone = ConfidentPairs(5)
     kept = alone.refresh(whole.take(keep.nonzero()[:, 0]), 0)
-    views = Views.of(
+    views = Rows.of(
         z.repeat(2, 1), found.label.repeat(2), index=torch.arange(40).repeat(2),
         trust=found.trust.repeat(2),
     )  # fmt: skip
     target = pairs(made, views)
     inside = keep.repeat(2)
-    few = Views.of(
+    few = Rows.of(
         z[keep].repeat(2, 1), kept.label.repeat(2), index=torch.arange(int(keep.sum())).repeat(2),
         trust=kept.trust.repeat(2),
     )  # fmt: skip
@@ -106,16 +106,16 @@ def test_a_second_that_says_nothing_says_which_pairs() -> None:
     made = Then(Fixed([1, 0, 1, 1, 1]), "label")
     found = refreshed(made)
     assert found.trust.tolist() == [1, 0, 1, 1, 1]
-    target = pairs(made, Views.of(torch.eye(5), found.label, trust=found.trust))
+    target = pairs(made, Rows.of(torch.eye(5), found.label, trust=found.trust))
     assert target[0].tolist() == [True, False, False, False, True]
     assert target[1].tolist() == [False, True, False, False, False]
-    assert made.factors(Views.of(torch.eye(5))) is None
+    assert made.factors(Rows.of(torch.eye(5))) is None
 
 
 def test_factors_where_the_second_follows_label_and_trust() -> None:
     made = Then(Fixed([1, 0, 1, 1, 1]), Fixed([1, 0, 1, 1]))
     found = refreshed(made)
-    views = Views.of(
+    views = Rows.of(
         torch.eye(5).repeat(2, 1), found.label.repeat(2), index=torch.arange(5).repeat(2),
         trust=found.trust.repeat(2),
     )  # fmt: skip
@@ -129,7 +129,7 @@ def test_whom_a_guard_trusts_is_a_positive_of_its_class() -> None:
     made = Then(Fixed([1, 0.1, 0, 0.2, 1], score=[9, 5, 1, 2, 8]), ConfidentPairs(1))
     found = guarded(refreshed(made), 2, 2)
     assert found.trust.tolist() == [1, pytest.approx(0.1), 1, 1, 1]
-    target = pairs(made, Views.of(bank().need("z"), found.label, trust=found.trust))
+    target = pairs(made, Rows.of(bank().need("z"), found.label, trust=found.trust))
     assert target[2].tolist() == [False, False, True, True, False]
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from data_tools.images import ImageSet
 from data_tools.registry import family
+from data_tools.samples import SampleSet
 from supcon_ext.testing import (
     check_backbone,
     check_dataset,
@@ -132,12 +132,12 @@ def test_noise(name: str) -> None:
     check_noise(family("noise").spec(given).bind(), many_classes(100 if "100" in name else 10))
 
 
-def many_classes(classes: int) -> ImageSet:
+def many_classes(classes: int) -> SampleSet:
     drawn = np.random.default_rng(0)
     side = 8 if classes == 10 else 32
     images = drawn.integers(0, 256, (4 * classes, side, side, 1 if classes == 10 else 3), np.uint8)
     names = tuple(str(number) for number in range(classes))
-    return ImageSet(images, np.arange(4 * classes) % classes, names)
+    return SampleSet(images, np.arange(4 * classes) % classes, names)
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from data_tools.datasets.base import Source
-from data_tools.images import ImageSet, IntArray
+from data_tools.datasets.base import Splits
 from data_tools.noise.base import NoisyLabels
+from data_tools.samples import IntArray, SampleSet
 from supcon_ext import testing
 from supcon_ext.evaluation.base import EvaluationInput, Report
-from supcon_ext.losses import PairTile, Views, WeightPlan
+from supcon_ext.losses import PairTile, Rows, WeightPlan
 from supcon_ext.models.base import Backbone
 from supcon_ext.objectives.base import StepBatch, Term, TermResult
+from supcon_ext.policies.base import ViewContext
 from supcon_ext.samplers.base import SamplerInput
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, SampleSelector, Selection
 from supcon_ext.training_facts import TrainingFacts
-from supcon_ext.views.base import ViewContext
-from supcon_ext.weighting.base import Weighting, WeightingStep
+from supcon_ext.weightings.base import Weighting, WeightingStep
 
 # -- selectors ------------------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ class ShortTrust(SampleSelector):
 
 
 class Plain(Weighting):
-    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Rows, contrasts: Rows) -> WeightPlan:
         return WeightPlan()
 
 
@@ -123,7 +123,7 @@ class CountsSteps(Plain):
     def observe(self, step: WeightingStep) -> None:
         self.steps += 1
 
-    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Rows, contrasts: Rows) -> WeightPlan:
         weight = torch.linspace(1, 1 + self.steps, len(anchors))
         return WeightPlan(anchor=weight)
 
@@ -142,18 +142,18 @@ class GathersInPlan(Plain):
         super().setup(facts)
         self.register_buffer("total", torch.zeros(()))
 
-    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Rows, contrasts: Rows) -> WeightPlan:
         self.total += 1
         return WeightPlan()
 
 
 class RandomAnchors(Plain):
-    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Rows, contrasts: Rows) -> WeightPlan:
         return WeightPlan(anchor=torch.rand(len(anchors)))
 
 
 class ShortPlan(Plain):
-    def plan(self, step: WeightingStep, anchors: Views, contrasts: Views) -> WeightPlan:
+    def plan(self, step: WeightingStep, anchors: Rows, contrasts: Rows) -> WeightPlan:
         return WeightPlan(anchor=torch.ones(10))
 
 
@@ -402,35 +402,35 @@ class Averages:
         return Report({"accuracy": sum(self.found) / len(self.found)})
 
 
-def unseeded_images() -> Source:
+def unseeded_images() -> Splits:
     images = np.random.default_rng().integers(0, 256, (6, 8, 8, 1), np.uint8)
-    return Source(ImageSet(images, np.arange(6) % 2, ("a", "b")), None, False)
+    return Splits(SampleSet(images, np.arange(6) % 2, ("a", "b")), None, False)
 
 
-def global_images() -> Source:
+def global_images() -> Splits:
     images = np.random.randint(0, 256, (6, 8, 8, 1)).astype(np.uint8)
-    return Source(ImageSet(images, np.arange(6) % 2, ("a", "b")), None, False)
+    return Splits(SampleSet(images, np.arange(6) % 2, ("a", "b")), None, False)
 
 
-def float_images() -> Source:
-    return Source(ImageSet(np.zeros((6, 8, 8, 1)), np.arange(6) % 2, ("a", "b")), None, False)  # type: ignore[arg-type]
+def float_images() -> Splits:
+    return Splits(SampleSet(np.zeros((6, 8, 8, 1)), np.arange(6) % 2, ("a", "b")), None, False)  # type: ignore[arg-type]
 
 
-def global_noise(train: ImageSet) -> NoisyLabels:
+def global_noise(train: SampleSet) -> NoisyLabels:
     return NoisyLabels(np.random.permutation(train.label), train.label)
 
 
-def other_truth(train: ImageSet) -> NoisyLabels:
+def other_truth(train: SampleSet) -> NoisyLabels:
     return NoisyLabels(train.label, (train.label + 1) % len(train.classes))
 
 
-def writes_labels(train: ImageSet) -> NoisyLabels:
+def writes_labels(train: SampleSet) -> NoisyLabels:
     truth = train.label.copy()
     train.label[:] = 0
     return NoisyLabels(train.label, truth)
 
 
-def short_noise(train: ImageSet) -> NoisyLabels:
+def short_noise(train: SampleSet) -> NoisyLabels:
     return NoisyLabels(train.label[:5], train.label[:5])
 
 

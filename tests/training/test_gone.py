@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from data_tools.images import ImageSet
-from supcon_ext.objectives.base import Samples
+from data_tools.samples import SampleSet
+from supcon_ext.objectives.base import Beliefs
 from supcon_ext.training.gone import GoneImages
 
 
-def images(count: int) -> ImageSet:
+def images(count: int) -> SampleSet:
     pixels = np.zeros((count, 2, 2, 1), np.uint8)
     paths = np.array([f"{i}\x1b.png" for i in range(count)], dtype=object)
-    return ImageSet(pixels, np.arange(count) % 2, ("a", "b"), {"path": paths})
+    return SampleSet(pixels, np.arange(count) % 2, ("a", "b"), {"path": paths})
 
 
-def samples(count: int) -> Samples:
-    return Samples(
+def samples(count: int) -> Beliefs:
+    return Beliefs(
         label=torch.arange(count) % 2,
         trust=torch.ones(count),
         role=torch.zeros(count, dtype=torch.int8),

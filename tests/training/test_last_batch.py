@@ -9,9 +9,9 @@ import pytest
 
 from supcon_ext.experiment import run
 from supcon_ext.experiment.runner import dry_run
+from supcon_ext.feed.loader import EpochBatches
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.tracking.results import read_metrics
-from supcon_ext.views.loader import EpochBatches
 from tests.experiment.members import CLASSES, EACH, recipe, stage
 
 SAMPLES = CLASSES * EACH

@@ -15,7 +15,7 @@ import torch
 
 from supcon_ext.experiment import dry_run, run
 from supcon_ext.models.network import Outputs
-from supcon_ext.objectives.base import Samples
+from supcon_ext.objectives.base import Beliefs
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.tracking.journal import read
 from supcon_ext.tracking.results import read_metrics
@@ -84,7 +84,7 @@ def test_the_bank_holds_what_is_required_and_nothing_more() -> None:
     logits = torch.randn(4, 3)
     outputs = Outputs(torch.randn(4, 5), torch.randn(4, 2), logits)
     label = torch.tensor([0, 2, 1, 1])
-    samples = Samples(label, torch.ones(4), torch.zeros(4), {"scanner": torch.arange(4)})
+    samples = Beliefs(label, torch.ones(4), torch.zeros(4), {"scanner": torch.arange(4)})
     bank = make_bank(frozenset({"loss", "z"}), label, 3, samples, lambda: outputs)
     assert bank.features is None and bank.logits is None
     assert bank.z is outputs.z and bank.loss is not None

@@ -1,5 +1,0 @@
-"""Weightings: how much contrasts and anchors weigh. One file each."""
-
-from supcon_ext.weighting.base import Weighting, weighting
-
-__all__ = ["Weighting", "weighting"]
