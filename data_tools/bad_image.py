@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from data_tools.samples import ImageArray, Images
+from data_tools.samples import ImageArray, SampleSequence
 
 SIDE = 64
 
@@ -33,7 +33,7 @@ class GoneImageError(BadImageError):
         return np.zeros((SIDE, SIDE, self.channels), dtype=np.uint8)
 
 
-def readable(images: Images, index: Iterable[int]) -> Iterator[ImageArray]:
+def readable(images: SampleSequence, index: Iterable[int]) -> Iterator[ImageArray]:
     """The images at some positions, without those that are to be skipped since they are bad.
 
     Args:

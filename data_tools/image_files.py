@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_tools.bad_image import BadImageError, GoneImageError
+from data_tools.input_spec import SCALES, InputSpec
 from data_tools.picture import Mode, pixels_of
 from data_tools.printable import printable
 from data_tools.samples import ImageArray
@@ -39,6 +40,11 @@ class ImageFiles:
         self.mode: Mode = mode
         self.inside = None if inside is None else str(inside)
         self.skip_bad = False
+
+    def spec(self, flips: bool = True) -> InputSpec:
+        """What the pictures are, as they are read."""
+        channels = 3 if self.mode == "rgb" else 1
+        return InputSpec("image", channels, "uint8", None, SCALES["uint8"], flips)
 
     def __len__(self) -> int:
         return len(self.paths)

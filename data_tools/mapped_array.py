@@ -84,6 +84,17 @@ class MappedArray:
             order="F" if place.fortran else "C",
         )
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, H, W, C)``."""
+        shape = self.place.shape
+        return shape if len(shape) == 4 else (*shape, 1)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers."""
+        return self.place.dtype
+
     def __len__(self) -> int:
         return self.place.shape[0]
 

@@ -14,7 +14,7 @@ from data_tools.arguments import check_between
 from data_tools.datasets.base import Splits
 from data_tools.labels_file import LabelTable, write_labels
 from data_tools.noise.base import Matrix, NoisyLabels
-from data_tools.samples import IntArray, Origin, SampleSet
+from data_tools.samples import IntArray, SampleSet, TakenFrom
 from data_tools.shot_groups import by_counts
 from data_tools.summary import imbalance_factor, noise_rate
 from data_tools.validation import stratified_holdout
@@ -134,7 +134,7 @@ def prepare_data(
             "Expected imbalance_then_noise or noise_then_imbalance of argument `order`, "
             f"but got {order}."
         )
-    whole = Origin(np.arange(len(source.train)), len(source.train))
+    whole = TakenFrom(np.arange(len(source.train)), len(source.train))
     current = replace(source.train, origin=whole)
     known = source.truth_known or noise is not None
     truth = current.label if known else None
@@ -147,8 +147,8 @@ def prepare_data(
             transition = None
         if step == "noise" and noise is not None:
             noisy = noise(current)
-            images = current.images if noisy.images is None else noisy.images
-            current = replace(current, label=noisy.label, images=images)
+            samples = current.samples if noisy.samples is None else noisy.samples
+            current = replace(current, label=noisy.label, samples=samples)
             truth, transition = noisy.truth, noisy.transition
     described = {
         "made": settings or {},

@@ -1,4 +1,4 @@
-"""What every data set of this toolkit is: images that can be read by index, labels, names."""
+"""What every data set of this toolkit is: samples that can be read by index, labels, names."""
 
 from __future__ import annotations
 
@@ -9,27 +9,32 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from data_tools.input_spec import InputSpec
+
 IntArray = npt.NDArray[np.int64]
-ImageArray = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8 | np.uint16 | np.float32]
 
 
-class Images(Protocol):
-    """Images by index: an ``(N, H, W, C)`` uint8 array, or a list of files read on demand."""
+_TOLD_BY_THE_SAMPLES = InputSpec("image", 1, "uint8", None, 1.0)  # stands for "not given"
+
+
+class SampleSequence(Protocol):
+    """Samples by index: an ``(N, H, W, C)`` array, or a list of files read on demand."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> ImageArray:
-        """Image ``index`` as an ``(H, W, C)`` uint8 array, C = 1 (grey) or 3 (RGB)."""
+        """Sample ``index`` as an array; what it is, the set's :class:`InputSpec` says."""
         ...
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Where the images of a part of a data set stood in the whole.
+class TakenFrom:
+    """Where the samples of a part of a data set stood in the whole.
 
     Attributes:
         index: ``(n,)`` int64 places in the whole.
-        size: Number of images of the whole.
+        size: Number of samples of the whole.
     """
 
     index: IntArray
@@ -41,28 +46,31 @@ class SampleSet:
     """One split of a data set.
 
     Attributes:
-        images: N images, ``images[i]`` is ``(H, W, C)`` uint8; sizes may differ between files.
+        samples: N samples. ``samples[i]`` and ``set[i]`` are arrays of the spec's kind and type:
+            images ``(H, W, C)``, whose sizes may differ between files.
         label: ``(N,)`` int64 in ``[0, C)``, the label as the data set ships it.
         classes: Names of the C classes.
-        columns: Whatever else is known of each image, N values a column (a manifest's extra
-            columns; ``path`` where the images are files).
-        flips: Whether a mirrored image keeps its label (digits and letters do not).
-        origin: Where the images stood in the set that :meth:`take` took them from, through any
+        columns: Whatever else is known of each sample, N values a column (a manifest's
+            extra columns; ``path`` where the samples are files).
+        spec: What the samples are; told by themselves where it is not given.
+        origin: Where the samples stood in the set that :meth:`take` took them from, through any
             number of takes; None for a whole set.
     """
 
-    images: Images
+    samples: SampleSequence
     label: IntArray
     classes: tuple[str, ...]
     columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
-    flips: bool = True
-    origin: Origin | None = None
+    spec: InputSpec = _TOLD_BY_THE_SAMPLES
+    origin: TakenFrom | None = None
 
     def __post_init__(self) -> None:
-        count = len(self.images)
+        if self.spec is _TOLD_BY_THE_SAMPLES:
+            object.__setattr__(self, "spec", InputSpec.of(self.samples))
+        count = len(self.samples)
         if self.label.shape != (count,):
             raise ValueError(
-                f"Expected one label for each of the {count} images, "
+                f"Expected one label for each of the {count} samples, "
                 f"but got shape {self.label.shape}"
             )
         if count and not 0 <= int(self.label.min()) <= int(self.label.max()) < len(self.classes):
@@ -77,39 +85,43 @@ class SampleSet:
                 )
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> ImageArray:
+        """Sample ``index``."""
+        return self.samples[index]
 
     def take(self, index: IntArray) -> SampleSet:
-        """The images at these positions, in this order, without reading them."""
+        """The samples at these positions, in this order, without reading them."""
         if self.origin is None:
-            origin = Origin(np.asarray(index, dtype=np.int64), len(self))
+            origin = TakenFrom(np.asarray(index, dtype=np.int64), len(self))
         else:
-            origin = Origin(self.origin.index[index], self.origin.size)
+            origin = TakenFrom(self.origin.index[index], self.origin.size)
         return SampleSet(
-            images=Subset(self.images, index),
+            samples=Subset(self.samples, index),
             label=self.label[index],
             classes=self.classes,
             columns={name: column[index] for name, column in self.columns.items()},
-            flips=self.flips,
+            spec=self.spec,
             origin=origin,
         )
 
 
 class Subset:
-    """Some of the images of another sequence, read when asked for.
+    """Some of the samples of another sequence, read when asked for.
 
     Args:
-        images: Where the images are.
-        index: ``(n,)`` int64 positions in ``images``.
+        samples: Where the samples are.
+        index: ``(n,)`` int64 positions in ``samples``.
     """
 
-    def __init__(self, images: Images, index: IntArray) -> None:
-        inner = images if isinstance(images, Subset) else None
-        self.images: Images = images if inner is None else inner.images
+    def __init__(self, samples: SampleSequence, index: IntArray) -> None:
+        inner = samples if isinstance(samples, Subset) else None
+        self.samples: SampleSequence = samples if inner is None else inner.samples
         self.index: IntArray = np.asarray(index if inner is None else inner.index[index], np.int64)
 
     def __len__(self) -> int:
         return len(self.index)
 
     def __getitem__(self, position: int) -> ImageArray:
-        return self.images[int(self.index[position])]
+        return self.samples[int(self.index[position])]

@@ -117,7 +117,7 @@ def check_source(
     facts = _look(held, rules, report, progress)
     if facts:
         _describe(facts, report)
-        if source.train.flips:
+        if source.train.spec.flips:
             report.notes.append(FLIPS)
         bad = {path for path, one in facts.items() if one.reason}
         chosen = _chosen(held, bad, left_out)
@@ -141,12 +141,12 @@ def check_source(
 
 def _files_of(part: SampleSet) -> tuple[ImageFiles, list[str]] | None:
     """The files of a split: their reader, and the path of each image."""
-    images = part.images
-    if isinstance(images, ImageFiles):
-        return images, images.paths
-    if isinstance(images, Subset) and isinstance(images.images, ImageFiles):
-        files = images.images
-        return files, [files.paths[i] for i in images.index]
+    samples = part.samples
+    if isinstance(samples, ImageFiles):
+        return samples, samples.paths
+    if isinstance(samples, Subset) and isinstance(samples.samples, ImageFiles):
+        files = samples.samples
+        return files, [files.paths[i] for i in samples.index]
     return None
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from data_tools.datasets.base import Splits, dataset
+from data_tools.input_spec import InputSpec
 from data_tools.mapped_array import MappedArray, locate
 from data_tools.npz import open_arrays, read_member
-from data_tools.samples import ImageArray, Images, IntArray, SampleSet
+from data_tools.samples import ImageArray, IntArray, SampleSequence, SampleSet
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +69,19 @@ def arrays(
             highest = max(int(part[1].max(initial=0)) for part in (train, test) if part)
             classes = tuple(str(label) for label in range(highest + 1))
     return Splits(
-        train=SampleSet(*train, classes, flips=flips),
-        test=None if test is None else SampleSet(*test, classes, flips=flips),
+        train=_part(*train, classes, flips),
+        test=None if test is None else _part(*test, classes, flips),
         truth_known=clean,
     )
 
 
-def _images(path: Path, archive: Any, name: str, map_above_mb: int) -> Images:
+def _part(
+    images: SampleSequence, label: IntArray, classes: tuple[str, ...], flips: bool
+) -> SampleSet:
+    return SampleSet(images, label, classes, spec=InputSpec.of(images, flips=flips))
+
+
+def _images(path: Path, archive: Any, name: str, map_above_mb: int) -> SampleSequence:
     place = locate(path, name)
     shape = place.shape
     if place.dtype != np.uint8 or len(shape) not in (3, 4):

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from data_tools.arguments import check_between
 from data_tools.datasets.base import Share, Splits, dataset
+from data_tools.input_spec import InputSpec
 from data_tools.samples import SampleSet
 from data_tools.validation import stratified_holdout
 
@@ -49,8 +50,9 @@ def digits(
     label = raw.target.astype(np.int64)
     names = tuple(str(digit) for digit in range(10))
     kept, held = stratified_holdout(label, share=test, seed=seed)
+    spec = InputSpec.of(large, flips=False)
     return Splits(
-        train=SampleSet(large[kept], label[kept], names, flips=False),
-        test=SampleSet(large[held], label[held], names, flips=False) if len(held) else None,
+        train=SampleSet(large[kept], label[kept], names, spec=spec),
+        test=SampleSet(large[held], label[held], names, spec=spec) if len(held) else None,
         truth_known=True,
     )

@@ -73,12 +73,13 @@ def image_folder(
     def image_set(files: dict[str, list[Path]]) -> SampleSet:
         paths = [str(path) for name in classes for path in files.get(name, [])]
         counts = [len(files.get(name, [])) for name in classes]
+        files_of = ImageFiles(paths, mode, inside)
         return SampleSet(
-            images=ImageFiles(paths, mode, inside),
+            samples=files_of,
             label=np.repeat(np.arange(len(classes)), counts).astype(np.int64),
             classes=tuple(map(printable, classes)),
             columns={"path": np.asarray(paths, dtype=object)},
-            flips=flips,
+            spec=files_of.spec(flips),
         )
 
     if test_files:

@@ -80,12 +80,13 @@ def list_file(
     for split, (names, label) in read.items():
         paths = [Path(root, _renamed(name, prefix or {})) for name in names]
         require_files(paths, Path(str(lists[split])))
+        files = ImageFiles(paths, mode, None if outside else root)
         parts[split] = SampleSet(
-            images=ImageFiles(paths, mode, None if outside else root),
+            samples=files,
             label=label,
             classes=classes,
             columns={"path": np.asarray([str(path) for path in paths], dtype=object)},
-            flips=flips,
+            spec=files.spec(flips),
         )
     return Splits(
         parts["train"], parts.get("test"), truth_known=clean, validation=parts.get("validation")

@@ -70,12 +70,13 @@ def manifest(
         index = np.flatnonzero(split == name)
         if not len(index):
             return None
+        reader = ImageFiles([files[i] for i in index], mode, None if outside else base)
         return SampleSet(
-            images=ImageFiles([files[i] for i in index], mode, None if outside else base),
+            samples=reader,
             label=label[index],
             classes=classes,
             columns={key: column[index] for key, column in columns.items()},
-            flips=flips,
+            spec=reader.spec(flips),
         )
 
     train = part("train")

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from data_tools.arguments import check_between
 from data_tools.registry import Registry
-from data_tools.samples import Images, IntArray, SampleSet
+from data_tools.samples import IntArray, SampleSequence, SampleSet
 
 Matrix = npt.NDArray[np.float64]
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -28,14 +28,14 @@ class NoisyLabels:
         label: ``(N,)`` int64 given labels in [0, C).
         truth: ``(N,)`` int64 true labels in [0, C); -1 where the image is of no class (open-set
             noise).
-        images: The images where noise replaced some of them, else None.
+        samples: The samples where noise replaced some of them, else None.
         transition: ``(C, C)`` float64 intended P(given = column | true = row), rows sum to 1; None
             where no such matrix was intended (labels from a file).
     """
 
     label: IntArray
     truth: IntArray
-    images: Images | None = None
+    samples: SampleSequence | None = None
     transition: Matrix | None = None
 
     def __post_init__(self) -> None:

@@ -103,13 +103,13 @@ def _drawn(chance: Matrix, draw: npt.NDArray[np.float64]) -> IntArray:
 
 def _blocks(train: SampleSet, members: IntArray) -> Iterator[tuple[IntArray, Matrix]]:
     """The images as rows of floats, as many at a time as fit the memory allowed."""
-    shape = train.images[0].shape
+    shape = train[0].shape
     rows = max(1, BLOCK_BYTES // (8 * int(np.prod(shape))))
     for start in range(0, len(members), rows):
         block = members[start : start + rows]
         flat = np.empty((len(block), int(np.prod(shape))))
         for row, index in enumerate(block):
-            image = train.images[int(index)]
+            image = train[int(index)]
             if image.shape != shape:
                 raise ValueError(
                     f"Expected images of one size for instance-dependent noise, but got {shape} "
@@ -125,7 +125,7 @@ def _scaling(train: SampleSet, pixels: Pixels) -> tuple[Matrix | float, Matrix |
         return 0.0, 1.0
     if pixels == "unit":
         return 0.0, 255.0
-    channels = train.images[0].shape[2]
+    channels = train.spec.channels
     total, squares, count = np.zeros(channels), np.zeros(channels), 0
     for _, flat in _blocks(train, np.arange(len(train))):
         values = flat.reshape(-1, channels)

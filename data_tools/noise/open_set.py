@@ -13,7 +13,7 @@ from data_tools.noise.base import NoisyLabels, Rate, Seed, check_rate, noise, sh
 from data_tools.noise.symmetric import Redraw, redrawn, uniform_matrix
 from data_tools.randomness import generator
 from data_tools.registry import Part
-from data_tools.samples import ImageArray, Images, IntArray, SampleSet
+from data_tools.samples import ImageArray, IntArray, SampleSequence, SampleSet
 
 
 @noise("open_set")
@@ -58,10 +58,10 @@ def open_set(
             f"Expected at least {len(replaced)} images of argument `foreign`, "
             f"but got {len(other)}. Try: a larger data set, or a smaller share."
         )
-    if len(replaced) and train.images[0].shape[2] != other.images[0].shape[2]:
+    if len(replaced) and train.spec.channels != other.spec.channels:
         raise ValueError(
-            f"Expected foreign images with {train.images[0].shape[2]} channels, "
-            f"but got {other.images[0].shape[2]}. Try: a data set of the same kind."
+            f"Expected foreign images with {train.spec.channels} channels, "
+            f"but got {other.spec.channels}. Try: a data set of the same kind."
         )
     classes = len(train.classes)
     label, truth = train.label.copy(), train.label.copy()
@@ -72,7 +72,7 @@ def open_set(
     return NoisyLabels(
         label,
         truth,
-        images=Replaced(train.images, other.images, replaced, stand_in),
+        samples=Replaced(train.samples, other.samples, replaced, stand_in),
         transition=uniform_matrix(classes, closed, redraw),
     )
 
@@ -81,24 +81,28 @@ class Replaced:
     """Images some of which stand in for others, at the size of those.
 
     Args:
-        images: N images.
+        samples: N images.
         foreign: Where the stand-ins come from.
-        position: ``(n,)`` int64 places in ``images`` that are replaced.
+        position: ``(n,)`` int64 places in ``samples`` that are replaced.
         stand_in: ``(n,)`` int64 places in ``foreign``.
     """
 
     def __init__(
-        self, images: Images, foreign: Images, position: IntArray, stand_in: IntArray
+        self,
+        samples: SampleSequence,
+        foreign: SampleSequence,
+        position: IntArray,
+        stand_in: IntArray,
     ) -> None:
-        self.images = images
+        self.samples = samples
         self.foreign = foreign
         self.stand_in = dict(zip(position.tolist(), stand_in.tolist(), strict=True))
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.samples)
 
     def __getitem__(self, index: int) -> ImageArray:
-        image = self.images[index]
+        image = self.samples[index]
         place = self.stand_in.get(index)
         if place is None:
             return image

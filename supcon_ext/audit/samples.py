@@ -84,5 +84,5 @@ class Samples:
     def image(self, number: int) -> ImageArray:
         """Image ``number``, from 0 to N - 1, as ``(H, W, C)`` uint8."""
         if number < len(self.train):
-            return self.train.images[number]
-        return self.parts[1].images[number - len(self.train)]
+            return self.train[number]
+        return self.parts[1][number - len(self.train)]

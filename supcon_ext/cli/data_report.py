@@ -25,7 +25,7 @@ def data_report(read: ReadData) -> dict[str, Any]:
         "class_counts": told["counts"],
         "noise_rate": told["noise_rate"],
         "shot_groups": told["shot_groups"],
-        "flips": made.train.flips,
+        "flips": made.train.spec.flips,
         "fingerprint": told["fingerprint"],
         "files": report.files,
         "formats": report.formats,
@@ -91,7 +91,7 @@ def _read_arrays(parts: Mapping[str, SampleSet]) -> tuple[list[Any], list[tuple[
     entries, shapes = [], []
     for split, part in parts.items():
         for place, label in enumerate(part.label.tolist()):
-            image = part.images[place]
+            image = part[place]
             shapes.append(image.shape)
             digest = hashlib.blake2b(f"{image.shape}".encode() + image.tobytes()).hexdigest()
             entries.append(Listed(split, f"{split}/{place}", part.classes[label], digest))

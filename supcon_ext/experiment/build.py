@@ -146,14 +146,14 @@ def view_context(
     Without ``image_size``, arrays of square images keep their size and files are brought to 224
     pixels. ``statistics`` of None are measured.
     """
-    first = next(readable(train.images, range(len(train))))
+    first = next(readable(train.samples, range(len(train))))
     size = section.image_size
     if size is None:
         square = "path" not in train.columns and first.shape[0] == first.shape[1]
         size = first.shape[0] if square else LARGE_SIDE
     mean, std = statistics or channel_statistics(train, seed=0)
     floor = tuple(max(value, 1e-3) for value in std)
-    return ViewContext(size, first.shape[2], train.flips, mean, floor)
+    return ViewContext(size, first.shape[2], train.spec.flips, mean, floor)
 
 
 def plain_view(context: ViewContext) -> View:

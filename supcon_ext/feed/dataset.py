@@ -83,6 +83,6 @@ class PlainDataset(Dataset[tuple[Tensor, int]]):
 
 def _image_or_blank(images: SampleSet, index: int) -> tuple[ImageArray, int]:
     try:
-        return images.images[index], index
+        return images[index], index
     except GoneImageError as gone:
         return gone.blank, ~index

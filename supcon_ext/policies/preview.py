@@ -52,7 +52,7 @@ def preview_grid(
     sheet = np.full((len(chosen) * pitch + GAP, len(views) * pitch + GAP, 3), 255, dtype=np.uint8)
     for row, index in enumerate(chosen.tolist()):
         for column, view in enumerate(views):
-            tile = _pixels(view, images.images[index], (seed, 0, index, column), context)
+            tile = _pixels(view, images[index], (seed, 0, index, column), context)
             tile = tile.repeat(enlarge, axis=0).repeat(enlarge, axis=1)
             top, left = row * pitch + GAP, column * pitch + GAP
             sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile

@@ -41,7 +41,7 @@ def channel_statistics(images: SampleSet, limit: int = 2000, *, seed: int) -> Ch
         )
     generator = np.random.default_rng(np.random.SeedSequence([seed]))
     index = np.sort(generator.permutation(len(images))[:count])
-    pixels = [image.astype(np.float64) / 255 for image in readable(images.images, index)]
+    pixels = [image.astype(np.float64) / 255 for image in readable(images.samples, index)]
     channels = {image.shape[2] for image in pixels}
     if len(channels) != 1:
         raise ValueError(

@@ -9,6 +9,7 @@ import numpy as np
 
 from data_tools.border import check_array, check_type
 from data_tools.datasets.base import Splits
+from data_tools.input_spec import InputSpec
 from data_tools.noise.base import NoisyLabels
 from data_tools.samples import IntArray, SampleSet
 from supcon_ext.testing.contract import Contract
@@ -48,18 +49,19 @@ def check_dataset(dataset: Callable[[], Splits]) -> None:
             f"labels and classes of the {name} set must be the same each time. Try: {DRAWS}, and "
             "files in the order of their names",
         )
-        channels = set()
         for index in {0, len(first) // 2, len(first) - 1} if len(first) else set():
-            image = first.images[index]
+            image = first[index]
             with DATASET.border():
-                check_array("a dataset", "an image", image, (None, None, None), ("int",))
-            right = image.dtype == np.uint8 and image.shape[2] in (1, 3)
-            DATASET.expect(right, "an image must be a uint8 array (H, W, 1 or 3)")
-            channels.add(image.shape[2])
-            again = np.array_equal(image, first.images[index])
-            other = np.array_equal(image, second.images[index])
+                check_array("a dataset", "an image", image, (None, None, None), ("int", "float"))
+            spec = first.spec
+            DATASET.expect(
+                image.dtype == spec.dtype and image.shape[2] == spec.channels,
+                f"an image must be what the spec says, a {spec.dtype} array (H, W, "
+                f"{spec.channels}), but got {image.dtype} {image.shape}",
+            )
+            again = np.array_equal(image, first[index])
+            other = np.array_equal(image, second[index])
             DATASET.expect(again and other, f"image {index} must be the same when read again")
-        DATASET.expect(len(channels) <= 1, "all images must have as many channels")
 
 
 def check_noise(noise: Callable[[SampleSet], NoisyLabels], train: SampleSet | None = None) -> None:
@@ -133,4 +135,5 @@ def _images() -> SampleSet:
     drawn = np.random.default_rng(0)
     images = drawn.integers(0, 256, (200, 8, 8, 1), np.uint8)
     label = np.arange(200, dtype=np.int64) % 10
-    return SampleSet(images, label, tuple(str(digit) for digit in range(10)), flips=False)
+    names = tuple(str(digit) for digit in range(10))
+    return SampleSet(images, label, names, spec=InputSpec.of(images, flips=False))

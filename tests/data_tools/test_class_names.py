@@ -47,7 +47,7 @@ def folder(root: Path) -> tuple[str, ...]:
     source = image_folder(root=str(root))
     assert source.test is not None and source.test.classes == source.train.classes
     for i in range(12):
-        assert source.train.images[i][0, 0, 0] == source.train.label[i] == i
+        assert source.train.samples[i][0, 0, 0] == source.train.label[i] == i
     return source.train.classes
 
 
@@ -56,7 +56,7 @@ def flat_folder(root: Path) -> tuple[str, ...]:
         write_png(root / name / "a.png", int(name))
         write_png(root / name / "b.png", int(name))
     source = image_folder(root=str(root), test=0.5)
-    assert all(source.train.images[i][0, 0, 0] == source.train.label[i] for i in range(12))
+    assert all(source.train.samples[i][0, 0, 0] == source.train.label[i] for i in range(12))
     return source.train.classes
 
 
@@ -66,7 +66,7 @@ def table(root: Path) -> tuple[str, ...]:
     for name in TWELVE:
         write_png(root / f"{name}.png", int(name))
     source = manifest(file=str(root / "table.csv"))
-    assert all(source.train.images[i][0, 0, 0] == source.train.label[i] for i in range(12))
+    assert all(source.train.samples[i][0, 0, 0] == source.train.label[i] for i in range(12))
     return source.train.classes
 
 

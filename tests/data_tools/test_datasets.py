@@ -19,11 +19,11 @@ from tests.data_tools.toy import write_png
 
 def test_digits() -> None:
     source = digits()
-    assert source.truth_known and not source.train.flips and not source.test.flips
+    assert source.truth_known and not source.train.spec.flips and not source.test.spec.flips
     assert len(source.train) + len(source.test) == 1797
     assert len(source.test) == round(0.3 * 1797)
-    assert source.train.images.shape == (1258, 16, 16, 1)
-    assert source.train.images.dtype == np.uint8 and source.train.images.max() > 240
+    assert source.train.samples.shape == (1258, 16, 16, 1)
+    assert source.train.samples.dtype == np.uint8 and source.train.samples.max() > 240
     shares = np.bincount(source.test.label) / (
         np.bincount(source.train.label) + np.bincount(source.test.label)
     )
@@ -31,10 +31,10 @@ def test_digits() -> None:
 
 
 def test_digits_follow_their_settings() -> None:
-    assert digits(size=20, resample="bicubic").train.images[0].shape == (20, 20, 1)
+    assert digits(size=20, resample="bicubic").train.samples[0].shape == (20, 20, 1)
     again, other = digits(seed=0), digits(seed=1)
     assert (digits().train.label == again.train.label).all()
-    assert (other.train.images != again.train.images).any()
+    assert (other.train.samples != again.train.samples).any()
     assert digits(test=0).test is None
     with pytest.raises(ValueError, match=r"argument `size`"):
         digits(size=4)
@@ -45,7 +45,7 @@ def test_digits_are_upscaled_and_not_stretched_in_value() -> None:
     from sklearn.datasets import load_digits
 
     source = digits(size=8, test=0)
-    assert (source.train.images[..., 0] == np.round(load_digits().images * 255 / 16)).all()
+    assert (source.train.samples[..., 0] == np.round(load_digits().images * 255 / 16)).all()
 
 
 class FakeCifar:
@@ -64,8 +64,8 @@ class FakeCifar:
 def test_cifar_is_read_through_torchvision(monkeypatch, name: str, load) -> None:
     monkeypatch.setattr(torchvision.datasets, name, FakeCifar)
     source = load(root="data")
-    assert source.truth_known and source.train.flips
-    assert source.train.images[0].shape == (32, 32, 3)
+    assert source.truth_known and source.train.spec.flips
+    assert source.train.samples[0].shape == (32, 32, 3)
     assert source.train.label.dtype == np.int64 and source.test.label.tolist() == [0, 1, 2, 3]
     assert source.train.classes == tuple(f"class{i}" for i in range(10))
     with pytest.raises(FileNotFoundError, match=rf"Expected {name}'s files.*download: true"):
@@ -92,8 +92,8 @@ def test_folder_with_train_and_test(tmp_path) -> None:
     assert source.train.classes == ("cat", "dog")
     assert source.train.label.tolist() == [0] * 10 + [1] * 10
     assert source.test.label.tolist() == [1, 1, 1]
-    assert source.train.images[11].shape == (4, 6, 3)
-    assert source.train.images[11][0, 0].tolist() == [101, 0, 154]
+    assert source.train.samples[11].shape == (4, 6, 3)
+    assert source.train.samples[11][0, 0].tolist() == [101, 0, 154]
     assert source.train.columns["path"][11].endswith("dog/01.png")
     assert not source.truth_known and image_folder(root=str(tmp_path), clean=True).truth_known
 
@@ -104,7 +104,7 @@ def test_flat_folder_is_split(tmp_path) -> None:
     assert np.bincount(source.train.label).tolist() == [8, 8]
     assert np.bincount(source.test.label).tolist() == [2, 2]
     assert not set(source.train.columns["path"]) & set(source.test.columns["path"])
-    assert source.test.images[0].shape == (4, 6, 1) and not source.test.flips
+    assert source.test.samples[0].shape == (4, 6, 1) and not source.test.spec.flips
     other = image_folder(root=str(tmp_path), seed=1)
     assert set(other.test.columns["path"]) != set(source.test.columns["path"])
 
@@ -161,7 +161,7 @@ def test_a_class_name_is_printable(tmp_path) -> None:
     make_folder(tmp_path, classes=("a\x1b[2J", os.fsdecode(b"caf\xe9")), count=1)
     source = image_folder(root=str(tmp_path), test=0)
     assert source.train.classes == ("a\\x1b[2J", "caf\\xe9")
-    assert source.train.images[1].shape == (4, 6, 3)
+    assert source.train.samples[1].shape == (4, 6, 3)
 
 
 def test_images_are_turned_upright(tmp_path) -> None:
@@ -187,7 +187,7 @@ def test_arrays(tmp_path, pixels) -> None:
     path = tmp_path / "data.npz"
     np.savez(path, **pixels, classes=np.array(["a", "b", "c"]))
     source = arrays(file=str(path))
-    assert (source.train.images == pixels["x_train"]).all()
+    assert (source.train.samples == pixels["x_train"]).all()
     assert source.train.classes == ("a", "b", "c")
     assert source.test.label.dtype == np.int64 and source.test.label.tolist() == [0, 1, 2] * 2
 
@@ -198,7 +198,7 @@ def test_large_arrays_are_mapped_where_they_lie(tmp_path, pixels, grey: bool, or
     train = pixels["x_train"][..., 0] if grey else pixels["x_train"]
     path = tmp_path / "data.npz"
     np.savez(path, y_train=pixels["y_train"], x_train=np.asarray(train, order=order))
-    images = arrays(file=str(path), map_above_mb=0).train.images
+    images = arrays(file=str(path), map_above_mb=0).train.samples
     assert isinstance(images, MappedArray) and len(images) == 20
     expected = train[..., None] if grey else train
     assert all((images[i] == expected[i]).all() for i in range(20))
@@ -211,7 +211,7 @@ def test_compressed_arrays_are_read_and_the_log_says_so(tmp_path, pixels, caplog
     path = tmp_path / "data.npz"
     np.savez_compressed(path, **pixels)
     source = arrays(file=str(path), map_above_mb=0)
-    assert (source.train.images == pixels["x_train"]).all()
+    assert (source.train.samples == pixels["x_train"]).all()
     assert "`x_train`" in caplog.text and "compressed and cannot be mapped" in caplog.text
     assert source.train.classes == ("0", "1", "2")
 
@@ -223,7 +223,7 @@ def test_compressed_arrays_are_read_and_the_log_says_so(tmp_path, pixels, caplog
         ({"x_train": np.zeros((20, 5, 4, 3))}, "uint8 images.*float64"),
         ({"x_train": np.zeros((20, 3, 5, 4), np.uint8)}, "1 or 3 channels"),
         ({"y_train": np.zeros(20)}, "integer labels"),
-        ({"y_train": np.zeros(19, np.int64)}, "one label for each of the 20 images"),
+        ({"y_train": np.zeros(19, np.int64)}, "one label for each of the 20 samples"),
         ({"y_test": None}, "both x_test and y_test"),
         ({"classes": np.array(["a", "b"])}, r"labels in \[0, 2\)"),
         ({"y_train": np.array([{}] * 20)}, "`y_train` of .*x.astype"),
@@ -257,4 +257,4 @@ def test_a_recipe_names_a_data_set() -> None:
         "test": 0.3,
         "seed": 0,
     }
-    assert spec.build().train.images[0].shape == (12, 12, 1)
+    assert spec.build().train.samples[0].shape == (12, 12, 1)

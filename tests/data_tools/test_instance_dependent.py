@@ -57,7 +57,7 @@ def test_blocks_do_not_change_the_labels(train: SampleSet, monkeypatch: pytest.M
 
 
 def test_projection_is_the_same_for_all_images_of_a_class(train: SampleSet) -> None:
-    flat = train.images[:3].reshape(3, -1).astype(float)
+    flat = train.samples[:3].reshape(3, -1).astype(float)
     together = module._scores(flat, 2, 10, seed=0)
     apart = np.vstack([module._scores(row[None], 2, 10, seed=0) for row in flat])
     assert together == pytest.approx(apart)

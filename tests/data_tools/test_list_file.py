@@ -26,7 +26,7 @@ def test_lists(top) -> None:
     )
     assert source.train.label.tolist() == [0, 1, 0, 1]
     assert source.train.classes == source.test.classes == ("0", "1", "2")
-    assert source.test.images[0][0, 0, 0] == 9 and source.validation is None
+    assert source.test.samples[0][0, 0, 0] == 9 and source.validation is None
     assert source.train.columns["path"][3].endswith("a b/3.png")
 
 
@@ -40,7 +40,7 @@ def test_folders_called_otherwise(top) -> None:
         validation_file=str(top / "train.txt"),
         prefix={"data_256": "nowhere", "data_256/c": "train"},
     )
-    assert source.train.images[0][0, 0, 0] == 0 and source.train.images[1][0, 0, 0] == 1
+    assert source.train.samples[0][0, 0, 0] == 0 and source.train.samples[1][0, 0, 0] == 1
     assert len(source.validation) == 2
 
 
@@ -50,7 +50,7 @@ def test_a_prefix_can_be_dropped_or_added(top) -> None:
         source = list_file(
             root=str(top / "images"), train_file=str(top / "list.txt"), prefix=prefix
         )
-        assert source.train.images[0].shape == (4, 6, 3)
+        assert source.train.samples[0].shape == (4, 6, 3)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_every_dialect_finds_its_images(tmp_path, monkeypatch, train, test, pref
         prefix=prefix,
         verify="places_lt",
     )
-    assert [source.train.images[i][0, 0, 0] for i in (0, 1)] == [0, 1]
-    assert source.test.images[0][0, 0, 0] == 2
+    assert [source.train.samples[i][0, 0, 0] for i in (0, 1)] == [0, 1]
+    assert source.test.samples[0][0, 0, 0] == 2
 
 
 def made(path: Path) -> Path:

@@ -38,7 +38,7 @@ def test_every_format_gives_the_same(tmp_path, table: pd.DataFrame, suffix: str)
     assert source.test.columns["age"].tolist() == [7, 8]
     assert source.test.columns["age"].dtype == np.float64
     assert set(source.train.columns) == {"scanner", "age", "path"}
-    assert source.test.images[1][0, 0, 0] == 7
+    assert source.test.samples[1][0, 0, 0] == 7
     assert source.train.columns["path"][2] == str(tmp_path / "pictures" / "2.png")
 
 
@@ -62,7 +62,7 @@ def test_root_and_no_split(tmp_path, table: pd.DataFrame) -> None:
     table.drop(columns="split").to_csv(path, index=False)
     source = manifest(file=str(path), root=str(tmp_path), mode="grey", clean=True)
     assert len(source.train) == 8 and source.test is None and source.truth_known
-    assert source.train.images[0].shape == (4, 6, 1)
+    assert source.train.samples[0].shape == (4, 6, 1)
     with pytest.raises(FileNotFoundError, match=r"8 image files.*8 do not exist, first"):
         manifest(file=str(path))
 

@@ -27,7 +27,7 @@ def test_images_are_replaced_and_labels_kept() -> None:
     assert (noisy.label[replaced] == train.label[replaced]).all()
     wrong = noisy.label != train.label
     assert wrong.sum() == 80 and not (wrong & replaced).any()
-    shown = np.array([noisy.images[i][0, 0, 0] == 255 for i in range(len(train))])
+    shown = np.array([noisy.samples[i][0, 0, 0] == 255 for i in range(len(train))])
     assert (shown == replaced).all()
     assert (noisy.truth[~replaced] == train.label[~replaced]).all()
     closed = 1 - np.diag(noisy.transition)
@@ -37,15 +37,15 @@ def test_images_are_replaced_and_labels_kept() -> None:
 def test_each_foreign_image_is_used_once() -> None:
     train = dark(2, 50)
     others = foreign(100)
-    others.train.images[:, 0, 0, 0] = np.arange(100) + 100
+    others.train.samples[:, 0, 0, 0] = np.arange(100) + 100
     noisy = open_set(train, rate=1.0, share=1.0, foreign=others)
-    assert sorted(noisy.images[i][0, 0, 0] for i in range(100)) == list(range(100, 200))
+    assert sorted(noisy.samples[i][0, 0, 0] for i in range(100)) == list(range(100, 200))
     assert (noisy.truth == -1).all()
 
 
 def test_foreign_images_take_the_size_of_those_they_replace() -> None:
     noisy = open_set(dark(2, 5, size=8), rate=1.0, share=1.0, foreign=foreign(size=3))
-    assert noisy.images[0].shape == (8, 8, 1) and noisy.images[0].min() == 255
+    assert noisy.samples[0].shape == (8, 8, 1) and noisy.samples[0].min() == 255
 
 
 def test_impossible_settings_are_refused() -> None:

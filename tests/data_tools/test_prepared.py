@@ -22,12 +22,12 @@ def numbered(classes: int, per_class: int, truth_known: bool = True) -> Splits:
     """A source whose images hold their own place, so that no step can mix them up."""
     train = balanced(classes, per_class)
     pixels = np.arange(len(train), dtype=np.uint16).view(np.uint8).reshape(-1, 1, 2, 1)
-    train = dataclasses.replace(train, images=pixels, columns={"place": np.arange(len(train))})
+    train = dataclasses.replace(train, samples=pixels, columns={"place": np.arange(len(train))})
     return Splits(train, balanced(classes, 3), truth_known)
 
 
 def places(images: SampleSet) -> np.ndarray:
-    found = [int(images.images[i].reshape(-1).view(np.uint16)[0]) for i in range(len(images))]
+    found = [int(images.samples[i].reshape(-1).view(np.uint16)[0]) for i in range(len(images))]
     return np.array(found)
 
 
@@ -268,7 +268,7 @@ def test_digits_end_to_end(tmp_path) -> None:
     assert summary["classes"] == 10 and summary["test"] == 539
     assert summary["noise_rate"] == pytest.approx(0.4, abs=0.02)
     assert summary["clean_imbalance_factor"] > 7
-    assert not made.train.flips and made.train.images[0].shape == (12, 12, 1)
+    assert not made.train.spec.flips and made.train.samples[0].shape == (12, 12, 1)
     assert make().fingerprint == made.fingerprint
     made.export_labels(tmp_path / "labels.npz")
     assert read_labels(tmp_path / "labels.npz").fingerprint == made.fingerprint

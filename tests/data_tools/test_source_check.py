@@ -172,7 +172,7 @@ def test_skip_leaves_bad_files_out_counts_and_lists_them(mixed: Path, kind: str,
         name for name in names if name not in BAD and name not in ODD
     ]
     for place in range(len(kept.train)):
-        assert kept.train.images[place].shape[2] == 3
+        assert kept.train.samples[place].shape[2] == 3
     assert f"{len(bad)} of {len(names)} image files are bad and left out" in caplog.text
     assert str(Path("bad-images.csv").resolve()) in caplog.text
     with pytest.raises(ValueError, match=r"bad-images\.csv"):
@@ -210,14 +210,14 @@ def test_what_was_left_out_at_the_start_stays_left_out(mixed: Path) -> None:
     assert (again.train.columns["path"] == first.train.columns["path"]).all()
     gone = [Path(path).name for path in again.train.columns["path"]].index("rgb.bmp")
     with pytest.raises(GoneImageError, match=r"rgb\.bmp"):
-        again.train.images[gone]
+        again.train.samples[gone]
 
 
 def test_a_reader_knows_the_policy_in_another_process(tmp_path: Path) -> None:
     file = write_png(tmp_path / "p" / "a" / "x.png", 1)
     for policy, kind in (("error", BadImageError), ("skip", GoneImageError)):
         source, _ = check_source(image_folder(root=str(tmp_path / "p"), test=0), CheckRules(policy))
-        copy = pickle.loads(pickle.dumps(source.train.images))
+        copy = pickle.loads(pickle.dumps(source.train.samples))
         file.rename(tmp_path / "y")
         with pytest.raises(BadImageError) as caught:
             copy[0]

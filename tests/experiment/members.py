@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from data_tools.datasets.base import Splits, dataset
+from data_tools.input_spec import InputSpec
 from data_tools.registry import family
 from data_tools.samples import SampleSet
 from supcon_ext.models.base import Backbone, backbone
@@ -74,7 +75,8 @@ def few_digits() -> Splits:
     def part(index: np.ndarray) -> SampleSet:
         label = raw.target[index].astype(np.int64)
         labels = np.eye(CLASSES, dtype=np.float32)[label] + np.eye(CLASSES, dtype=np.float32)[1]
-        return SampleSet(images[index], label, names, {"labels": labels.clip(0, 1)}, flips=False)
+        columns = {"labels": labels.clip(0, 1)}
+        return SampleSet(images[index], label, names, columns, InputSpec.of(images, flips=False))
 
     return Splits(part(rows[:, :EACH].ravel()), part(rows[:, EACH:].ravel()), truth_known=True)
 

@@ -117,7 +117,7 @@ def test_evaluation_gives_every_image_once_in_order(images, workers):
         batches = list(loader)
         assert torch.equal(torch.cat([index for _, index in batches]), torch.arange(24))
         pictures = torch.cat([views for views, _ in batches]).numpy()
-        expected = (np.asarray(images.images).transpose(0, 3, 1, 2) / 255 - 0.5) / 0.25
+        expected = (np.asarray(images.samples).transpose(0, 3, 1, 2) / 255 - 0.5) / 0.25
         np.testing.assert_allclose(pictures, expected, atol=1e-5)
 
 
@@ -140,7 +140,7 @@ class Spoilt:
 @pytest.mark.parametrize("kind", [BadImageError, ValueError, OSError])
 def test_what_a_worker_raises_reads_as_without_workers(images, workers, kind):
     message = "Expected a readable image in x.png, but got: ValueError: no.\nTry: another."
-    spoilt = dataclasses.replace(images, images=Spoilt(images.images, kind(message)))
+    spoilt = dataclasses.replace(images, samples=Spoilt(images.samples, kind(message)))
     batches = EpochBatches(24, 6, seed=0)
     training = training_loader(view_dataset(spoilt), batches, workers, pin_memory=False)
     batches.set_epoch(0)
@@ -155,7 +155,7 @@ def test_what_a_worker_raises_reads_as_without_workers(images, workers, kind):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_blank_stands_in_for_an_image_that_is_gone(images, workers):
-    spoilt = dataclasses.replace(images, images=Spoilt(images.images, GoneImageError("x", 3)))
+    spoilt = dataclasses.replace(images, samples=Spoilt(images.samples, GoneImageError("x", 3)))
     for dataset in (PlainDataset(spoilt, none(CONTEXT)), PlainDataset(images, none(CONTEXT))):
         loader = evaluation_loader(dataset, 24, workers)
         ((views, index),) = loader

@@ -19,7 +19,7 @@ def test_draws_samples_down_and_views_across(images, tmp_path):
     last = sheet[
         3 * pitch + 2 : 4 * pitch : 6, 2 : 2 + 72 : 6
     ]  # the first column is the image itself
-    np.testing.assert_array_equal(last, images.images[23])
+    np.testing.assert_array_equal(last, images.samples[23])
     assert (
         sheet[2:pitch, pitch + 2 : 2 * pitch] != sheet[2:pitch, 2 * pitch + 2 : 3 * pitch]
     ).any()

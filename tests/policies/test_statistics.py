@@ -8,7 +8,7 @@ from supcon_ext.policies.statistics import PRESETS, channel_statistics
 
 def test_equals_numpy_over_all_pixels(images):
     mean, std = channel_statistics(images, seed=0)
-    pixels = np.asarray(images.images) / 255
+    pixels = np.asarray(images.samples) / 255
     np.testing.assert_allclose(mean, pixels.mean(axis=(0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(std, pixels.std(axis=(0, 1, 2)), rtol=1e-12)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from data_tools.datasets.base import Splits
+from data_tools.input_spec import InputSpec
 from data_tools.noise.base import NoisyLabels
 from data_tools.samples import IntArray, SampleSet
 from supcon_ext import testing
@@ -413,7 +414,9 @@ def global_images() -> Splits:
 
 
 def float_images() -> Splits:
-    return Splits(SampleSet(np.zeros((6, 8, 8, 1)), np.arange(6) % 2, ("a", "b")), None, False)  # type: ignore[arg-type]
+    spec = InputSpec("image", 1, "uint8", None, 255.0)
+    images = np.zeros((6, 8, 8, 1))
+    return Splits(SampleSet(images, np.arange(6) % 2, ("a", "b"), spec=spec), None, False)  # type: ignore[arg-type]
 
 
 def global_noise(train: SampleSet) -> NoisyLabels:
@@ -494,7 +497,7 @@ FAULTS: list[tuple[Callable[..., None], Any, str]] = [
     (testing.check_evaluator, Averages(), "whatever was evaluated before"),
     (testing.check_dataset, unseeded_images, "must be the same when read again"),
     (testing.check_dataset, global_images, "global generator.* `seed`"),
-    (testing.check_dataset, float_images, "integers, but got float64"),
+    (testing.check_dataset, float_images, r"uint8 array .* but got float64"),
     (testing.check_noise, global_noise, "global generator.* `seed`"),
     (testing.check_noise, other_truth, "true labels must be the data set's"),
     (testing.check_noise, writes_labels, "label.copy"),

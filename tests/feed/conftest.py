@@ -1,0 +1,3 @@
+from tests.policies.conftest import images
+
+__all__ = ["images"]
