@@ -30,7 +30,10 @@ def _faults(value: Any, path: KeyPath, allowance: Allowance) -> Iterator[Fault]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
-                yield Fault(path, None, f"Expected text as a key, but got {key!r:.60}.")
+                message = f"Expected text as a key, but got {key!r:.60}."
+                if key is True:
+                    message += " YAML 1.1 reads a bare `on` so; a term's `on` is `samples` now."
+                yield Fault(path, None, message)
                 continue
             fault = text_fault(key)
             if fault is not None:

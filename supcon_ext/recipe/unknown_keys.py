@@ -18,6 +18,8 @@ from supcon_ext.recipe.tree import Place, Shape, fields_of, places
 _LIKE = 0.55
 _FEW_KEYS = 9
 _MOST_PLACES = 3
+_CALLED_NOW = {"on": "samples", "true": "samples"}
+"""What is called otherwise now; `true` is what a YAML 1.1 reader makes of `on`."""
 
 
 class UnknownKeys:
@@ -35,6 +37,9 @@ class UnknownKeys:
         place = self._places.get(path[:-1])
         if place is None or path[-1] in place.model.model_fields:
             return None
+        now = _CALLED_NOW.get(str(path[-1]).lower())
+        if now in place.model.model_fields:
+            return now
         free = [key for key in place.model.model_fields if key not in place.given]
         return nearest(str(path[-1]), free, _LIKE) or nearest(
             str(path[-1]), place.model.model_fields, _LIKE
@@ -48,6 +53,9 @@ class UnknownKeys:
         meant, homes = self.meant(path), self.elsewhere(str(path[-1]))
         keys = [*(["kind"] if _has_kind(place) else []), *place.model.model_fields]
         takes = f"({place.title} takes: {', '.join(keys)})"
+        now = _CALLED_NOW.get(str(path[-1]).lower())
+        if now in place.model.model_fields:
+            return f"It is called `{now}` now: `on` is true to some YAML readers."
         if homes:
             some = ", ".join(f"`{home}`" for home in homes[:_MOST_PLACES])
             return (

@@ -22,8 +22,8 @@ from supcon_ext.objectives.base import term
 class Plugged:
     """A term from a plugin."""
 
-    def __init__(self, on: str = "all", weight: float = 1.0) -> None:
-        self.on = on
+    def __init__(self, samples: str = "all", weight: float = 1.0) -> None:
+        self.samples = samples
 '''
 
 
@@ -60,11 +60,11 @@ def write(folder: Path, objective: str, rest: str = "") -> Path:
     return path
 
 
-def test_a_plugin_and_a_key_called_on(tmp_path: Path, plugin: str) -> None:
+def test_a_plugin(tmp_path: Path, plugin: str) -> None:
     path = write(tmp_path, "[{plugged: {samples: confident}}]", f"plugins: [{plugin}]\n")
     (spec,) = load_recipe(path).stages[0].objective
-    assert (spec.kind, spec.params["on"]) == ("plugged", "confident")
-    assert spec.build().on == "confident"
+    assert (spec.kind, spec.params["samples"]) == ("plugged", "confident")
+    assert spec.build().samples == "confident"
 
 
 def test_without_the_plugin_its_term_is_unknown(tmp_path: Path, plugin: str) -> None:
@@ -73,8 +73,10 @@ def test_without_the_plugin_its_term_is_unknown(tmp_path: Path, plugin: str) -> 
 
 
 def test_a_part_by_its_dotted_path(tmp_path: Path, plugin: str) -> None:
-    (spec,) = load_recipe(write(tmp_path, f"[{{{plugin}.Plugged: {{on: a}}}}]")).stages[0].objective
-    assert spec.build().on == "a"
+    (spec,) = (
+        load_recipe(write(tmp_path, f"[{{{plugin}.Plugged: {{samples: a}}}}]")).stages[0].objective
+    )
+    assert spec.build().samples == "a"
     with pytest.raises(RecipeError, match="cannot import term"):
         load_recipe(write(tmp_path, f"[{plugin}.Plucked]"))
 
