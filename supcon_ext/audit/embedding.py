@@ -38,4 +38,4 @@ def embed_samples(opened: OpenedRun, progress: ConsoleProgress) -> Outputs:
                 progress.step()
 
         made.append(embed(opened.network, len(part), loader_of, opened.device))
-    return Outputs(*(torch.cat(columns) for columns in zip(*made, strict=True)))
+    return Outputs.cat(made)

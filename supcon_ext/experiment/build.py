@@ -20,6 +20,7 @@ from data_tools.source_check import CheckRules, LeftOut, SourceReport, check_sou
 from supcon_ext.experiment.checked_parts import (
     backbone_of,
     factor_of,
+    head_of,
     imbalance_of,
     noise_of,
     optimizer_of,
@@ -173,14 +174,10 @@ def build_model(recipe: Recipe, classes: int, channels: int) -> Network:
         backbone_of(model.backbone),
         channels,
         classes,
-        projector=model.projector.model_dump(),
-        classifier=_classifier_settings(model.classifier.model_dump()),
+        projector=head_of(model.projector),
+        classifier=head_of(model.classifier),
         seed=recipe.seed,
     )
-
-
-def _classifier_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    return settings if settings["kind"] == "cosine" else {"kind": settings["kind"]}
 
 
 def build_objective(section: StageSection, seed: int) -> Objective:

@@ -16,6 +16,7 @@ from data_tools.noise.base import NoisyLabels
 from data_tools.registry import Spec, part_name
 from data_tools.samples import ImageArray, IntArray, SampleSet
 from supcon_ext.models.base import Backbone
+from supcon_ext.models.heads.base import Head
 from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.schedules.base import Factor
 
@@ -77,6 +78,18 @@ def backbone_of(spec: Spec) -> Callable[[int], Backbone]:
     return make
 
 
+def head_of(spec: Spec) -> Callable[[int, int], Head]:
+    """A head's maker."""
+
+    def make(in_dim: int, classes: int) -> Head:
+        made = spec.bind()(in_dim, classes)
+        check_type(part_name("head", spec.kind), "a head", made, Head, "a subclass of Head")
+        head: Head = made
+        return head
+
+    return make
+
+
 def optimizer_of(spec: Spec) -> Callable[[nn.Module], Optimizer]:
     """An optimiser's maker."""
 
@@ -123,7 +136,7 @@ def source_of(spec: Spec) -> Splits:
         ValueError: It gave something else.
     """
     made = spec.bind()()
-    advice = "Source(train=SampleSet(...), test=None, truth_known=False)"
+    advice = "Splits(train=SampleSet(...), test=None, truth_known=False)"
     check_type(part_name("dataset", spec.kind), "a data set", made, Splits, advice)
     source: Splits = made
     return source

@@ -5,30 +5,58 @@ Letters: B batch, F features, D embedding, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from supcon_ext.models.base import Backbone
-from supcon_ext.models.heads import Classifier, CosineClassifier, LinearClassifier, Projector
+from supcon_ext.models.heads.base import Head
+from supcon_ext.models.heads.linear import LinearClassifier
+from supcon_ext.models.heads.mlp import MLP
 from supcon_ext.models.seeding import seeded_weights
+from supcon_ext.models.unit_rows import unit_rows
 
-CLASSIFIERS: Mapping[str, type[Classifier]] = {
-    "linear": LinearClassifier,
-    "cosine": CosineClassifier,
-}
+MakeHead = Callable[[int, int], Head]
+"""``(in_dim, classes)`` to a head."""
 
 
-class Outputs(NamedTuple):
-    """What the network says of a batch."""
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a network says of a batch.
+
+    Attributes:
+        features: ``(B, F)``, the encoder's output.
+        z: ``(B, D)`` float32, unit norm, for the contrastive loss.
+        logits: ``(B, C)``.
+        more: By name, what further heads of the network say, a row an image.
+    """
 
     features: Tensor
-    """``(B, F)``, the encoder's output."""
     z: Tensor
-    """``(B, D)`` float32, unit norm, for the contrastive loss."""
     logits: Tensor
-    """``(B, C)``."""
+    more: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Outputs:
+        """The same with each tensor changed."""
+        return Outputs(
+            change(self.features),
+            change(self.z),
+            change(self.logits),
+            {name: change(part) for name, part in self.more.items()},
+        )
+
+    @staticmethod
+    def cat(parts: Sequence[Outputs]) -> Outputs:
+        """The rows of several batches, one after the other; all have the same heads."""
+        return Outputs(
+            torch.cat([part.features for part in parts]),
+            torch.cat([part.z for part in parts]),
+            torch.cat([part.logits for part in parts]),
+            {name: torch.cat([part.more[name] for part in parts]) for name in parts[0].more},
+        )
 
 
 class Network(nn.Module):
@@ -36,11 +64,11 @@ class Network(nn.Module):
 
     Args:
         backbone: ``(B, C, H, W)`` to ``(B, F)``.
-        projector: ``(B, F)`` to ``(B, D)`` of unit norm.
+        projector: ``(B, F)`` to ``(B, D)``, whose rows are then scaled to norm 1.
         classifier: ``(B, F)`` to ``(B, C)``.
     """
 
-    def __init__(self, backbone: Backbone, projector: Projector, classifier: Classifier) -> None:
+    def __init__(self, backbone: Backbone, projector: Head, classifier: Head) -> None:
         super().__init__()
         self.backbone = backbone
         self.projector = projector
@@ -51,9 +79,23 @@ class Network(nn.Module):
 
         Args:
             images: ``(B, C, H, W)`` float.
+
+        Raises:
+            ValueError: A head gave rows of another shape than it tells.
         """
         features = cast(Tensor, self.backbone(images))
-        return Outputs(features, self.projector(features), self.classifier(features))
+        z = unit_rows(_rows("projector", self.projector, features))
+        return Outputs(features, z, _rows("classifier", self.classifier, features))
+
+
+def _rows(name: str, head: Head, features: Tensor) -> Tensor:
+    rows = cast(Tensor, head(features))
+    if rows.shape != (len(features), head.dim):
+        raise ValueError(
+            f"Expected rows of shape ({len(features)}, {head.dim}) from the {name}, but got "
+            f"{tuple(rows.shape)}. Try: correct `dim` of the head."
+        )
+    return rows
 
 
 def build_network(
@@ -61,8 +103,8 @@ def build_network(
     channels: int,
     classes: int,
     *,
-    projector: Mapping[str, Any] | None = None,
-    classifier: Mapping[str, Any] | None = None,
+    projector: MakeHead | None = None,
+    classifier: MakeHead | None = None,
     seed: int,
 ) -> Network:
     """Make a network whose initial weights follow from the seed alone.
@@ -73,30 +115,27 @@ def build_network(
 
     Args:
         backbone: Makes the encoder for a number of image channels.
-        channels: Channels of the images, 1 or 3.
+        channels: Channels of the images.
         classes: Number of classes.
-        projector: Arguments of :class:`Projector` by name, without ``in_dim``.
-        classifier: ``kind`` (``linear``, the default, or ``cosine``) and the other arguments of
-            that class by name, without ``in_dim`` and ``classes``.
+        projector: Makes the projector; None for an :class:`MLP` with its defaults.
+        classifier: Makes the classifier; None for a :class:`LinearClassifier`.
         seed: At least 0.
 
     Returns:
         The network, on the CPU, in training mode.
 
     Raises:
-        ValueError: An unknown classifier, or an argument out of range.
+        ValueError: The classifier does not give one number a class, or an argument is out of range.
     """
-    settings = dict(classifier or {})
-    kind = settings.pop("kind", "linear")
-    if kind not in CLASSIFIERS:
-        raise ValueError(
-            f"Expected one of {', '.join(CLASSIFIERS)} of key `kind` of argument `classifier`, "
-            f"but got {kind!r}. Try: linear."
-        )
     with seeded_weights(seed, "backbone"):
         encoder = backbone(channels)
     with seeded_weights(seed, "projector"):
-        projection = Projector(encoder.dim, **(projector or {}))
+        projection = projector(encoder.dim, classes) if projector else MLP(encoder.dim)
     with seeded_weights(seed, "classifier"):
-        classification = CLASSIFIERS[kind](encoder.dim, classes, **settings)
+        classification = (classifier or LinearClassifier)(encoder.dim, classes)
+    if classification.dim != classes:
+        raise ValueError(
+            f"Expected one number a class ({classes}) from `model.classifier`, but got "
+            f"{classification.dim}. Try: `dim: null` of the head, or `linear`."
+        )
     return Network(encoder, projection, classification)

@@ -107,8 +107,7 @@ class StepBatch:
 
     def _pass(self, network: Callable[[Tensor], Outputs], images: Tensor) -> Outputs:
         views, batch = images.shape[:2]
-        outputs = network(images.flatten(0, 1))
-        return Outputs(*(part.view(views, batch, -1) for part in outputs))
+        return network(images.flatten(0, 1)).map(lambda rows: rows.view(views, batch, -1))
 
     def outputs(self) -> Outputs:
         """Features ``(V, B, F)``, projections ``(V, B, D)``, logits ``(V, B, C)`` of all views."""

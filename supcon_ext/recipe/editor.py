@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from data_tools.registry import Entry, Part, family
 from supcon_ext.recipe.notes import parameter_notes
 from supcon_ext.recipe.parts import FAMILIES, PartOr, load_families
-from supcon_ext.recipe.schema import Recipe, as_kind, as_list
+from supcon_ext.recipe.schema import Recipe, as_list
 from supcon_ext.recipe.tree import Shape, is_union
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -117,8 +117,6 @@ def _marked(annotation: Any) -> Any:
         shortened = {extra.func for extra in extras if isinstance(extra, BeforeValidator)}
         if as_list in shortened:
             return Union[marked, _marked(shape.item)]  # noqa: UP007
-        if as_kind in shortened and shape.model is not None:
-            return Union[marked, _marked(shape.model.model_fields["kind"].annotation)]  # noqa: UP007
         return Annotated[marked, *extras]
     if is_union(annotation):
         return Union[tuple(_marked(member) for member in typing.get_args(annotation))]  # noqa: UP007

@@ -18,6 +18,7 @@ FAMILIES = {
     "imbalance": "data_tools.imbalance.base",
     "policy": "supcon_ext.policies.base",
     "backbone": "supcon_ext.models.base",
+    "head": "supcon_ext.models.heads.base",
     "term": "supcon_ext.objectives.base",
     "selector": "supcon_ext.selectors.base",
     "weighting": "supcon_ext.weightings.base",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -56,11 +57,6 @@ def _default(value: Any) -> Any:
 def as_list(value: Any) -> Any:
     """The only item of a list may stand without the list."""
     return value if isinstance(value, list) else [value]
-
-
-def as_kind(value: Any) -> Any:
-    """The bare name of a kind is short for a mapping."""
-    return {"kind": value} if isinstance(value, str) else value
 
 
 class Groups(Section):
@@ -140,26 +136,11 @@ class Data(Section):
     """What happens with classes without a training image; `skip` leaves them out everywhere."""
 
 
-class Projector(Section):
-    """The head whose output the contrastive terms see."""
-
-    hidden: Width = 512
-    """Width of the hidden layers."""
-    dim: Width = 128
-    """Length of an embedding."""
-    layers: Annotated[int, Field(ge=1, le=64)] = 2
-    """Number of linear layers."""
-    batch_norm: bool = True
-    """Whether a batch norm follows each hidden layer."""
-
-
-class Classifier(Section):
-    """The head whose logits the classification terms see."""
-
-    kind: Literal["linear", "cosine"] = "linear"
-    """A linear layer, or the scaled cosine to one vector per class."""
-    scale: Annotated[float, Field(gt=0)] = 30.0
-    """Scale of the cosine classifier."""
+def _old_linear(value: Any) -> Any:
+    """Recipes of earlier runs say of a linear classifier, too, the scale that a cosine one has."""
+    if isinstance(value, Mapping) and value.get("kind") == "linear":
+        return {key: inner for key, inner in value.items() if key != "scale"}
+    return value
 
 
 class Model(Section):
@@ -167,10 +148,12 @@ class Model(Section):
 
     backbone: Annotated[Spec, PartOr("backbone", "resnet18_small")] = _default("resnet18_small")
     """The encoder."""
-    projector: Projector = Field(default_factory=Projector)
-    """Projection head."""
-    classifier: Annotated[Classifier, BeforeValidator(as_kind)] = Field(default_factory=Classifier)
-    """Classifier head."""
+    projector: Annotated[Spec, PartOr("head", "mlp")] = _default("mlp")
+    """The head whose output, scaled to norm 1, the contrastive terms see."""
+    classifier: Annotated[Spec, PartOr("head", "linear"), BeforeValidator(_old_linear)] = _default(
+        "linear"
+    )
+    """The head whose logits the classification terms see."""
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Momentum of the EMA twin; null for none."""
 

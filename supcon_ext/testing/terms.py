@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from supcon_ext.models.base import Backbone
+from supcon_ext.models.heads.mlp import MLP
 from supcon_ext.models.network import Network, build_network
 from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.objectives.base import Beliefs, Objective, StepBatch, Term, TrainingFacts
@@ -180,4 +181,7 @@ def _network(seed: int) -> Network:
         trunk = nn.Sequential(nn.Flatten(), nn.Linear(channels * SIDE * SIDE, FEATURES), nn.Tanh())
         return Backbone(trunk, FEATURES)
 
-    return build_network(encoder, 1, CLASSES, projector={"hidden": 8, "dim": DIM}, seed=seed)
+    def small(in_dim: int, classes: int) -> MLP:
+        return MLP(in_dim, hidden=8, dim=DIM)
+
+    return build_network(encoder, 1, CLASSES, projector=small, seed=seed)

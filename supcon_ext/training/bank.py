@@ -47,14 +47,12 @@ def embed(network: Network, count: int, loader_of: LoaderOf, device: torch.devic
     positions = mine if len(mine) else torch.zeros(1, dtype=torch.int64)
     parts = [network(images.to(device)) for images, _ in loader_of(positions)]
     network.train(was_training)
-    outputs = Outputs(
-        *(torch.cat(columns).float()[: len(mine)] for columns in zip(*parts, strict=True))
-    )
+    outputs = Outputs.cat(parts).map(lambda rows: rows.float()[: len(mine)])
     if world > 1:
         counts = [len(share) for share in dealt]
         order = torch.cat(dealt).argsort()
-        outputs = Outputs(*(torch.cat(gather_tensor(o, counts)).cpu()[order] for o in outputs))
-    return Outputs(*(column.cpu() for column in outputs))
+        outputs = outputs.map(lambda rows: torch.cat(gather_tensor(rows, counts)).cpu()[order])
+    return outputs.map(Tensor.cpu)
 
 
 def _share(count: int, rank: int, world: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from supcon_ext.losses.rows import Rows, Source, WeightingStep
-from supcon_ext.models.heads import unit_rows
+from supcon_ext.models.unit_rows import unit_rows
 
 
 class ClassPrototypes(nn.Module):

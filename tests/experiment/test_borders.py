@@ -19,6 +19,8 @@ from supcon_ext.experiment import dry_run, run
 from supcon_ext.losses import PairTile, Rows, WeightPlan
 from supcon_ext.losses.factors import Factors
 from supcon_ext.models.base import Backbone, backbone
+from supcon_ext.models.heads.base import head
+from supcon_ext.models.heads.mlp import MLP
 from supcon_ext.objectives.base import StepBatch, Term, TermResult, term
 from supcon_ext.optimizers.base import optimizer
 from supcon_ext.policies.base import ViewContext, policy
@@ -195,6 +197,12 @@ def wrong_backbone(channels: int, *, field: str = "module") -> Any:
     return module if field == "module" else Backbone(module, 5)
 
 
+@head("wrong_head")
+def wrong_head(in_dim: int, classes: int, *, field: str = "module") -> Any:
+    """Returns a head in a wrong form."""
+    return nn.Linear(in_dim, classes) if field == "module" else MLP(in_dim, dim=5)
+
+
 @optimizer("wrong_optimizer")
 def wrong_optimizer(module: nn.Module, *, field: str = "list") -> Any:
     """Returns an optimiser in a wrong form."""
@@ -278,6 +286,8 @@ def with_part(of: str, field: str) -> dict[str, Any]:
     made["plugins"] = [__name__]
     if of == "backbone":
         made["model"] = {**made["model"], "backbone": wrong}
+    elif of == "head":
+        made["model"] = {**made["model"], "classifier": wrong}
     elif of in ("dataset", "noise", "imbalance"):
         made["data"] = {**made["data"], of: wrong}
     elif of == "evaluator":
@@ -333,6 +343,7 @@ WRONG = [
     ("policy", "array", "expected a picture that is a tensor, but got ndarray"),
     ("policy", "view", "expected a view: something to call .* but got None"),
     ("backbone", "module", "expected an encoder to be a Backbone, but got Sequential"),
+    ("head", "module", "expected a head to be a Head, but got Linear"),
     ("optimizer", "list", "expected an optimiser to be a Optimizer, but got list"),
     ("optimizer", "others", "expected parameters of the module it is given, but got others"),
     ("schedule", "negative", "expected a finite factor of at least 0 at epoch 0, but got -1.0"),
@@ -340,7 +351,7 @@ WRONG = [
     ("schedule", "text", "expected a finite factor of at least 0 at epoch 0, but got str"),
     ("schedule", "none", "expected a finite factor of at least 0 at epoch 0, but got None"),
     ("schedule", "number", "expected a function of position and epochs, but got float"),
-    ("dataset", "", "expected a data set to be a Source, but got list"),
+    ("dataset", "", "expected a data set to be a Splits, but got list"),
     ("noise", "array", "expected labels with noise to be a NoisyLabels, but got ndarray"),
     ("noise", "shape", rf"expected given labels of shape \({SAMPLES},\), but got \(10,\)"),
     ("noise", "range", r"expected given labels in \[0, 4\), but got 4 to 7"),
@@ -384,6 +395,11 @@ def test_every_family_is_refused() -> None:
 def test_features_of_another_length_than_told() -> None:
     with pytest.raises(ValueError, match=r"features of shape \(batch, 5\) .* but got \(\d+, 4\)"):
         dry_run(parse_recipe(with_part("backbone", "features")))
+
+
+def test_a_classifier_of_another_length_than_the_classes() -> None:
+    with pytest.raises(ValueError, match=r"one number a class \(4\) .* got 5. Try: `dim: null`"):
+        dry_run(parse_recipe(with_part("head", "length")))
 
 
 def test_a_user_reads_one_line(tmp_path: Path) -> None:

@@ -6,12 +6,18 @@ from torch import Tensor
 
 from supcon_ext.models.base import backbone
 from supcon_ext.models.ema import EMATwin
-from supcon_ext.models.network import Network, build_network
+from supcon_ext.models.network import Network, Outputs, build_network
+
+
+def parts(outputs: Outputs) -> tuple[Tensor, Tensor, Tensor]:
+    return outputs.features, outputs.z, outputs.logits
 
 
 def build(seed: int = 0) -> Network:
     make = backbone.spec({"kind": "conv4", "width": 2}).bind()
-    return build_network(make, 1, 3, projector={"hidden": 6, "dim": 4}, seed=seed).double()
+    return build_network(
+        make, 1, 3, projector=lambda in_dim, classes: MLP(in_dim, 6, 4), seed=seed
+    ).double()
 
 
 def train_a_step(network: Network) -> None:
@@ -65,10 +71,10 @@ def test_twin_begins_equal_in_evaluation_mode_and_without_gradients() -> None:
     outputs = twin(images)
     assert not twin.network.training
     assert network.training
-    assert not any(output.requires_grad for output in outputs)
+    assert not any(output.requires_grad for output in parts(outputs))
     assert not any(parameter.requires_grad for parameter in twin.parameters())
     assert all(parameter.requires_grad for parameter in network.parameters())
-    for mine, theirs in zip(outputs, network.eval()(images), strict=True):
+    for mine, theirs in zip(parts(outputs), parts(network.eval()(images)), strict=True):
         assert torch.equal(mine, theirs)
 
 

@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from supcon_ext.models.heads import CosineClassifier, LinearClassifier, Projector, unit_rows
+from supcon_ext.models.heads.cosine import CosineClassifier
+from supcon_ext.models.heads.linear import LinearClassifier
+from supcon_ext.models.heads.mlp import MLP
+from supcon_ext.models.unit_rows import unit_rows
 
 
 def test_unit_rows_exact() -> None:
@@ -27,44 +30,32 @@ def test_unit_rows_forget_the_length(rows: list[list[float]], scale: float) -> N
     torch.testing.assert_close(unit_rows(scale * given_rows), out)
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_rows_have_norm_one_in_float32_under_bf16_autocast(layers: int, batch_norm: bool) -> None:
-    projector = Projector(32, hidden=16, dim=8, layers=layers, batch_norm=batch_norm)
-    features = torch.randn(64, 32)
-    with torch.autocast("cpu", torch.bfloat16):
-        z = projector(features)
-    assert z.shape == (64, 8)
-    assert z.dtype == torch.float32
-    torch.testing.assert_close(z.norm(dim=1), torch.ones(64), rtol=0, atol=1e-6)
-
-
 def test_one_layer_is_linear() -> None:
-    projector = Projector(6, dim=4, layers=1)
+    projector = MLP(6, dim=4, layers=1)
     weight, bias = projector.parameters()
     features = torch.randn(5, 6)
     product = features @ weight.T + bias
-    torch.testing.assert_close(projector(features), product / product.norm(dim=1, keepdim=True))
+    torch.testing.assert_close(projector(features), product)
 
 
 def test_two_layers_by_hand() -> None:
-    projector = Projector(6, hidden=5, dim=4, batch_norm=True).double()
+    projector = MLP(6, hidden=5, dim=4, batch_norm=True).double()
     features = torch.randn(7, 6, dtype=torch.float64)
     first, scale, shift, second, bias = projector.parameters()
     hidden = features @ first.T
     hidden = (hidden - hidden.mean(0)) / (hidden.var(0, unbiased=False) + 1e-5).sqrt()
     out = (hidden * scale + shift).relu() @ second.T + bias
-    torch.testing.assert_close(projector(features), out / out.norm(dim=1, keepdim=True))
+    torch.testing.assert_close(projector(features), out)
 
 
 def test_hidden_layers_have_a_bias_only_without_batch_norm() -> None:
     def count(module: nn.Module) -> int:
         return sum(parameter.numel() for parameter in module.parameters())
 
-    assert count(Projector(6, 5, 4, batch_norm=True)) == 6 * 5 + 2 * 5 + 5 * 4 + 4
-    assert count(Projector(6, 5, 4, batch_norm=False)) == 6 * 5 + 5 + 5 * 4 + 4
-    assert count(Projector(6, 5, 4, layers=3, batch_norm=False)) == 35 + 30 + 24
-    assert Projector(6, 5, 4).dim == 4
+    assert count(MLP(6, 5, 4, batch_norm=True)) == 6 * 5 + 2 * 5 + 5 * 4 + 4
+    assert count(MLP(6, 5, 4, batch_norm=False)) == 6 * 5 + 5 + 5 * 4 + 4
+    assert count(MLP(6, 5, 4, layers=3, batch_norm=False)) == 35 + 30 + 24
+    assert MLP(6, 5, 4).dim == 4
 
 
 def test_cosine_logits_exact() -> None:
@@ -106,10 +97,10 @@ def test_cosine_class_vectors_start_with_norm_one() -> None:
 @pytest.mark.parametrize(
     ("make", "argument"),
     [
-        (lambda: Projector(0), "in_dim"),
-        (lambda: Projector(4, hidden=0), "hidden"),
-        (lambda: Projector(4, dim=-1), "dim"),
-        (lambda: Projector(4, layers=0), "layers"),
+        (lambda: MLP(0), "in_dim"),
+        (lambda: MLP(4, hidden=0), "hidden"),
+        (lambda: MLP(4, dim=-1), "dim"),
+        (lambda: MLP(4, layers=0), "layers"),
         (lambda: LinearClassifier(4, 0), "classes"),
         (lambda: CosineClassifier(0, 3), "in_dim"),
         (lambda: CosineClassifier(4, 3, scale=0), "scale"),

@@ -7,16 +7,25 @@ from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from supcon_ext.models.base import backbone
-from supcon_ext.models.heads import CosineClassifier, LinearClassifier
+from supcon_ext.models.heads.base import Head, head
+from supcon_ext.models.heads.cosine import CosineClassifier
+from supcon_ext.models.heads.linear import LinearClassifier
+from supcon_ext.models.heads.mlp import MLP
 from supcon_ext.models.network import Network, Outputs, build_network
 from supcon_ext.models.seeding import seeded_weights
+from supcon_ext.models.unit_rows import unit_rows
 
-HEADS: dict[str, Any] = {"hidden": 16, "dim": 8}
+SMALL: dict[str, Any] = {"kind": "mlp", "hidden": 16, "dim": 8}
 
 
-def build(seed: int = 0, **settings: Any) -> Network:
+def build(seed: int = 0, **heads: Any) -> Network:
     make = backbone.spec({"kind": "conv4", "width": 4}).bind()
-    return build_network(make, 1, 3, **{"projector": HEADS, **settings}, seed=seed)
+    made = {name: head.spec(given).bind() for name, given in {"projector": SMALL, **heads}.items()}
+    return build_network(make, 1, 3, **made, seed=seed)
+
+
+def parts(outputs: Outputs) -> tuple[Tensor, Tensor, Tensor]:
+    return outputs.features, outputs.z, outputs.logits
 
 
 def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
@@ -26,16 +35,16 @@ def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def test_outputs_are_those_of_the_parts() -> None:
     network = build().eval()
     images = torch.rand(5, 1, 16, 16)
-    features, z, logits = network(images)
+    features, z, logits = parts(network(images))
     assert (features.shape, z.shape, logits.shape) == ((5, 16), (5, 8), (5, 3))
     assert torch.equal(features, network.backbone(images))
-    assert torch.equal(z, network.projector(features))
+    assert torch.equal(z, unit_rows(network.projector(features)))
     assert torch.equal(logits, network.classifier(features))
 
 
 def test_bf16_autocast_leaves_z_in_float32_with_norm_one() -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        features, z, _ = build()(torch.rand(5, 1, 16, 16))
+        features, z, _ = parts(build()(torch.rand(5, 1, 16, 16)))
     assert features.dtype == torch.bfloat16
     assert z.dtype == torch.float32
     torch.testing.assert_close(z.norm(dim=1), torch.ones(5), rtol=0, atol=1e-6)
@@ -63,9 +72,9 @@ def test_another_seed_draws_every_random_weight_anew() -> None:
 
 def test_other_heads_leave_the_encoder_as_it_is() -> None:
     small = build()
-    large = build(projector={"hidden": 32, "layers": 3}, classifier={"kind": "cosine"})
+    large = build(projector={"kind": "mlp", "hidden": 32, "layers": 3}, classifier="cosine")
     assert equal(small.backbone.state_dict(), large.backbone.state_dict())
-    other_projector = build(projector={"layers": 1})
+    other_projector = build(projector={"kind": "mlp", "layers": 1})
     assert equal(small.classifier.state_dict(), other_projector.classifier.state_dict())
 
 
@@ -91,8 +100,45 @@ def test_classifiers_by_kind() -> None:
     cosine = build(classifier={"kind": "cosine", "scale": 16.0}).classifier
     assert isinstance(cosine, CosineClassifier)
     assert cosine.scale == 16
-    with pytest.raises(ValueError, match=r"one of linear, cosine .* but got 'cosin'"):
-        build(classifier={"kind": "cosin"})
+    with pytest.raises(ValueError, match="there are: cosine, linear, mlp"):
+        build(classifier="cosin")
+    deep = build(classifier={"kind": "mlp", "dim": None, "hidden": 5}).eval()
+    assert deep(torch.rand(5, 1, 16, 16)).logits.shape == (5, 3)
+    assert deep.classifier.weight_CF is None
+    with pytest.raises(ValueError, match=r"a class \(3\) .* but got 128. Try: `dim: null`"):
+        build(classifier="mlp")
+
+
+def test_any_head_is_a_projector_whose_rows_have_norm_one() -> None:
+    for name in head.names():
+        z = build(projector=name).eval()(torch.rand(5, 1, 16, 16)).z
+        torch.testing.assert_close(z.norm(dim=1), torch.ones(5))
+
+
+def test_a_head_of_another_size_than_it_tells_is_refused() -> None:
+    class Wrong(Head):
+        def forward(self, features: Tensor) -> Tensor:
+            return features
+
+    make = backbone.spec({"kind": "conv4", "width": 4}).bind()
+    network = build_network(make, 1, 3, projector=lambda in_dim, classes: Wrong(7), seed=0)
+    with pytest.raises(ValueError, match=r"shape \(5, 7\) from the projector, but got \(5, 16\)"):
+        network(torch.rand(5, 1, 16, 16))
+
+
+def test_further_heads_go_through_every_change_of_the_outputs() -> None:
+    one = Outputs(torch.ones(2, 4), torch.ones(2, 3), torch.ones(2, 5), {"p": torch.ones(2, 6)})
+    both = Outputs.cat([one, one.map(lambda rows: 2 * rows)])
+    for rows, width in zip((*parts(both), both.more["p"]), (4, 3, 5, 6), strict=True):
+        assert torch.equal(rows, torch.tensor([1.0, 1, 2, 2])[:, None].expand(4, width))
+
+
+def test_names_of_weights_are_those_of_earlier_files() -> None:
+    names = set(build().state_dict())
+    assert {"projector.layers.0.weight", "projector.layers.3.bias"} <= names
+    assert {"classifier.linear.weight", "classifier.linear.bias"} <= names
+    assert "classifier.weight" in build(classifier="cosine").state_dict()
+    assert isinstance(build().projector, MLP)
 
 
 def test_state_round_trip() -> None:
@@ -100,7 +146,7 @@ def test_state_round_trip() -> None:
     source(torch.rand(5, 1, 16, 16))
     target.load_state_dict(source.state_dict())
     images = torch.rand(5, 1, 16, 16)
-    for one, other in zip(source.eval()(images), target.eval()(images), strict=True):
+    for one, other in zip(parts(source.eval()(images)), parts(target.eval()(images)), strict=True):
         assert torch.equal(one, other)
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from supcon_ext.losses.gather import world_size
-from supcon_ext.models.heads import LinearClassifier
+from supcon_ext.models.heads.linear import LinearClassifier
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import StepBatch, Term
 from supcon_ext.objectives.base import Beliefs, TermResult, TrainingFacts

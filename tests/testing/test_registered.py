@@ -15,6 +15,7 @@ from supcon_ext.testing import (
     check_backbone,
     check_dataset,
     check_evaluator,
+    check_head,
     check_imbalance,
     check_noise,
     check_optimizer,
@@ -104,6 +105,13 @@ def test_backbones(name: str) -> None:
 @pytest.mark.parametrize("name", LARGE)
 def test_large_backbones(name: str) -> None:
     check_backbone(spec("backbone", name).bind())
+
+
+@pytest.mark.parametrize(
+    "given", [*members("head"), {"kind": "mlp", "layers": 1}, {"kind": "mlp", "dim": None}], ids=str
+)
+def test_heads(given: Any) -> None:
+    check_head(family("head").spec(given).bind())
 
 
 @pytest.mark.parametrize("name", members("optimizer"))

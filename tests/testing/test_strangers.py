@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from supcon_ext import testing
 from supcon_ext.evaluation.base import EvaluationInput, Report
 from supcon_ext.losses import PairTile, Rows, WeightPlan
 from supcon_ext.models.base import Backbone
+from supcon_ext.models.heads.base import Head
 from supcon_ext.objectives.base import StepBatch, Term, TermResult
 from supcon_ext.policies.base import ViewContext
 from supcon_ext.samplers.base import SamplerInput
@@ -337,6 +338,59 @@ def a_module(channels: int) -> Any:
     return nn.Flatten()
 
 
+class Line(Head):
+    """A right head, which those below spoil."""
+
+    def __init__(self, in_dim: int, classes: int) -> None:
+        super().__init__(classes)
+        self.linear = nn.Linear(in_dim, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return cast(Tensor, self.linear(features))
+
+
+class LateHead(Line):
+    def forward(self, features: Tensor) -> Tensor:
+        if not hasattr(self, "scale"):
+            self.register_buffer("scale", torch.ones(()))
+        return super().forward(features)
+
+
+class LongerHead(Line):
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.cat([super().forward(features), features], dim=1)
+
+
+class StoppingHead(Line):
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features.detach())
+
+
+class BatchHead(Line):
+    def forward(self, features: Tensor) -> Tensor:
+        rows = super().forward(features)
+        return rows - rows.mean(0)
+
+
+class ForgetfulHead(Line):
+    def __init__(self, in_dim: int, classes: int) -> None:
+        super().__init__(in_dim, classes)
+        self.turn = torch.randn(classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features) * self.turn
+
+
+class UnseededHead(Line):
+    def __init__(self, in_dim: int, classes: int) -> None:
+        super().__init__(in_dim, classes)
+        self.linear.bias.data += float(np.random.default_rng().random())
+
+
+def a_linear_module(in_dim: int, classes: int) -> Any:
+    return nn.Linear(in_dim, classes)
+
+
 class Counting(torch.optim.SGD):
     """Its rate falls with steps that it counts outside of its state."""
 
@@ -485,6 +539,13 @@ FAULTS: list[tuple[Callable[..., None], Any, str]] = [
     (testing.check_backbone, lazily, "`trunk.scale` came into its state"),
     (testing.check_backbone, unseeded, "torch's generator alone"),
     (testing.check_backbone, a_module, "to be a Backbone, but got Flatten"),
+    (testing.check_head, LateHead, "`scale` came into its state"),
+    (testing.check_head, LongerHead, r"vectors of shape \(6, 5\), but got \(6, 17\)"),
+    (testing.check_head, StoppingHead, "gradients must reach the encoder"),
+    (testing.check_head, BatchHead, "must not depend on the batch"),
+    (testing.check_head, ForgetfulHead, "same after a state round trip"),
+    (testing.check_head, UnseededHead, "torch's generator alone"),
+    (testing.check_head, a_linear_module, "to be a Head, but got Linear"),
     (testing.check_optimizer, lambda m: Counting(m.parameters(), 0.1), "round trip"),
     (testing.check_optimizer, lambda m: OwnRate(m.parameters(), 0.1), "read group\\['lr'\\]"),
     (testing.check_optimizer, half, "every trainable parameter.* parameter_groups"),

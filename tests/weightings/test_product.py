@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from supcon_ext.models.heads import LinearClassifier
+from supcon_ext.models.heads.linear import LinearClassifier
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives import StepBatch
 from supcon_ext.objectives.base import Beliefs, TrainingFacts
