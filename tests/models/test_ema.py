@@ -6,6 +6,7 @@ from torch import Tensor
 
 from supcon_ext.models.base import backbone
 from supcon_ext.models.ema import EMATwin
+from supcon_ext.models.heads.base import head
 from supcon_ext.models.network import Network, Outputs, build_network
 
 
@@ -15,9 +16,8 @@ def parts(outputs: Outputs) -> tuple[Tensor, Tensor, Tensor]:
 
 def build(seed: int = 0) -> Network:
     make = backbone.spec({"kind": "conv4", "width": 2}).bind()
-    return build_network(
-        make, 1, 3, projector=lambda in_dim, classes: MLP(in_dim, 6, 4), seed=seed
-    ).double()
+    small = head.spec({"kind": "mlp", "hidden": 6, "dim": 4}).bind()
+    return build_network(make, 1, 3, projector=small, seed=seed).double()
 
 
 def train_a_step(network: Network) -> None:
