@@ -55,11 +55,13 @@ def validate(
     from supcon_ext.recipe.library import find_recipe, is_sweep
     from supcon_ext.recipe.load import load_recipe
     from supcon_ext.recipe.problems import RecipeError
+    from supcon_ext.recipe.short_stages import short_stages
     from supcon_ext.tracking.store_uri import resolve_uri
 
     if decode and not with_data:
         raise click.UsageError("--decode goes with --data.")
     problems = []
+    warnings: list[str] = []
     report: dict[str, Any] | None = None
     try:
         with user_input():
@@ -69,9 +71,11 @@ def validate(
                     raise ValueError(f"Expected a recipe for --data, but {recipe} is a sweep.")
                 from supcon_ext.sweep import load_sweep
 
-                loaded = load_sweep(path, overrides).children[0].recipe
+                recipes = [child.recipe for child in load_sweep(path, overrides).children]
             else:
-                loaded = load_recipe(path, overrides)
+                recipes = [load_recipe(path, overrides)]
+            loaded = recipes[0]
+            warnings = list(dict.fromkeys(line for each in recipes for line in short_stages(each)))
             resolve_uri(loaded.tracking.uri)
             if with_data:
                 report = _read_data(loaded, decode, bad_list)
@@ -86,9 +90,11 @@ def validate(
         else:
             raise
     if as_json:
-        told = {"valid": not problems, "problems": problems}
+        told = {"valid": not problems, "problems": problems, "warnings": warnings}
         print_json(told if not with_data else {**told, "data": report})
     else:
+        for line in warnings:
+            click.echo(f"warning: {line}", err=True)
         click.echo(f"{recipe}: no problems")
         if report is not None:
             from supcon_ext.cli.data_report import report_lines

@@ -30,6 +30,7 @@ from supcon_ext.models.sync_batch_norm import synchronised
 from supcon_ext.policies.base import ViewContext
 from supcon_ext.policies.statistics import ChannelStatistics
 from supcon_ext.recipe.schema import Recipe
+from supcon_ext.recipe.short_stages import short_stages
 from supcon_ext.tracking import NullTracker
 from supcon_ext.tracking.file_progress import FileProgress
 from supcon_ext.training.declared_state import check_declared, declared_keys
@@ -97,6 +98,8 @@ def prepare(
         CannotStart: Something is wrong with the recipe, the data or the environment.
     """
     with starting():
+        for line in short_stages(recipe):
+            progress.warn(line)
         made = _make(recipe, fabric, progress, left_out, statistics)
         made.trainer.check_stages()
         _try_network(made)

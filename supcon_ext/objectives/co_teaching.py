@@ -12,6 +12,7 @@ from torch.nn import functional
 from supcon_ext.losses.gather import global_mean
 from supcon_ext.models.network import Network
 from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.stage_epochs import StageEpochs
 
 
 @term("co_teaching")
@@ -46,7 +47,11 @@ class CoTeaching(Term):
     def __init__(
         self,
         rate: Annotated[float, Field(ge=0, le=1)] = 0.2,
-        ramp_epochs: Annotated[int, Field(ge=1)] = 10,
+        ramp_epochs: Annotated[
+            int,
+            Field(ge=1),
+            StageEpochs("fewer are dropped than `rate` says", begins=False, beside="rate"),
+        ] = 10,
         exponent: Annotated[float, Field(gt=0)] = 1.0,
         samples: Literal["all", "confident"] = "all",
         weight: Annotated[float, Field(ge=0)] = 1.0,

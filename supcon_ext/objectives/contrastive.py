@@ -30,6 +30,7 @@ from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.base import selector as selectors
 from supcon_ext.selectors.guards import guarded
+from supcon_ext.stage_epochs import StageEpochs
 from supcon_ext.weightings.base import Weighting, WeightingStep
 from supcon_ext.weightings.base import weighting as weightings
 
@@ -98,13 +99,17 @@ class Contrastive(Term):
         rejected: Literal["negative", "neutral"] = "negative",
         samples: Literal["all", "confident", "unconfident"] = "all",
         refresh_every: Annotated[int, Field(ge=1)] = 1,
-        refresh_from: Annotated[int, Field(ge=0)] = 0,
+        refresh_from: Annotated[
+            int, Field(ge=0), StageEpochs("nothing is selected and every label trusted")
+        ] = 0,
         min_per_class: Annotated[int, Field(ge=0)] = 1,
         scale: Literal["none", "temperature"] | Annotated[float, Field(gt=0)] = "none",
         mixup: Annotated[float, Field(ge=0)] = 0.0,
         mixup_mean: Literal["together", "apart"] = "together",
         queue: Annotated[int, Field(ge=0)] = 0,
-        queue_warmup: Annotated[int, Field(ge=0)] = 0,
+        queue_warmup: Annotated[
+            int, Field(ge=0), StageEpochs("the queue stays unused", beside="queue")
+        ] = 0,
         diagnostics: bool = True,
         weight: Annotated[float, Field(ge=0)] = 1.0,
         over_stage: OverStage = "constant",

@@ -23,6 +23,7 @@ from supcon_ext.objectives.base import (
 )
 from supcon_ext.objectives.stage_selector import Problems, without_posterior
 from supcon_ext.selectors.base import SampleBank
+from supcon_ext.stage_epochs import StageEpochs
 
 
 @term("cross_entropy")
@@ -65,7 +66,9 @@ class CrossEntropy(Term):
         cutmix: Annotated[float, Field(ge=0)] = 0.0,
         prior: Literal["given", "trusted"] = "given",
         bootstrap: Annotated[float, Field(ge=0, le=1)] = 0.0,
-        bootstrap_after: Annotated[int, Field(ge=0)] = 0,
+        bootstrap_after: Annotated[
+            int, Field(ge=0), StageEpochs("nothing is bootstrapped", beside="bootstrap")
+        ] = 0,
         target: Literal["label", "posterior"] = "label",
         samples: Literal["all", "confident"] = "all",
         over_stage: OverStage = "constant",

@@ -22,6 +22,7 @@ from supcon_ext.objectives.base import (
     term,
 )
 from supcon_ext.selectors.base import SampleBank
+from supcon_ext.stage_epochs import StageEpochs
 
 SMOOTHING = 10  # in the logarithm of a class's size: small classes are not all density
 
@@ -94,7 +95,9 @@ class SubClassContrastive(Term):
         beta: Annotated[float, Field(ge=0)] = 0.25,
         spread: Literal["exponential", "linear"] = "exponential",
         size: Annotated[int, Field(ge=1)] = 10,
-        warmup: Annotated[int, Field(ge=0)] = 10,
+        warmup: Annotated[
+            int, Field(ge=0), StageEpochs("classes stay whole and it is SupCon")
+        ] = 10,
         recluster_every: Annotated[int, Field(ge=1)] = 10,
         seed: Annotated[int, Field(ge=0)] = 0,
         weight: Annotated[float, Field(ge=0)] = 1.0,

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from supcon_ext.schedules.base import Factor, schedule
-from supcon_ext.schedules.warmup import (
-    WarmupEpochs,
-    WarmupFrom,
-    warmup_problems,
-    with_warmup,
-)
+from supcon_ext.schedules.warmup import WarmupEpochs, WarmupFrom, with_warmup
 
 
-@schedule("constant", problems=warmup_problems)
+@schedule("constant")
 def constant(*, warmup_epochs: WarmupEpochs = 0.0, warmup_from: WarmupFrom = 0.01) -> Factor:
     """The same learning rate throughout, after the warm-up.
 

@@ -8,15 +8,10 @@ from typing import Annotated
 from pydantic import Field
 
 from supcon_ext.schedules.base import Factor, schedule
-from supcon_ext.schedules.warmup import (
-    WarmupEpochs,
-    WarmupFrom,
-    warmup_problems,
-    with_warmup,
-)
+from supcon_ext.schedules.warmup import WarmupEpochs, WarmupFrom, with_warmup
 
 
-@schedule("cosine", problems=warmup_problems)
+@schedule("cosine")
 def cosine(
     *,
     final: Annotated[float, Field(ge=0, le=1)] = 0.0,

@@ -9,19 +9,17 @@ from typing import Annotated
 from pydantic import Field
 
 from supcon_ext.schedules.base import Factor, schedule
-from supcon_ext.schedules.warmup import (
-    WarmupEpochs,
-    WarmupFrom,
-    warmup_problems,
-    with_warmup,
-)
+from supcon_ext.schedules.warmup import WarmupEpochs, WarmupFrom, with_warmup
+from supcon_ext.stage_epochs import StageEpochs
 
 
-@schedule("step", problems=warmup_problems)
+@schedule("step")
 def step(
     *,
     milestones: Annotated[
-        Sequence[Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=1)
+        Sequence[Annotated[float, Field(gt=0, allow_inf_nan=False)]],
+        Field(min_length=1),
+        StageEpochs("the learning rate falls less often"),
     ],
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1,
     warmup_epochs: WarmupEpochs = 0.0,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from supcon_ext.schedules.base import Factor
+from supcon_ext.stage_epochs import StageEpochs
 
-WarmupEpochs = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+WarmupEpochs = Annotated[
+    float,
+    Field(ge=0, allow_inf_nan=False),
+    StageEpochs("the learning rate stays below its full height", begins=False),
+]
 WarmupFrom = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -25,8 +29,7 @@ def with_warmup(factor: Factor, warmup_epochs: float, warmup_from: float) -> Fac
         warmup_from: Factor at the very first step, in [0, 1].
 
     Returns:
-        The schedule with its warm-up. It raises ``ValueError`` for a stage that is shorter than the
-        warm-up.
+        The schedule with its warm-up. A stage that is shorter ends on the line.
 
     Raises:
         ValueError: An argument is out of bounds.
@@ -43,26 +46,9 @@ def with_warmup(factor: Factor, warmup_epochs: float, warmup_from: float) -> Fac
         )
 
     def warmed(position: float, epochs: float) -> float:
-        if warmup_epochs > epochs:
-            raise ValueError(
-                f"Expected at most the stage's {epochs:g} epochs of argument `warmup_epochs`, but "
-                f"got {warmup_epochs:g}. Try: a shorter warm-up or a longer stage."
-            )
         if position >= warmup_epochs:
             return factor(position, epochs)
         peak = factor(warmup_epochs, epochs)
         return warmup_from + (peak - warmup_from) * position / warmup_epochs
 
     return warmed
-
-
-def warmup_problems(
-    params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    """A warm-up that is longer than its stage."""
-    if params["warmup_epochs"] > stage["epochs"]:
-        yield (
-            ("warmup_epochs",),
-            f"Expected at most the stage's {stage['epochs']} epochs, but got "
-            f"{params['warmup_epochs']}",
-        )

@@ -86,6 +86,19 @@ def test_up_in_the_warmup_down_after_it_and_never_out_of_bounds(
 
 
 @pytest.mark.parametrize(
+    "factor",
+    [cosine(warmup_epochs=10), constant(warmup_epochs=10), step(milestones=[2], warmup_epochs=10)],
+    ids=["cosine", "constant", "step"],
+)
+@pytest.mark.parametrize("epochs", [1.0, 5.0, 10.0])
+def test_a_stage_shorter_than_its_warmup_is_the_beginning_of_the_longer_one(
+    factor: Factor, epochs: float
+) -> None:
+    for share in (0.0, 0.3, 0.9):
+        assert factor(share * epochs, epochs) == factor(share * epochs, 40.0)
+
+
+@pytest.mark.parametrize(
     ("make", "argument"),
     [
         (lambda: cosine(final=1.5), "final"),
@@ -96,7 +109,6 @@ def test_up_in_the_warmup_down_after_it_and_never_out_of_bounds(
         (lambda: step(milestones=[3, 2]), "milestones"),
         (lambda: step(milestones=[0, 2]), "milestones"),
         (lambda: step(milestones=[1], gamma=0), "gamma"),
-        (lambda: cosine(warmup_epochs=10)(0.0, 5.0), "warmup_epochs"),
     ],
 )
 def test_nonsense_is_refused(make: Callable[[], object], argument: str) -> None:
