@@ -26,6 +26,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic_core import PydanticCustomError, core_schema
 
+from data_tools.family_fit import misfit
+
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -215,6 +217,11 @@ class Registry(Generic[T]):
         """A part that nobody registered, by its dotted path."""
         if not any(is_one(target) for is_one in (inspect.isclass, inspect.isfunction)):
             raise KeyError(f"`{name}` is neither a class nor a function, so no {self.family}")
+        makes = getattr(self, "__orig_class__", None)  # Registry[T], as it was written
+        like = next((known.target for known in self._entries.values()), None)
+        fault = makes and misfit(target, typing.get_args(makes)[0], like)
+        if fault:
+            raise KeyError(f"`{name}` is no {self.family}: {fault}")
         entry: Entry[T] = Entry(self.family, name, target)
         try:
             _ = entry.parameters

@@ -39,4 +39,4 @@ class Splits:
                 )
 
 
-dataset: Registry[Splits] = Registry("dataset", "data_tools.datasets")
+dataset = Registry[Splits]("dataset", "data_tools.datasets")

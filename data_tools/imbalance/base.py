@@ -18,7 +18,7 @@ Factor = Annotated[float, Field(ge=1)]
 Largest = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
 
-imbalance: Registry[IntArray] = Registry("imbalance", "data_tools.imbalance")
+imbalance = Registry[IntArray]("imbalance", "data_tools.imbalance")
 
 
 def keep(label: IntArray, counts: IntArray, seed: int) -> IntArray:

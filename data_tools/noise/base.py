@@ -46,7 +46,7 @@ class NoisyLabels:
             )
 
 
-noise: Registry[NoisyLabels] = Registry("noise", "data_tools.noise")
+noise = Registry[NoisyLabels]("noise", "data_tools.noise")
 
 
 def share_of(rate: float, total: int) -> int:

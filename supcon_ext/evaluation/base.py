@@ -213,4 +213,4 @@ class Evaluator(Protocol):
         ...
 
 
-evaluator: Registry[Evaluator] = Registry("evaluator", "supcon_ext.evaluation")
+evaluator = Registry[Evaluator]("evaluator", "supcon_ext.evaluation")

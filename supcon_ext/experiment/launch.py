@@ -39,7 +39,7 @@ def launch(recipe: Recipe) -> Fabric:
                 strategy=strategy,
                 precision=cast(Any, compute.precision),
             )
-        except RuntimeError as error:  # `cuda` where there is none
+        except (RuntimeError, TypeError) as error:  # `cuda` or `single_xla` where there is none
             raise CannotStart(
                 f"Expected a machine with compute.accelerator={compute.accelerator} and "
                 f"compute.devices={compute.devices}, but {error}"

@@ -55,5 +55,5 @@ class Backbone(nn.Module):
         return features
 
 
-backbone: Registry[Backbone] = Registry("backbone", "supcon_ext.models.backbones")
+backbone = Registry[Backbone]("backbone", "supcon_ext.models.backbones")
 """Functions ``f(channels: int, *, ...) -> Backbone``; 1 channel is grey, 3 are colour."""

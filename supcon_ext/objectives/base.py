@@ -250,7 +250,7 @@ def view_problems(
     ]
 
 
-term: Registry[Term] = Registry("term", "supcon_ext.objectives")
+term = Registry[Term]("term", "supcon_ext.objectives")
 
 
 class Objective(nn.Module):

@@ -6,5 +6,5 @@ from torch.optim import Optimizer
 
 from data_tools.registry import Registry
 
-optimizer: Registry[Optimizer] = Registry("optimizer", "supcon_ext.optimizers")
+optimizer = Registry[Optimizer]("optimizer", "supcon_ext.optimizers")
 """Functions ``f(module, *, lr, weight_decay, decay_norm_and_bias, ...) -> Optimizer``."""

@@ -30,7 +30,7 @@ class View(Protocol):
         ...
 
 
-policy: Registry[View] = Registry("policy", "supcon_ext.policies")
+policy = Registry[View]("policy", "supcon_ext.policies")
 
 
 @dataclass(frozen=True)

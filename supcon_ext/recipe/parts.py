@@ -54,6 +54,26 @@ def import_plugin(name: str) -> str:
     return name
 
 
+def known_strategy(name: str) -> str:
+    """A strategy that Lightning Fabric knows, whatever its case.
+
+    Raises:
+        PydanticCustomError: It knows none of this name.
+    """
+    if name in ("auto", "ddp"):  # what nearly every recipe says, without an import
+        return name
+    from lightning_fabric.strategies import STRATEGY_REGISTRY
+
+    names = ["auto", *STRATEGY_REGISTRY.available_strategies()]
+    if name.lower() not in names:
+        raise PydanticCustomError(
+            "part_unknown",
+            "unknown strategy",
+            {"family": "strategy", "given": name, "names": names, "reason": f"got `{name}`"},
+        )
+    return name
+
+
 @dataclass(frozen=True)
 class PartOr(Part):
     """A part that is of kind ``default`` where a recipe names none."""

@@ -19,7 +19,14 @@ from pydantic_core import PydanticCustomError
 
 from data_tools.class_names import ClassName
 from data_tools.registry import Part, Spec
-from supcon_ext.recipe.parts import PartOr, Term, distinct, import_plugin, load_families
+from supcon_ext.recipe.parts import (
+    PartOr,
+    Term,
+    distinct,
+    import_plugin,
+    known_strategy,
+    load_families,
+)
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 SLUG = r"^[a-z0-9][a-z0-9._-]*$"
@@ -223,7 +230,7 @@ class Compute(Section):
     """Number of devices on each node, or `auto` for all of them."""
     nodes: Annotated[int, Field(ge=1, le=2**12)] = 1
     """Number of machines."""
-    strategy: str = "auto"
+    strategy: Annotated[str, AfterValidator(known_strategy)] = "auto"
     """Lightning Fabric's name of the strategy (`auto`, `ddp`)."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
     """Numbers of the forward pass; the loss is computed in 32 bits or more."""

@@ -58,4 +58,4 @@ def asked_order(sampler: Sampler, data: SamplerInput) -> IntArray:
     return np.asarray(made, dtype=np.int64)
 
 
-sampler: Registry[Sampler] = Registry("sampler", "supcon_ext.samplers")
+sampler = Registry[Sampler]("sampler", "supcon_ext.samplers")

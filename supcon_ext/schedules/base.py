@@ -12,5 +12,5 @@ Factor = Callable[[float, float], float]
 The position runs from 0 to ``epochs``; 2.5 is the middle of the third epoch.
 """
 
-schedule: Registry[Factor] = Registry("schedule", "supcon_ext.schedules")
+schedule = Registry[Factor]("schedule", "supcon_ext.schedules")
 """Functions ``f(*, warmup_epochs, warmup_from, ...) -> Factor``."""

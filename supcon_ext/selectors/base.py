@@ -317,4 +317,4 @@ class SampleSelector(PositiveSelector):
         return Factors(label_code(replace(views, label=label)))
 
 
-selector: Registry[PositiveSelector] = Registry("selector", "supcon_ext.selectors")
+selector = Registry[PositiveSelector]("selector", "supcon_ext.selectors")

@@ -86,4 +86,4 @@ class Weighting(nn.Module, ABC):
 
 __all__ = ["Weighting", "WeightingStep", "weighting"]
 
-weighting: Registry[Weighting] = Registry("weighting", "supcon_ext.weightings")
+weighting = Registry[Weighting]("weighting", "supcon_ext.weightings")
