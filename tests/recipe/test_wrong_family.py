@@ -26,6 +26,8 @@ WRONG = (
     "supcon_ext.recipe.schema.Recipe",
     "supcon_ext.samplers.shuffled.no_such_name",
 )
+PLACES = {"term": "stages.0.objective.0", "evaluator": "evaluation.0", "head": "model.projector"}
+
 
 def recipe(name: str, part: Any) -> dict[str, Any]:
     stage: dict[str, Any] = {"name": "one", "epochs": 1, "objective": ["contrastive"]}
@@ -34,6 +36,8 @@ def recipe(name: str, part: Any) -> dict[str, Any]:
         whole["data"] = {name: part}
     elif name == "backbone":
         whole["model"] = {name: part}
+    elif name == "head":
+        whole["model"] = {"projector": part}
     elif name == "evaluator":
         whole["evaluation"] = [part]
     elif name == "policy":
@@ -67,7 +71,7 @@ def test_a_part_of_no_or_another_family_is_refused_at_its_key(name: str) -> None
         assert path in problem.message and f"the name of a{'n' * (name[0] in 'aeiou')} {name}" in (
             problem.message
         )
-        assert name in problem.path or name in ("term", "evaluator")
+        assert problem.path.startswith(PLACES.get(name, "")) and problem.path != "stages.0"
 
 
 @pytest.mark.parametrize("name", FAMILIES)
