@@ -47,6 +47,6 @@ def check_sizes(**sizes: int) -> None:
             )
 
 
-head: Registry[Head] = Registry("head", "supcon_ext.models.heads")
+head = Registry[Head]("head", "supcon_ext.models.heads")
 """Functions ``f(in_dim: int, classes: int, *, ...) -> Head``: the length of a feature vector, and
 the number of classes of the data, which a projector may leave alone."""
