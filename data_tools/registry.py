@@ -59,6 +59,28 @@ class Entry(Generic[T]):
         return (inspect.getdoc(self.target) or "").strip().split("\n")[0]
 
     @cached_property
+    def common(self) -> dict[str, tuple[Any, Any]]:
+        """Type and default of each parameter that every member of the family takes."""
+        registry = _FAMILIES.get(self.family)
+        if registry is None or registry.base is None or not registry.common:
+            return {}
+        hints = typing.get_type_hints(registry.base, include_extras=True)
+        of = self.target if inspect.isclass(self.target) else registry.base
+        return {
+            name: (hints[name], getattr(of, name, getattr(registry.base, name)))
+            for name in registry.common
+        }
+
+    def make(self, *args: Any, **params: Any) -> T:
+        """The object: the class or function called, and the family's own parameters set on it."""
+        given = inspect.signature(self.target).parameters
+        later = {name: params.pop(name) for name in self.common if name not in given}
+        made = self.target(*args, **params)
+        for name, value in later.items():
+            setattr(made, name, value)
+        return made
+
+    @cached_property
     def parameters(self) -> type[BaseModel]:
         """A pydantic model of the part's parameters: names, types, bounds and defaults."""
         fields: dict[str, Any] = {}
@@ -81,6 +103,7 @@ class Entry(Generic[T]):
                 )
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[name] = (hints.get(name, Any), default)
+        fields |= {name: self.common[name] for name in self.common if name not in fields}
         model: type[BaseModel] = create_model(
             f"{self.family}_{self.name}",
             __config__=ConfigDict(
@@ -108,11 +131,11 @@ class Spec:
 
     def bind(self) -> Callable[..., Any]:
         """The class or function with its recipe parameters filled in, waiting for the rest."""
-        target = family(self.family).get(self.kind).target
+        entry = family(self.family).get(self.kind)
         params = {key: _built(value) for key, value in self.params.items()}
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return target(*args, **kwargs, **params)
+            return entry.make(*args, **kwargs, **params)
 
         return call
 
@@ -145,11 +168,23 @@ class Registry(Generic[T]):
     Args:
         family: What the parts are, in one word (``noise``, ``selector``).
         package: Dotted name of the package whose modules define them; imported on first use.
+        common: Attributes of ``base`` that are parameters of every part in a recipe, whatever its
+            ``__init__`` takes; a class may give one another default.
+        base: The family's base class, where such attributes are annotated and documented.
     """
 
-    def __init__(self, family: str, package: str) -> None:
+    def __init__(
+        self,
+        family: str,
+        package: str,
+        *,
+        common: tuple[str, ...] = (),
+        base: type | None = None,
+    ) -> None:
         self.family = family
         self.package = package
+        self.common = common
+        self.base = base
         self._entries: dict[str, Entry[T]] = {}
         self._loaded = False
         _FAMILIES[family] = self
@@ -231,9 +266,14 @@ class Registry(Generic[T]):
             ) from error
         return entry
 
-    def make(self, value: T | str) -> T:
-        """The object itself, or the one that a name stands for, with its defaults."""
-        return self.spec(value).build() if isinstance(value, str) else value
+    def make(self, value: T | str, **params: Any) -> T:
+        """The object itself, or the one that a name stands for.
+
+        Args:
+            value: The object, or a part's name.
+            params: Of the part that is named; the others have their defaults.
+        """
+        return self.spec({"kind": value, **params}).build() if isinstance(value, str) else value
 
     def spec(self, value: Any) -> Spec:
         """Validate a recipe's ``name`` or ``{"kind": name, parameter: value}``.

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import torch
 from torch import Tensor
 
+from data_tools.samples import SampleSet
 from supcon_ext.audit.opened import OpenedRun
-from supcon_ext.feed.dataset import PlainDataset
-from supcon_ext.feed.loader import evaluation_loader
+from supcon_ext.feed.workers import WorkerFeed
 from supcon_ext.models.network import Outputs
 from supcon_ext.tracking.console import ConsoleProgress
 from supcon_ext.training.bank import embed
@@ -29,13 +27,14 @@ def embed_samples(opened: OpenedRun, progress: ConsoleProgress) -> Outputs:
     progress.start_stage("embedding", 1, sum(-(-len(part) // BATCH) for part in parts))
     made = []
     for part in parts:
-        dataset = PlainDataset(part, opened.view)
+        feed = WorkerFeed(part, workers=opened.recipe.compute.workers)
 
-        def loader_of(positions: Tensor, dataset: Any = dataset) -> Iterator[Any]:
-            chosen: Any = torch.utils.data.Subset(dataset, positions.tolist())
-            for batch in evaluation_loader(chosen, BATCH, opened.recipe.compute.workers):
+        def batches(
+            places: Tensor, feed: WorkerFeed = feed, part: SampleSet = part
+        ) -> Iterator[tuple[Tensor, Tensor]]:
+            for batch in feed.plain(part, opened.view, places, BATCH):
                 yield batch
                 progress.step()
 
-        made.append(embed(opened.network, len(part), loader_of, opened.device))
+        made.append(embed(opened.network, len(part), batches, opened.device))
     return Outputs.cat(made)

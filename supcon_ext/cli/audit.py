@@ -95,7 +95,7 @@ def audit(
             read_scores(scores)
     if folder is None:
         from supcon_ext import experiment
-        from supcon_ext.training.interrupt import PATIENCE, stop_requests
+        from supcon_ext.interrupt import PATIENCE, stop_requests
 
         with stop_requests(PATIENCE):
             folder = experiment.run(recipe).folder

@@ -75,7 +75,7 @@ class CommandLine(click.Group):
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
-            if _is(error, "supcon_ext.training.interrupt", "Interrupted"):
+            if _is(error, "supcon_ext.interrupt", "Interrupted"):
                 click.echo(f"Stopped: {error}", err=True)
                 ctx.exit(128 + getattr(error, "number", signal.SIGINT))
             if _is(error, "supcon_ext.recipe.problems", "RecipeError") or _is(

@@ -49,7 +49,7 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], dry_run
         loaded = load_recipe(path, overrides)
         resolve_uri(loaded.tracking.uri)
     from supcon_ext import experiment
-    from supcon_ext.training.interrupt import PATIENCE, stop_requests
+    from supcon_ext.interrupt import PATIENCE, stop_requests
 
     with user_input():
         loaded = experiment.as_launched(loaded)
@@ -81,7 +81,7 @@ def resume(run_name: str, accept: tuple[str, ...], from_start: bool) -> None:
     kinds: they are refused, or accepted by name.
     """
     from supcon_ext import experiment
-    from supcon_ext.training.interrupt import PATIENCE, stop_requests
+    from supcon_ext.interrupt import PATIENCE, stop_requests
 
     with stop_requests(PATIENCE):
         _print_result(experiment.resume(run_name, accept=accept, from_start=from_start))

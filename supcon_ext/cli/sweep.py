@@ -58,7 +58,7 @@ def run_sweep_file(
     with user_input():
         loaded = load_sweep(path, overrides)
         check_jobs(loaded.children, jobs)
-    from supcon_ext.training.interrupt import PATIENCE, stop_requests
+    from supcon_ext.interrupt import PATIENCE, stop_requests
 
     with stop_requests(PATIENCE):
         result = run_sweep(loaded, again=again, jobs=jobs)

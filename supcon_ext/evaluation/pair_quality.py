@@ -16,7 +16,7 @@ import torch
 
 from supcon_ext.evaluation.selection_quality import BoolArray, IntArray, is_right
 from supcon_ext.losses.asking import asked_targets
-from supcon_ext.losses.factors import targets_of
+from supcon_ext.losses.factors import factors_of, targets_of
 from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 
@@ -73,7 +73,7 @@ def sampled_targets(
     if known:
         targets = asked_targets(selector, PairTile(views, views, similarity))
     else:
-        factors = selector.factors(views)
+        factors = factors_of(selector, views)
         if factors is None or factors.threshold is not None:
             return None
         targets = targets_of(factors, factors, similarity)

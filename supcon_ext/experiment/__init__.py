@@ -5,7 +5,7 @@ from supcon_ext.experiment.folder import find_run
 from supcon_ext.experiment.processes import as_launched
 from supcon_ext.experiment.results_table import result_rows
 from supcon_ext.experiment.runner import RunResult, dry_run, resume, run
-from supcon_ext.training.interrupt import Interrupted
+from supcon_ext.interrupt import Interrupted
 
 __all__ = [
     "CannotStart",

@@ -27,6 +27,7 @@ from supcon_ext.experiment.checked_parts import (
     source_of,
     view_of,
 )
+from supcon_ext.feed.base import GroupPlan
 from supcon_ext.models.network import Network, build_network
 from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.objectives.base import Objective
@@ -34,7 +35,7 @@ from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.policies.statistics import ChannelStatistics, channel_statistics
 from supcon_ext.recipe.schema import Data, Recipe
 from supcon_ext.recipe.schema import Stage as StageSection
-from supcon_ext.training.loop import Stage
+from supcon_ext.training.stage import Stage
 
 LARGE_SIDE = 224
 LABELS = "labels.npz"
@@ -194,18 +195,15 @@ def build_objective(section: StageSection, seed: int) -> Objective:
 
 def build_stage(section: StageSection, context: ViewContext, seed: int) -> Stage:
     """One stage, ready for the loop."""
-    views: list[View] = []
-    names: list[str] = []
-    for number, group in enumerate(section.views):
-        view = view_of(group.policy, context)
-        views += [view] * group.count
-        names += [group.name or f"views_{number}"] * group.count
+    groups = tuple(
+        GroupPlan(group.name or f"views_{number}", view_of(group.policy, context), group.count)
+        for number, group in enumerate(section.views)
+    )
     return Stage(
         name=section.name,
         epochs=section.epochs,
         batch_size=section.batch_size,
-        views=views,
-        view_names=tuple(names),
+        groups=groups,
         objective=build_objective(section, seed),
         optimizer=optimizer_of(section.optimizer),
         factor=factor_of(section.schedule),

@@ -15,7 +15,6 @@ from supcon_ext.evaluation.base import Embedded, EvaluationInput, Report, Split
 from supcon_ext.evaluation.check_report import checked_report
 from supcon_ext.evaluation.classifier import Classifier
 from supcon_ext.evaluation.knn import KNN
-from supcon_ext.feed.dataset import ViewDataset
 from supcon_ext.models.network import Network, Outputs
 from supcon_ext.policies.base import View
 from supcon_ext.training.loop import Trainer
@@ -47,8 +46,8 @@ class Measurer:
         validation = self.data.validation
 
         def augmented_features(epoch: int) -> torch.Tensor:
-            views = _Epoch(ViewDataset(train, [self.augmented], self.seed), epoch)
-            return self.trainer.embed_view(views, train, network).features
+            key = _EpochKey(self.seed, epoch)
+            return self.trainer.embed(train, network, self.augmented, key).features
 
         return EvaluationInput(
             train=self._embedded(train, network),
@@ -70,13 +69,13 @@ class Measurer:
             index=torch.arange(len(images)),
         )
 
-    def validate(self, trainer: Trainer) -> dict[str, float]:
+    def validate(self, network: Network) -> dict[str, float]:
         """Accuracy on the validation split, whose labels are as noisy as the training labels.
 
         The classifier's where one is trained, else kNN's. ``score`` among them is what the best
         epoch is chosen by.
         """
-        data = self.input(trainer.network, test=False)
+        data = self.input(network, test=False)
         quick = Classifier() if self.classifies else KNN()
         name = "classifier" if self.classifies else "knn"
         metrics = quick.evaluate(data, "validation").metrics
@@ -98,16 +97,12 @@ class Measurer:
         }
 
 
-class _Epoch:
-    """One epoch of a view data set, addressed by position: one view of each image."""
+@dataclass(frozen=True)
+class _EpochKey:
+    """The key of the only view of each sample in an epoch."""
 
-    def __init__(self, views: ViewDataset, epoch: int) -> None:
-        self.views = views
-        self.epoch = epoch
+    seed: int
+    epoch: int
 
-    def __len__(self) -> int:
-        return len(self.views)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        images, position = self.views[self.epoch, index]
-        return images[0], position
+    def __call__(self, place: int) -> tuple[int, ...]:
+        return self.seed, self.epoch, place, 0

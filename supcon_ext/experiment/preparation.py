@@ -25,6 +25,7 @@ from supcon_ext.experiment.build import (
 from supcon_ext.experiment.cannot_start import CannotStart, starting
 from supcon_ext.experiment.measure import Measurer
 from supcon_ext.experiment.workers import workers_at_hand
+from supcon_ext.feed.workers import WorkerFeed
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.sync_batch_norm import synchronised
 from supcon_ext.policies.base import ViewContext
@@ -34,7 +35,8 @@ from supcon_ext.recipe.short_stages import short_stages
 from supcon_ext.tracking import NullTracker
 from supcon_ext.tracking.file_progress import FileProgress
 from supcon_ext.training.declared_state import check_declared, declared_keys
-from supcon_ext.training.loop import LoopSettings, Stage, Trainer, TrainingData
+from supcon_ext.training.loop import Trainer
+from supcon_ext.training.stage import LoopSettings, Stage, TrainingData
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,6 @@ def _make(
     stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
     settings = LoopSettings(
         seed=recipe.seed,
-        workers=workers_at_hand(recipe.compute.workers, local_processes(recipe, fabric)),
         folder=Path(),
         checkpoint_every=recipe.checkpoint.every,
         keep_best=recipe.checkpoint.keep_best,
@@ -139,7 +140,16 @@ def _make(
         data.fingerprint,
         oracle_truth(stages, data),
     )
-    trainer = Trainer(fabric, network, twin, stages, training, settings, NullTracker(), progress)
+    feed = WorkerFeed(
+        data.train,
+        workers=workers_at_hand(recipe.compute.workers, local_processes(recipe, fabric)),
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+        pin_memory=fabric.device.type == "cuda",
+    )
+    trainer = Trainer(
+        fabric, network, twin, stages, training, feed, settings, NullTracker(), progress
+    )
     classifies = any(stage.objective.trains_classifier for stage in stages)
     measurer = Measurer(trainer, data, groups, classifies, augmented_view(context), recipe.seed)
     trainer.validate = measurer.validate if settings.validate_every else None

@@ -35,6 +35,7 @@ from supcon_ext.experiment.processes import as_launched
 from supcon_ext.experiment.report import LABELS, measure, record_end, record_start
 from supcon_ext.experiment.selection_watch import SelectionWatch
 from supcon_ext.experiment.standing import CHECKPOINTS, Standing, read_standing, recipe_of
+from supcon_ext.interrupt import Interrupted, StopRequest, stop_requests
 from supcon_ext.policies.statistics import ChannelStatistics
 from supcon_ext.recipe.resolved import recipe_hash, to_yaml
 from supcon_ext.recipe.schema import Recipe
@@ -42,7 +43,6 @@ from supcon_ext.tracking import AnyTracker, NullTracker, Tracker, TrackingSettin
 from supcon_ext.tracking.console import ConsoleProgress
 from supcon_ext.tracking.results import RESULTS_NAME, read_results
 from supcon_ext.training.checkpoint import load_checkpoint
-from supcon_ext.training.interrupt import Interrupted, StopRequest, stop_requests
 from supcon_ext.training.silence import Silence
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

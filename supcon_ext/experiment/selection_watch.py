@@ -43,7 +43,7 @@ from supcon_ext.tracking.selection_history import (
     SelectionHistory,
     read_selections,
 )
-from supcon_ext.training.loop import Refreshed
+from supcon_ext.training.observers import Refreshed
 
 CURVES = {
     "selection_quality": ("Selected samples", ("precision", "recall", "f1")),

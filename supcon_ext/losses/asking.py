@@ -6,7 +6,7 @@ from torch import Tensor
 
 from data_tools.border import check_array, check_type
 from data_tools.registry import part_name
-from supcon_ext.losses.factors import FactoredRule, Factors
+from supcon_ext.losses.factors import Factors, factors_of
 from supcon_ext.losses.rows import PairRule, PairTile, Rows
 
 
@@ -29,9 +29,7 @@ def asked_factors(rule: PairRule, views: Rows) -> Factors | None:
     Raises:
         ValueError: The rule answered with something else, or vectors of another length.
     """
-    if not isinstance(rule, FactoredRule):
-        return None
-    made = rule.factors(views)
+    made = factors_of(rule, views)
     if made is None:
         return None
     name = part_name("selector", rule)

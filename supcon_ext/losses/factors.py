@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from supcon_ext.losses.rows import PairTile, Rows
+from supcon_ext.losses.rows import PairRule, PairTile, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,20 @@ class FactoredRule(Protocol):
     def factors(self, views: Rows) -> Factors | None:
         """The vectors of these views; None where the rule cannot, with its present settings."""
         ...
+
+
+def factors_of(rule: PairRule, views: Rows) -> Factors | None:
+    """The vectors that tell a rule's targets; None where it has none of its own.
+
+    A subclass that overrides ``targets`` alone has inherited factors that tell other targets: they
+    do not count.
+    """
+    bases = type(rule).__mro__
+    told = next((k for k, base in enumerate(bases) if "factors" in vars(base)), len(bases))
+    asked = next((k for k, base in enumerate(bases) if "targets" in vars(base)), len(bases))
+    if not isinstance(rule, FactoredRule) or told > asked:
+        return None
+    return rule.factors(views)
 
 
 def targets_of(anchors: Factors, contrasts: Factors, similarity_AK: Tensor) -> Tensor:

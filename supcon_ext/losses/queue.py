@@ -82,7 +82,7 @@ class KeyQueue(nn.Module):
         self.push(everyone.z[order], everyone.index[order])
 
     @untraced
-    def views(
+    def rows(
         self, label_N: Tensor, trust_N: Tensor, columns: Mapping[str, Tensor] | None = None
     ) -> Rows | None:
         """The filled slots as contrasts, or None while there are none.

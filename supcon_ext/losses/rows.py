@@ -145,7 +145,10 @@ class Rows:
 
     @staticmethod
     def cat(parts: list[Rows]) -> Rows:
-        """Rows one after the other, with the ``columns`` columns that all parts have.
+        """Rows one after the other, with the columns of all parts.
+
+        A row of a part without a column does not know it: -1 in a column of integers, NaN in one of
+        floats, False in one of truth values.
 
         Raises:
             ValueError: There is no part, or embeddings differ in length.
@@ -156,10 +159,19 @@ class Rows:
                 f"Expected `parts` of rows with embeddings of one length, but got {got}. "
                 "Try: one network for all"
             )
-        shared = [name for name in parts[0].columns if all(name in part.columns for part in parts)]
-        columns = {name: torch.cat([part.columns[name] for part in parts]) for name in shared}
+        having = {name: part.columns[name] for part in parts for name in part.columns}
+        columns = {
+            name: torch.cat([part.columns.get(name, unknown(like, len(part))) for part in parts])
+            for name, like in having.items()
+        }
         fixed = {name: torch.cat([part.column(name) for part in parts]) for name in FIELDS}
         return Rows(z=torch.cat([part.z for part in parts]), **fixed, columns=columns)
+
+
+def unknown(like: Tensor, count: int) -> Tensor:
+    """A column of so many rows whose values are not known, of the kind of another column."""
+    empty = float("nan") if like.is_floating_point() else -1 if like.dtype != torch.bool else False
+    return like.new_full((count, *like.shape[1:]), empty)
 
 
 @dataclass(frozen=True, slots=True)

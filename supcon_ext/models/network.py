@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import cast
 
 import torch
@@ -57,6 +58,11 @@ class Outputs:
             torch.cat([part.logits for part in parts]),
             {name: torch.cat([part.more[name] for part in parts]) for name in parts[0].more},
         )
+
+    def split(self, sizes: Sequence[int]) -> list[Outputs]:
+        """The outputs of so many rows each, in order."""
+        ends = list(accumulate(sizes, initial=0))
+        return [self.map(lambda rows, a=a, b=b: rows[a:b]) for a, b in pairwise(ends)]
 
 
 class Network(nn.Module):

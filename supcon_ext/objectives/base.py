@@ -1,164 +1,34 @@
-"""What a stage minimises: a weighted sum of terms, each of which asks for what it needs.
-
-Shape letters: V views, B samples of a batch, N training samples, F features, D projection, C
-classes.
-"""
+"""What a stage minimises: a weighted sum of terms, each of which asks for what it needs."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from data_tools.registry import Registry, part_name
-from supcon_ext.models.network import Network, Outputs
+from supcon_ext.models.network import Network
+from supcon_ext.objectives.batch import GroupRows, StepBatch
+from supcon_ext.objectives.beliefs import Beliefs
 from supcon_ext.objectives.check_result import check_result
-from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
 from supcon_ext.selectors.asking import checked_selection
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.training_facts import TrainingFacts
 
-__all__ = ["Beliefs", "Objective", "StepBatch", "Term", "TermResult", "TrainingFacts", "term"]
-
-
-@dataclass(slots=True)
-class Beliefs:
-    """What is believed of every training sample now, in data set order.
-
-    Attributes:
-        label: ``(N,)`` int64 working label.
-        trust: ``(N,)`` float32 in [0, 1].
-        role: ``(N,)`` int8.
-        columns: Further columns of the data set that are numbers.
-        posterior: ``(N, C)`` float32 P(true class), or None.
-    """
-
-    label: Tensor
-    trust: Tensor
-    role: Tensor
-    columns: Mapping[str, Tensor] = field(default_factory=dict)
-    posterior: Tensor | None = None
-    _counted: tuple[Tensor, Tensor, Tensor] | None = field(default=None, init=False, repr=False)
-
-    def trusted_counts(self, classes: int) -> Tensor:
-        """``(C,)`` int64 samples of each working label that are trusted above 0.5.
-
-        Counted once for each label and trust that the samples are given.
-        """
-        known = self._counted
-        if known is not None and known[0] is self.label and known[1] is self.trust:
-            if len(known[2]) == classes:
-                return known[2]
-        counted = (self.label >= 0) & (self.trust > 0.5)
-        counts = torch.zeros(classes, dtype=torch.int64, device=self.label.device)
-        counts.index_add_(0, self.label.clamp(min=0), counted.long())
-        self._counted = self.label, self.trust, counts
-        return counts
-
-
-class StepBatch:
-    """One batch as the terms see it. Forward passes are made when first asked for, and shared.
-
-    Args:
-        images: ``(V, B, channels, H, W)`` float32.
-        view_names: Name of the group each of the V views belongs to.
-        index: ``(B,)`` int64 samples.
-        samples: What is believed of every training sample.
-        network: Maps images ``(n, channels, H, W)`` to :class:`Outputs`.
-        twin: The EMA twin, in the same form, without gradient; None where the recipe has none.
-        epoch: Epochs of this stage that are done, from 0.
-        step: Steps of this epoch that are done, from 0.
-        progress: Share of the stage that is done, in [0, 1).
-        generator: For random draws of this process; kept in the checkpoint.
-    """
-
-    def __init__(
-        self,
-        images: Tensor,
-        view_names: tuple[str, ...],
-        index: Tensor,
-        samples: Beliefs,
-        network: Callable[[Tensor], Outputs],
-        twin: Callable[[Tensor], Outputs] | None,
-        epoch: int,
-        step: int,
-        progress: float,
-        generator: torch.Generator,
-    ) -> None:
-        self.images = images
-        self.view_names = view_names
-        self.index = index
-        self.samples = samples
-        self.label = samples.label[index]
-        self.trust = samples.trust[index]
-        self.role = samples.role[index]
-        self.epoch = epoch
-        self.step = step
-        self.progress = progress
-        self.generator = generator
-        self._network = network
-        self._twin = twin
-        self._outputs: dict[str, Outputs] = {}
-        self._mixes: dict[tuple[float, float], tuple[Mix, Outputs]] = {}
-
-    def _pass(self, network: Callable[[Tensor], Outputs], images: Tensor) -> Outputs:
-        views, batch = images.shape[:2]
-        return network(images.flatten(0, 1)).map(lambda rows: rows.view(views, batch, -1))
-
-    def outputs(self) -> Outputs:
-        """Features ``(V, B, F)``, projections ``(V, B, D)``, logits ``(V, B, C)`` of all views."""
-        if "plain" not in self._outputs:
-            self._outputs["plain"] = self._pass(self._network, self.images)
-        return self._outputs["plain"]
-
-    def twin_outputs(self) -> Outputs:
-        """The same of the EMA twin, without gradient."""
-        if self._twin is None:
-            raise ValueError("Expected an EMA twin, but the recipe has none. Try: model.ema=0.99")
-        if "twin" not in self._outputs:
-            with torch.no_grad():
-                self._outputs["twin"] = self._pass(self._twin, self.images)
-        return self._outputs["twin"]
-
-    def mixed(self, mixup: float, cutmix: float) -> tuple[Mix, Outputs]:
-        """A pass over mixed images: who was mixed with whom, how much, and the outputs.
-
-        Args:
-            mixup: Alpha of Mixup (Zhang et al. 2018); 0 leaves it out.
-            cutmix: Alpha of CutMix (Yun et al. 2019); 0 leaves it out. With both, each batch draws
-                one.
-        """
-        key = (mixup, cutmix)
-        if key not in self._mixes:
-            mix = draw_mix(self.images.shape, mixup, cutmix, self.generator)
-            images = mix_images(self.images, mix)
-            self._mixes[key] = mix, self._pass(self._network, images)
-        return self._mixes[key]
-
-    @property
-    def class_vectors(self) -> Tensor | None:
-        """``(C, F)`` the classifier's weights, with gradient; None where the network has none."""
-        classifier = getattr(self._network, "classifier", None)
-        return None if classifier is None else cast(Tensor, classifier.weight_CF)
-
-    def view_rows(self, name: str | None) -> list[int]:
-        """Positions of the views of one group; of all views for None.
-
-        Raises:
-            ValueError: No group has this name.
-        """
-        if name is None:
-            return list(range(len(self.view_names)))
-        rows = [row for row, group in enumerate(self.view_names) if group == name]
-        if not rows:
-            raise ValueError(
-                f"Expected `views` to name one of {sorted(set(self.view_names))}, but got '{name}'"
-            )
-        return rows
+__all__ = [
+    "Beliefs",
+    "GroupRows",
+    "Objective",
+    "StepBatch",
+    "Term",
+    "TermResult",
+    "TrainingFacts",
+    "term",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,19 +52,23 @@ def share_of(over_stage: OverStage, progress: float) -> float:
 class Term(nn.Module, ABC):
     """One weighted term of a stage's objective.
 
-    Parameters and buffers of a term are trained and saved with the run.
+    Parameters and buffers of a term are trained and saved with the run. ``weight``, ``over_stage``
+    and ``views`` are keys of every term in a recipe, whatever its ``__init__`` takes; in Python
+    they are attributes to set (``term.make("paco", views="contrast")`` does both at once).
 
     Attributes:
         weight: Factor of this term in the sum.
-        over_stage: How the factor goes over the stage: ``constant``; ``falling``, times 1 - x^2 at
+        over_stage: How that factor goes over the stage: ``constant``; ``falling``, times 1 - x^2 at
             the share x of the stage; ``rising``, times x^2 (the curriculum of Hybrid-SC, Wang et
             al. 2021: the contrastive term falls, cross-entropy rises).
+        views: Name of the view group that this term looks at; null for all views.
         requires: What :meth:`refresh` needs of the bank.
         trains_classifier: Whether this term trains the network's classifier.
     """
 
-    weight: float
+    weight: Annotated[float, Field(ge=0)] = 1.0
     over_stage: OverStage = "constant"
+    views: str | None = None
     trains_classifier: ClassVar[bool] = False
 
     @staticmethod
@@ -250,7 +124,9 @@ def view_problems(
     ]
 
 
-term = Registry[Term]("term", "supcon_ext.objectives")
+term = Registry[Term](
+    "term", "supcon_ext.objectives", common=("weight", "over_stage", "views"), base=Term
+)
 
 
 class Objective(nn.Module):

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from supcon_ext.losses.gather import global_mean
 from supcon_ext.models.network import Network
-from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.batch import passes
 from supcon_ext.stage_epochs import StageEpochs
 
 
@@ -38,8 +39,6 @@ class CoTeaching(Term):
         exponent: Power of the share of the ramp that is done; 1 rises linearly.
         samples: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
         weight: Factor of this term, so of each network's loss.
-        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
-        views: Name of the view group to classify; null for all views.
     """
 
     trains_classifier = True
@@ -54,18 +53,12 @@ class CoTeaching(Term):
         ] = 10,
         exponent: Annotated[float, Field(gt=0)] = 1.0,
         samples: Literal["all", "confident"] = "all",
-        weight: Annotated[float, Field(ge=0)] = 1.0,
-        over_stage: OverStage = "constant",
-        views: str | None = None,
     ) -> None:
         super().__init__()
         self.rate = rate
         self.ramp_epochs = ramp_epochs
         self.exponent = exponent
         self.samples = samples
-        self.weight = weight
-        self.over_stage = over_stage
-        self.views = views
         self.network_2: nn.Module | None = None
 
     @property
@@ -92,32 +85,25 @@ class CoTeaching(Term):
         """The sum of both networks' losses on what the other picked."""
         if self.network_2 is None:
             raise ValueError("Expected `setup` to be called first")
-        rows = batch.view_rows(self.views)
-        images = batch.images[rows]
-        first = batch.outputs().logits[rows].float()
-        second = self.network_2(images.flatten(0, 1)).logits.float().view_as(first)
-        known = batch.label >= 0
+        rows = batch.rows(self.views)
+        inputs = batch.inputs if self.views is None else [batch.groups[self.views].x]
+        first = batch.outputs().logits[rows.place].float()
+        second = passes(self.network_2, inputs).logits.float()
+        label = rows.label
+        known = label >= 0
         if self.samples == "confident":
-            known = known & (batch.trust > 0.5)
-        losses = [_losses(logits, batch.label) for logits in (first, second)]
+            known = known & (rows.trust > 0.5)
+        known = known[: rows.sizes[0]]  # of each sample; its views know the same
+        wanted = label.clamp(min=0)
+        losses = [functional.cross_entropy(x, wanted, reduction="none") for x in (first, second)]
         rate = self.forget_rate(batch.epoch)
-        picked = [keep_smallest(loss.detach().mean(0), known, rate) for loss in losses]
-        mean_1, _ = global_mean(losses[0].flatten(), _weights(picked[1], rows))
-        mean_2, _ = global_mean(losses[1].flatten(), _weights(picked[0], rows))
+        picked = [keep_smallest(rows.by_sample(loss.detach()), known, rate) for loss in losses]
+        views = len(rows.sizes)
+        mean_1, _ = global_mean(losses[0], picked[1].float().repeat(views))
+        mean_2, _ = global_mean(losses[1], picked[0].float().repeat(views))
         agree = (picked[0] & picked[1]).float().sum() / picked[0].float().sum().clamp(min=1)
         kept = picked[0].float().mean()
         return TermResult(mean_1 + mean_2, {"kept": kept, "same_picked": agree})
-
-
-def _losses(logits: Tensor, label: Tensor) -> Tensor:
-    """``(V, B)`` cross-entropy."""
-    wanted = label.clamp(min=0).expand(len(logits), -1)
-    losses = functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none")
-    return losses.view_as(wanted)
-
-
-def _weights(picked: Tensor, rows: list[int]) -> Tensor:
-    return picked.float().repeat(len(rows))
 
 
 def keep_smallest(loss: Tensor, known: Tensor, rate: float) -> Tensor:

@@ -17,7 +17,6 @@ from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.losses.rows import Rows
 from supcon_ext.losses.supcon import LossResult, SupConLoss
 from supcon_ext.objectives.base import (
-    OverStage,
     StepBatch,
     Term,
     TermResult,
@@ -25,7 +24,6 @@ from supcon_ext.objectives.base import (
     term,
     view_problems,
 )
-from supcon_ext.objectives.rows import batch_rows, mixed_batch_rows, samples_columns
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.base import selector as selectors
@@ -80,10 +78,6 @@ class Contrastive(Term):
         queue_warmup: Epochs of the stage in which the queue is filled but not used.
         diagnostics: Log alignment, uniformity and gradient norms of an epoch's first batch (of the
             first process's anchors), and warn about collapse; with denominator ``all`` and no cap.
-        weight: Factor of this term.
-        over_stage: How that factor goes over the stage: ``constant``, ``falling`` by 1 - x^2, or
-            ``rising`` by x^2 (Hybrid-SC, Wang et al. 2021).
-        views: Name of the view group to contrast; null for all views.
     """
 
     def __init__(
@@ -111,9 +105,6 @@ class Contrastive(Term):
             int, Field(ge=0), StageEpochs("the queue stays unused", beside="queue")
         ] = 0,
         diagnostics: bool = True,
-        weight: Annotated[float, Field(ge=0)] = 1.0,
-        over_stage: OverStage = "constant",
-        views: str | None = None,
     ) -> None:
         super().__init__()
         self.selector = selectors.make(selector)
@@ -146,9 +137,6 @@ class Contrastive(Term):
         self.queue_warmup = queue_warmup
         self.queue: KeyQueue | None = None
         self.diagnostics = diagnostics
-        self.weight = weight
-        self.over_stage = over_stage
-        self.views = views
 
     @staticmethod
     def problems(
@@ -211,19 +199,19 @@ class Contrastive(Term):
 
     def forward(self, batch: StepBatch) -> TermResult:
         """The loss of the batch's views; logs the share of anchors without positives."""
-        rows = batch.view_rows(self.views)
-        samples = batch.samples
+        mine, beliefs = batch.rows(self.views), batch.beliefs
         queued = None
         if self.queue is not None and batch.epoch >= self.queue_warmup:
-            queued = self.queue.views(samples.label, samples.trust, samples_columns(samples))
+            queued = self.queue.rows(beliefs.label, beliefs.trust, beliefs.row_columns())
         seed = 0
         if self.loss.positives_cap is not None:
             seed = int(torch.randint(2**31, (), generator=batch.generator))
-        views = self._mixed(batch, rows) if self.mixup else self._plain(batch, rows)
-        classes = self.weighting.classes or int(samples.label.max()) + 1
-        counts = samples.trusted_counts(max(classes, 1))
+        mix, outputs = batch.mixed(self.mixup, 0.0) if self.mixup else (None, batch.outputs())
+        rows = mine.rows(outputs.z[mine.place], mix)
+        classes = self.weighting.classes or int(beliefs.label.max()) + 1
+        counts = beliefs.trusted_counts(max(classes, 1))
         step = WeightingStep(
-            views,
+            rows,
             self.loss.temperature,
             class_vectors=batch.class_vectors,
             counts=counts,
@@ -232,24 +220,17 @@ class Contrastive(Term):
             generator=batch.generator,
         )
         result = self.loss.details(
-            views, extra=queued, cap_seed=seed, anchor_weight=self._on(views), step=step
+            rows, extra=queued, cap_seed=seed, anchor_weight=self._anchors(rows), step=step
         )
         if self.queue is not None:
-            self.queue.push_rows(batch_rows(batch, batch.twin_outputs().z[rows].flatten(0, 1)))
+            self.queue.push_rows(mine.rows(batch.twin_outputs().z[mine.place]))
         return TermResult(result.loss, self._stats(result, batch.step == 0))
 
-    def _on(self, views: Rows) -> Tensor | None:
+    def _anchors(self, rows: Rows) -> Tensor | None:
         if self.samples == "all":
             return None
-        confident = views.trust > 0.5
+        confident = rows.trust > 0.5
         return (confident if self.samples == "confident" else ~confident).float()
-
-    def _plain(self, batch: StepBatch, rows: list[int]) -> Rows:
-        return batch_rows(batch, batch.outputs().z[rows].flatten(0, 1))
-
-    def _mixed(self, batch: StepBatch, rows: list[int]) -> Rows:
-        mix, outputs = batch.mixed(self.mixup, 0.0)
-        return mixed_batch_rows(batch_rows(batch, outputs.z[rows].flatten(0, 1)), mix, rows)
 
     def _stats(self, result: LossResult, diagnosed: bool) -> dict[str, Tensor]:
         positives, _ = global_mean(result.positives, torch.ones_like(result.positives))

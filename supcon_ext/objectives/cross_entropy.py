@@ -13,7 +13,6 @@ from torch.nn import functional
 from supcon_ext.losses.gather import global_mean
 from supcon_ext.objectives.base import (
     Beliefs,
-    OverStage,
     StepBatch,
     Term,
     TermResult,
@@ -31,7 +30,6 @@ class CrossEntropy(Term):
     """Cross-entropy of the classifier's logits against the working labels.
 
     Args:
-        weight: Factor of this term.
         label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016).
         logit_adjustment: tau of the logit-adjusted loss (Menon et al. 2021, eq. 10): tau log prior
             is added to the logits in training. 1 is Balanced Softmax (Ren et al. 2020). The prior
@@ -48,9 +46,6 @@ class CrossEntropy(Term):
         target: What is learned: the working ``label``, or the ``posterior`` of the stage's
             selector, such as RoLT's soft pseudo-labels; until there is one, the label.
         samples: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
-        over_stage: How that factor goes over the stage: ``constant``, ``falling`` by 1 - x^2, or
-            ``rising`` by x^2 (Hybrid-SC, Wang et al. 2021).
-        views: Name of the view group to classify; null for all views.
     """
 
     trains_classifier = True
@@ -59,7 +54,6 @@ class CrossEntropy(Term):
 
     def __init__(
         self,
-        weight: Annotated[float, Field(ge=0)] = 1.0,
         label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         logit_adjustment: Annotated[float, Field(ge=0)] = 0.0,
         mixup: Annotated[float, Field(ge=0)] = 0.0,
@@ -71,11 +65,8 @@ class CrossEntropy(Term):
         ] = 0,
         target: Literal["label", "posterior"] = "label",
         samples: Literal["all", "confident"] = "all",
-        over_stage: OverStage = "constant",
-        views: str | None = None,
     ) -> None:
         super().__init__()
-        self.weight = weight
         self.label_smoothing = label_smoothing
         self.logit_adjustment = logit_adjustment
         self.mixup = mixup
@@ -85,8 +76,6 @@ class CrossEntropy(Term):
         self.bootstrap_after = bootstrap_after
         self.target = target
         self.samples = samples
-        self.over_stage = over_stage
-        self.views = views
 
     @staticmethod
     def problems(
@@ -130,34 +119,32 @@ class CrossEntropy(Term):
 
     def forward(self, batch: StepBatch) -> TermResult:
         """The mean over views and samples; logs the accuracy on the working labels."""
-        rows = batch.view_rows(self.views)
-        label = batch.label.expand(len(rows), -1)
+        rows = batch.rows(self.views)
+        label, mix = rows.label, None
         if self.mixup or self.cutmix:
             mix, outputs = batch.mixed(self.mixup, self.cutmix)
-            partner = batch.label[mix.partner.to(label.device)[rows]]
-            share = mix.share.to(label.device)[rows, None].expand_as(label)
-            share = torch.where(partner >= 0, share, 1.0)  # of an unknown label nothing is learnt
         else:
-            outputs, partner, share = batch.outputs(), None, None
-        logits = outputs.logits[rows].float()
+            outputs = batch.outputs()
+        logits = outputs.logits[rows.place].float()
         log_prior = self._log_prior(batch)
-        losses = self._losses(logits, label, batch.index.expand_as(label), batch.samples, log_prior)
-        if partner is not None and share is not None:
-            other = batch.index[mix.partner.to(label.device)[rows]]
-            theirs = self._losses(logits, partner, other, batch.samples, log_prior)
+        losses = self._losses(logits, label, rows.sample, batch.beliefs, log_prior)
+        if mix is not None:
+            partner, share = rows.partners(mix)
+            other = label[partner]
+            share = torch.where(other >= 0, share, 1.0)  # of an unknown label nothing is learnt
+            theirs = self._losses(logits, other, rows.sample[partner], batch.beliefs, log_prior)
             losses = share * losses + (1 - share) * theirs
         known = (label >= 0).to(losses.dtype)
         if self.samples == "confident":
-            known = known * (batch.trust > 0.5)
-        loss, _ = global_mean(losses.flatten(), known.flatten())
-        right = (logits.argmax(-1) == label).to(losses.dtype)
-        accuracy, _ = global_mean(right.flatten(), known.flatten())
+            known = known * (rows.trust > 0.5)
+        loss, _ = global_mean(losses, known)
+        accuracy, _ = global_mean((logits.argmax(-1) == label).to(losses.dtype), known)
         return TermResult(loss, {"accuracy": accuracy})
 
     def _log_prior(self, batch: StepBatch) -> Tensor:
         if self.prior == "given" or not self.logit_adjustment:
             return self.log_prior
-        counts = batch.samples.trusted_counts(len(self.log_prior)).clamp(min=1).float()
+        counts = batch.beliefs.trusted_counts(len(self.log_prior)).clamp(min=1).float()
         return (counts / counts.sum()).log()
 
     def _losses(
@@ -176,11 +163,7 @@ class CrossEntropy(Term):
         return (1 - share) * losses + share * own
 
     def _plain(self, adjusted: Tensor, target: Tensor) -> Tensor:
-        """``(V, B)`` against classes ``(V, B)``, or probabilities ``(V, B, C)``."""
-        losses = functional.cross_entropy(
-            adjusted.flatten(0, 1),
-            target.flatten(0, 1),
-            reduction="none",
-            label_smoothing=self.label_smoothing,
+        """``(n,)`` against classes ``(n,)``, or probabilities ``(n, C)``."""
+        return functional.cross_entropy(
+            adjusted, target, reduction="none", label_smoothing=self.label_smoothing
         )
-        return torch.unflatten(losses, 0, adjusted.shape[:2])

@@ -1,6 +1,6 @@
 """Bootstrapping by how far each label is trusted, with Mixup: M-DYR-H and M-DYR-S.
 
-Shape letters: V views, B samples of a batch, C classes.
+Shape letters: n rows of a batch, C classes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from supcon_ext.losses.gather import global_mean
 from supcon_ext.objectives.base import (
-    OverStage,
     StepBatch,
     Term,
     TermResult,
@@ -50,9 +49,6 @@ class DynamicBootstrap(Term):
             or its probabilities (``soft``, M-DYR-S).
         mixup: Alpha of Mixup (Zhang et al. 2018).
         regularisation: Factor of the divergence; 0 for none.
-        weight: Factor of this term.
-        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
-        views: Name of the view group to classify; null for all views.
     """
 
     trains_classifier = True
@@ -62,17 +58,11 @@ class DynamicBootstrap(Term):
         prediction: Literal["hard", "soft"] = "hard",
         mixup: Annotated[float, Field(gt=0)] = 32.0,
         regularisation: Annotated[float, Field(ge=0)] = 1.0,
-        weight: Annotated[float, Field(ge=0)] = 1.0,
-        over_stage: OverStage = "constant",
-        views: str | None = None,
     ) -> None:
         super().__init__()
         self.prediction = prediction
         self.mixup = mixup
         self.regularisation = regularisation
-        self.weight = weight
-        self.over_stage = over_stage
-        self.views = views
 
     @staticmethod
     def problems(
@@ -96,38 +86,32 @@ class DynamicBootstrap(Term):
 
     def forward(self, batch: StepBatch) -> TermResult:
         """The mean over views and samples of known label; logs what the predictions weigh."""
-        rows = batch.view_rows(self.views)
-        plain = batch.outputs().logits[rows].detach().float()
+        rows = batch.rows(self.views)
+        plain = batch.outputs().logits[rows.place].detach().float()
         mix, outputs = batch.mixed(self.mixup, 0.0)
-        logarithm = outputs.logits[rows].float().log_softmax(-1)
-        doubt = (1 - batch.trust).clamp(EDGE, 1 - EDGE)
-        target = self._targets(plain, batch.label, doubt)
-        partner = mix.partner.to(plain.device)[rows]
-        known = batch.label >= 0
-        share = mix.share.to(plain.device)[rows, None].expand(partner.shape)
+        logarithm = outputs.logits[rows.place].float().log_softmax(-1)
+        doubt = (1 - rows.trust).clamp(EDGE, 1 - EDGE)
+        target = self._targets(plain, rows.label, doubt)
+        partner, share = rows.partners(mix)
+        known = rows.label >= 0
         share = torch.where(known[partner], share, 1.0)  # of an unknown label nothing is learnt
-        mine, theirs = -(target * logarithm).sum(-1), -(_of(target, partner) * logarithm).sum(-1)
+        mine, theirs = -(target * logarithm).sum(-1), -(target[partner] * logarithm).sum(-1)
         losses = share * mine + (1 - share) * theirs
-        weight = known.to(losses.dtype).repeat(len(rows))
-        loss, _ = global_mean(losses.flatten(), weight)
+        weight = known.to(losses.dtype)
+        loss, _ = global_mean(losses, weight)
         if self.regularisation:
-            loss = loss + self.regularisation * from_uniform(logarithm.flatten(0, 1).exp())
-        bootstrapped, _ = global_mean(doubt.repeat(len(rows)), weight)
+            loss = loss + self.regularisation * from_uniform(logarithm.exp())
+        bootstrapped, _ = global_mean(doubt, weight)
         return TermResult(loss, {"bootstrapped": bootstrapped})
 
     def _targets(self, plain: Tensor, label: Tensor, doubt: Tensor) -> Tensor:
-        """``(V, B, C)``; of an unknown label they mean nothing."""
+        """``(n, C)``; of an unknown label they mean nothing."""
         classes = plain.shape[-1]
         given = functional.one_hot(label.clamp(min=0), classes).to(plain.dtype)
         own = plain.softmax(-1)
         if self.prediction == "hard":
             own = functional.one_hot(plain.argmax(-1), classes).to(plain.dtype)
         return (1 - doubt)[:, None] * given + doubt[:, None] * own
-
-
-def _of(target: Tensor, partner: Tensor) -> Tensor:
-    """``(V, B, C)`` the partners' targets."""
-    return target[torch.arange(len(target), device=target.device)[:, None], partner]
 
 
 def from_uniform(probability: Tensor) -> Tensor:

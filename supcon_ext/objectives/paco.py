@@ -20,7 +20,7 @@ from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.losses.rows import Rows, Source
 from supcon_ext.objectives.base import (
     Beliefs,
-    OverStage,
+    GroupRows,
     StepBatch,
     Term,
     TermResult,
@@ -28,7 +28,6 @@ from supcon_ext.objectives.base import (
     term,
     view_problems,
 )
-from supcon_ext.objectives.rows import batch_rows
 
 CHUNK = 1 << 22  # pairs held at a time
 
@@ -60,9 +59,6 @@ class PaCo(Term):
         smoothing: Share of the own centre's weight spread over the other centres.
         prior: Labels that the prior counts: all ``given`` ones, or working labels of ``trusted``
             samples. A class without any counts as one sample.
-        weight: Factor of this term.
-        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
-        views: Name of the view group; null for all views.
     """
 
     trains_classifier = True
@@ -76,9 +72,6 @@ class PaCo(Term):
         queue: Annotated[int, Field(ge=0)] = 0,
         smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         prior: Literal["given", "trusted"] = "given",
-        weight: Annotated[float, Field(ge=0)] = 1.0,
-        over_stage: OverStage = "constant",
-        views: str | None = None,
     ) -> None:
         super().__init__()
         self.alpha = alpha
@@ -87,9 +80,6 @@ class PaCo(Term):
         self.queue_size = queue
         self.smoothing = smoothing
         self.prior = prior
-        self.weight = weight
-        self.over_stage = over_stage
-        self.views = views
         self.queue: KeyQueue | None = None
 
     @staticmethod
@@ -111,19 +101,20 @@ class PaCo(Term):
 
     def forward(self, batch: StepBatch) -> TermResult:
         """The mean over trusted rows; logs the share that the own centre has of the softmax."""
-        rows = batch.view_rows(self.views)
+        rows = batch.rows(self.views)
         keys: Rows | None = None
         if self.queue is not None:  # the other views' keys; of one view alone, its own
-            keys = _unit_rows(batch, batch.twin_outputs().z[rows[1:] or rows])
-            rows = rows[:1]
+            others = rows.views(1) if len(rows.sizes) > 1 else rows
+            keys = _unit_rows(others, batch.twin_outputs().z)
+            rows = rows.views(0, 1)
         outputs = batch.outputs()
-        mine = _unit_rows(batch, outputs.z[rows])
-        logits = outputs.logits[rows].flatten(0, 1).float()
+        mine = _unit_rows(rows, outputs.z)
+        logits = outputs.logits[rows.place].float()
         everyone, start = (mine, 0) if world_size() == 1 else gather_rows(mine)
-        contrasts = everyone if keys is None else self._with_keys(everyone, keys, batch.samples)
+        contrasts = everyone if keys is None else self._with_keys(everyone, keys, batch.beliefs)
         counts = self.given
         if self.prior == "trusted":
-            counts = batch.samples.trusted_counts(len(self.given))
+            counts = batch.beliefs.trusted_counts(len(self.given))
         prior = counts.clamp(min=1).float()
         centres = (logits + (prior / prior.sum()).log()) / self.centre_temperature
         # rows that are this process's own, so that a row is not its own contrast
@@ -137,14 +128,18 @@ class PaCo(Term):
             self.queue.push_rows(keys)
         return TermResult(loss, {"own_centre": share})
 
-    def _with_keys(self, everyone: Rows, keys: Rows, samples: Beliefs) -> Rows:
+    def _with_keys(self, everyone: Rows, keys: Rows, beliefs: Beliefs) -> Rows:
         """Contrasts of PaCo: queries, this step's keys of all processes, and the queue's."""
         fresh = keys if world_size() == 1 else gather_rows(keys)[0]
         number = torch.arange(len(fresh), device=fresh.z.device)
         fresh = replace(
             fresh, uid=-1 - number, source=torch.full_like(fresh.source, int(Source.QUEUE))
         )
-        kept = None if self.queue is None else self.queue.views(samples.label, samples.trust)
+        kept = (
+            None
+            if self.queue is None
+            else self.queue.rows(beliefs.label, beliefs.trust, beliefs.row_columns())
+        )
         return Rows.cat([everyone, fresh] if kept is None else [everyone, fresh, kept])
 
     def _losses(self, rows: Rows, contrasts: Rows, centres: Tensor) -> tuple[Tensor, Tensor]:
@@ -179,6 +174,6 @@ class PaCo(Term):
         return log_sum - positive / total, own
 
 
-def _unit_rows(batch: StepBatch, z: Tensor) -> Rows:
-    """Rows of ``(V, B, D)`` projections, of unit norm."""
-    return batch_rows(batch, functional.normalize(z.flatten(0, 1).float(), dim=1))
+def _unit_rows(rows: GroupRows, z: Tensor) -> Rows:
+    """Some rows of the step's ``(R, D)`` projections, of unit norm."""
+    return rows.rows(functional.normalize(z[rows.place].float(), dim=1))

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from supcon_ext.losses.gather import gather_rows, global_mean, world_size
 from supcon_ext.losses.rows import Rows
-from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
 
 LARGEST = 1e5  # of a concentration
 CHUNK = 1 << 18  # row-class pairs held at a time
@@ -85,9 +85,6 @@ class ProCo(Term):
             ``both_epochs``.
         prior: Labels that pi counts: all ``given`` ones, or working labels of ``trusted`` samples.
             A class without any counts as one sample.
-        weight: Factor of this term.
-        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
-        views: Name of the view group; null for all views.
     """
 
     total: Tensor
@@ -102,17 +99,11 @@ class ProCo(Term):
         temperature: Annotated[float, Field(gt=0)] = 0.1,
         estimate: Literal["epoch_before", "both_epochs"] = "epoch_before",
         prior: Literal["given", "trusted"] = "given",
-        weight: Annotated[float, Field(ge=0)] = 1.0,
-        over_stage: OverStage = "constant",
-        views: str | None = None,
     ) -> None:
         super().__init__()
         self.temperature = temperature
         self.estimate = estimate
         self.prior = prior
-        self.weight = weight
-        self.over_stage = over_stage
-        self.views = views
 
     def setup(self, facts: TrainingFacts) -> None:
         """Make the estimates' sums.
@@ -132,16 +123,15 @@ class ProCo(Term):
 
     def forward(self, batch: StepBatch) -> TermResult:
         """Cross-entropy over the closed-form logits; logs the mean concentration."""
-        rows = batch.view_rows(self.views)
-        z = functional.normalize(batch.outputs().z[rows].flatten(0, 1).float(), dim=1)
-        label = batch.label.repeat(len(rows))
-        trust = batch.trust.repeat(len(rows))
+        rows = batch.rows(self.views)
+        z = functional.normalize(batch.outputs().z[rows.place].float(), dim=1)
+        label, trust = rows.label, rows.trust
         self._gather(batch, z.detach(), label, trust)
         mean, kappa, seen = self.distributions()
         counted = (label >= 0) & (trust > 0.5) & seen[label.clamp(min=0)]
         counts = self.given
         if self.prior == "trusted":
-            counts = batch.samples.trusted_counts(len(self.count))
+            counts = batch.beliefs.trusted_counts(len(self.count))
         log_prior = counts.clamp(min=1).double().log()
         losses = closed_form_losses(z, label, mean, kappa, seen, log_prior, self.temperature)
         loss, _ = global_mean(torch.where(counted, losses, 0.0), counted.to(losses.dtype))

@@ -14,8 +14,7 @@ from torch.nn import functional
 from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.mixup import MixupRule
 from supcon_ext.losses.rows import PairRule, PairTile
-from supcon_ext.objectives.base import OverStage, StepBatch, Term, TermResult, TrainingFacts, term
-from supcon_ext.objectives.rows import batch_rows, mixed_batch_rows
+from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
 from supcon_ext.selectors.base import PositiveSelector
 from supcon_ext.selectors.base import selector as selectors
 
@@ -31,30 +30,22 @@ class Similarity(Term):
     mixed pair's partner twice and lets the diagonal into the mean; this does not.
 
     Args:
-        weight: Factor of this term; Sel-CL's is 0.01.
         selector: Which pairs are positives, by what the stage's samples are believed to be; null
             takes the rule of the stage's contrastive term.
         mixup: Alpha of Mixup, as in the contrastive term, with which the mixed pass is then shared.
-        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
-        views: Name of the view group; null for all views.
     """
 
+    weight = 0.01  # Sel-CL's
     trains_classifier = True
 
     def __init__(
         self,
-        weight: Annotated[float, Field(ge=0)] = 0.01,
         selector: Annotated[str, Field(min_length=1)] | None = None,
         mixup: Annotated[float, Field(ge=0)] = 0.0,
-        over_stage: OverStage = "constant",
-        views: str | None = None,
     ) -> None:
         super().__init__()
-        self.weight = weight
-        self.over_stage = over_stage
         self.rule: PairRule | None = None if selector is None else selectors.make(selector)
         self.mixup = mixup
-        self.views = views
 
     def setup(self, facts: TrainingFacts) -> None:
         """Take the stage's pair rule.
@@ -74,18 +65,16 @@ class Similarity(Term):
         """The mean over pairs; logs the mean p_i . p_j of positives and of the others."""
         if self.rule is None:
             raise ValueError("Expected `setup` to be called first")
-        rows = batch.view_rows(self.views)
-        mix = None
+        mine = batch.rows(self.views)
+        mix, rule = None, self.rule
         if self.mixup:
             mix, outputs = batch.mixed(self.mixup, 0.0)
+            rule = MixupRule(rule)
         else:
             outputs = batch.outputs()
-        p = outputs.logits[rows].flatten(0, 1).float().softmax(1)
-        views = batch_rows(batch, outputs.z[rows].flatten(0, 1).detach())
-        rule = self.rule
-        if mix is not None:
-            views, rule = mixed_batch_rows(views, mix, rows), MixupRule(rule)
-        pairs = PairTile(views, views, views.z @ views.z.T)
+        p = outputs.logits[mine.place].float().softmax(1)
+        rows = mine.rows(outputs.z[mine.place].detach(), mix)
+        pairs = PairTile(rows, rows, rows.z @ rows.z.T)
         target = asked_targets(rule, pairs).float().clamp(max=1.0)
         alike = (p @ p.T).clamp(SMALLEST, 1 - SMALLEST)
         other = ~pairs.itself()

@@ -14,7 +14,6 @@ from supcon_ext.losses.rows import PairTile, PairWeights, Rows, WeightingStep, W
 from supcon_ext.losses.supcon import SupConLoss
 from supcon_ext.objectives.base import (
     Beliefs,
-    OverStage,
     StepBatch,
     Term,
     TermResult,
@@ -36,7 +35,7 @@ class _OtherSubClasses:
         return other | pairs.same("index")
 
 
-@dataclass(frozen=True)
+@dataclass
 class _RowTemperatures(PairWeights):
     """A temperature for each class."""
 
@@ -80,9 +79,6 @@ class SubClassContrastive(Term):
         warmup: Epochs of the stage before the first clustering.
         recluster_every: Epochs between clusterings.
         seed: Of k-means.
-        weight: Factor of this term.
-        over_stage: How that factor goes over the stage: ``constant``, ``falling`` or ``rising``.
-        views: Name of the view group; null for all views.
     """
 
     sub_class: Tensor
@@ -100,9 +96,6 @@ class SubClassContrastive(Term):
         ] = 10,
         recluster_every: Annotated[int, Field(ge=1)] = 10,
         seed: Annotated[int, Field(ge=0)] = 0,
-        weight: Annotated[float, Field(ge=0)] = 1.0,
-        over_stage: OverStage = "constant",
-        views: str | None = None,
     ) -> None:
         super().__init__()
         self.temperature = temperature
@@ -112,10 +105,14 @@ class SubClassContrastive(Term):
         self.warmup = warmup
         self.recluster_every = recluster_every
         self.seed = seed
-        self.weight = weight
-        self.over_stage = over_stage
-        self.views = views
         self.loss = SupConLoss(temperature)
+        self.temperatures = _RowTemperatures(torch.empty(0), temperature)
+        self.between = SupConLoss(
+            temperature,
+            selector=_OtherSubClasses(),
+            weighting=self.temperatures,
+            rejected="neutral",
+        )
         self._due: Tensor | None = None
 
     @property
@@ -154,25 +151,19 @@ class SubClassContrastive(Term):
     def forward(self, batch: StepBatch) -> TermResult:
         """Both losses; logs (b) and the share of anchors that have a sub-class."""
         if self._due is not None:
-            self._cluster(self._due, batch.samples)
+            self._cluster(self._due, batch.beliefs)
             self._due = None
-        rows = batch.view_rows(self.views)
-        z = batch.outputs().z[rows].flatten(0, 1)
-        index = batch.index.repeat(len(rows))
-        trusted = (batch.trust > 0.5).repeat(len(rows))
-        label = torch.where(trusted, batch.label.repeat(len(rows)), -1)
+        mine = batch.rows(self.views)
+        index = mine.sample
+        label = torch.where(mine.trust > 0.5, mine.label, -1)
         sub = torch.where(label == self.clustered[index], self.sub_class[index], -1)
-        views = Rows.of(z, label, index=index, columns={"sub_class": sub})
+        z = batch.outputs().z[mine.place]
+        rows = Rows.of(z, label, index=index, columns={"sub_class": sub})
         if not bool((self.sub_class >= 0).any()):
-            return TermResult(self.loss(views))
-        first = self.loss(replace(views, label=sub))
-        between = SupConLoss(
-            self.temperature,
-            selector=_OtherSubClasses(),
-            weighting=_RowTemperatures(self.temperature_C, self.temperature),
-            rejected="neutral",
-        )
-        second = between(views)
+            return TermResult(self.loss(rows))
+        first = self.loss(replace(rows, label=sub))
+        self.temperatures.temperature_C = self.temperature_C
+        second = self.between(rows)
         stats = {"between": second.detach(), "clustered": (sub >= 0).float().mean()}
         return TermResult(first + self.beta * second, stats)
 

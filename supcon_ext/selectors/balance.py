@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from data_tools.registry import Part
-from supcon_ext.losses.factors import Factors
+from supcon_ext.losses.factors import Factors, factors_of
 from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, Role, SampleBank, Selection, selector
@@ -102,7 +102,7 @@ class Balance(PositiveSelector):
 
     def factors(self, views: Rows) -> Factors | None:
         """The inner selector's."""
-        return self.inner.factors(views)
+        return factors_of(self.inner, views)
 
     def state_dict(self) -> dict[str, Any]:
         """The inner selector's."""

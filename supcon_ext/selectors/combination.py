@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from data_tools.registry import Part
-from supcon_ext.losses.factors import Factors
+from supcon_ext.losses.factors import Factors, factors_of
 from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import (
@@ -110,7 +110,7 @@ class Combination(PositiveSelector):
     def factors(self, views: Rows) -> Factors | None:
         """Where every member follows from label and trust alone, all say the same."""
         plain = all(follows_trust(member) for member in self.members)
-        return self.members[0].factors(views) if plain else None
+        return factors_of(self.members[0], views) if plain else None
 
     def state_dict(self) -> dict[str, Any]:
         """The members' states."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from data_tools.registry import Part
-from supcon_ext.losses.factors import Factors
+from supcon_ext.losses.factors import Factors, factors_of
 from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
@@ -78,7 +78,7 @@ class Then(PositiveSelector):
 
     def factors(self, views: Rows) -> Factors | None:
         """Where the second selector follows from label and trust alone, its own."""
-        return self.second.factors(views) if follows_trust(self.second) else None
+        return factors_of(self.second, views) if follows_trust(self.second) else None
 
     def _seen(self, views: Rows) -> Rows:
         """The views as the second selector numbers them, -1 for those that it has not seen."""

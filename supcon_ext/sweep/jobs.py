@@ -21,10 +21,10 @@ from typing import Any
 import torch
 
 from supcon_ext.experiment import Interrupted
+from supcon_ext.interrupt import PATIENCE, STOP_SIGNALS, stop_requests
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.sweep.child import Failure, run_child
 from supcon_ext.sweep.plan import Child
-from supcon_ext.training.interrupt import PATIENCE, STOP_SIGNALS, stop_requests
 
 CONSOLE = "console.txt"
 LOOK_SECONDS = 0.5

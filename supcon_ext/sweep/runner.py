@@ -10,13 +10,13 @@ from typing import Any
 from supcon_ext.compare.comparison import Comparison, compare
 from supcon_ext.experiment import Interrupted
 from supcon_ext.experiment.lock import lock
+from supcon_ext.interrupt import stop_requests
 from supcon_ext.sweep.child import Failure, has_begun, run_child
 from supcon_ext.sweep.jobs import check_jobs, run_side_by_side
 from supcon_ext.sweep.plan import Child, Sweep
 from supcon_ext.sweep.progress import SweepProgress
 from supcon_ext.tracking import Tracker, TrackingSettings
 from supcon_ext.tracking.console import ConsoleProgress
-from supcon_ext.training.interrupt import stop_requests
 
 RUN_ID_PATIENCE = 30.0
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from supcon_ext.feed.base import Group
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.heads.mlp import MLP
 from supcon_ext.models.network import Network, build_network
@@ -77,7 +78,7 @@ class _Run:
         self.columns = columns
         self.network = _network(0)
         self.twin = _network(1)
-        self.samples = Beliefs(
+        self.beliefs = Beliefs(
             torch.arange(SAMPLES) % CLASSES,
             torch.ones(SAMPLES),
             torch.zeros(SAMPLES, dtype=torch.int8),
@@ -91,7 +92,7 @@ class _Run:
                 TrainingFacts(
                     samples=SAMPLES,
                     classes=CLASSES,
-                    counts=torch.bincount(self.samples.label, minlength=CLASSES),
+                    counts=torch.bincount(self.beliefs.label, minlength=CLASSES),
                     dim=DIM,
                     features=FEATURES,
                     epochs=EPOCHS,
@@ -113,19 +114,19 @@ class _Run:
         except (AttributeError, TypeError) as error:
             raise _unasked(requires, error) from error
         if made is not None:
-            self.samples.label, self.samples.trust = made.label, made.trust
-            self.samples.role, self.samples.posterior = made.role, made.posterior
+            self.beliefs.label, self.beliefs.trust = made.label, made.trust
+            self.beliefs.role, self.beliefs.posterior = made.role, made.posterior
 
     def step(self, epoch: int, step: int) -> list[Any]:
         """One step's loss, numbers and gradients."""
         drawn = torch.Generator().manual_seed(100 * epoch + step)
         index = torch.randperm(SAMPLES, generator=drawn)[:BATCH]
-        images = torch.randn(VIEWS, BATCH, 1, SIDE, SIDE, generator=drawn)
+        images = torch.randn(VIEWS * BATCH, 1, SIDE, SIDE, generator=drawn)
+        groups = {"views_0": Group(images, index.repeat(VIEWS), VIEWS)}
         progress = (epoch + step / 2) / EPOCHS
         batch = StepBatch(
-            images, ("views_0",) * VIEWS, index, self.samples, self.network, self.twin,
-            epoch, step, progress, self.generator,
-        )  # fmt: skip
+            groups, self.beliefs, self.network, self.twin, epoch, step, progress, self.generator
+        )
         with CONTRACT.border():
             loss, stats = self.objective(batch)
         CONTRACT.expect(
@@ -143,11 +144,11 @@ class _Run:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds."""
-        network, samples = self.network.state_dict(), self.samples
+        network, beliefs = self.network.state_dict(), self.beliefs
         return {
             "objective": copy.deepcopy(self.objective.state_dict()),
             "network": copy.deepcopy(network),
-            "samples": [samples.label, samples.trust, samples.role, samples.posterior],
+            "samples": [beliefs.label, beliefs.trust, beliefs.role, beliefs.posterior],
             "generator": self.generator.get_state(),
         }
 
@@ -156,7 +157,7 @@ class _Run:
         self.objective.load_state_dict(saved["objective"])
         self.network.load_state_dict(saved["network"])
         label, trust, role, posterior = saved["samples"]
-        self.samples = Beliefs(label, trust, role, self.columns, posterior)
+        self.beliefs = Beliefs(label, trust, role, self.columns, posterior)
         self.generator.set_state(saved["generator"])
 
     def rest(self) -> list[Any]:

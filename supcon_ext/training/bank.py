@@ -72,7 +72,7 @@ def make_bank(
     requires: frozenset[str],
     given: Tensor,
     classes: int,
-    samples: Beliefs,
+    beliefs: Beliefs,
     outputs: Callable[[], Outputs],
     peer_logits: Callable[[], Tensor] | None = None,
     truth: Tensor | None = None,
@@ -85,7 +85,7 @@ def make_bank(
         requires: Any of ``features``, ``z``, ``logits``, ``loss``, ``peer_logits``, ``truth``.
         given: ``(N,)`` int64 given labels.
         classes: Number of classes.
-        samples: Whose further columns the bank hands on.
+        beliefs: Whose further columns the bank hands on.
         outputs: Makes a pass over the training set; called only if something is required.
         peer_logits: The same of the second network, where there is one.
         truth: ``(N,)`` int64 true labels, where the oracle was granted them.
@@ -102,7 +102,7 @@ def make_bank(
         raise ValueError(
             f"Expected `requires` to be among {sorted(known)}, but got {sorted(requires - known)}"
         )
-    columns = {name: column.cpu() for name, column in samples.columns.items()}
+    columns = {name: column.cpu() for name, column in beliefs.columns.items()}
     index = torch.arange(len(given))
     shown = truth if "truth" in requires else None
     if not requires - {"truth"}:

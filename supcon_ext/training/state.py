@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch.distributed as dist
 
-from supcon_ext.selectors.base import Selection
 from supcon_ext.training.random_state import random_state, restore_random_state
 
 if TYPE_CHECKING:
@@ -15,14 +14,14 @@ if TYPE_CHECKING:
 
 def gather_state(trainer: Trainer) -> dict[str, Any]:
     """Everything from which a resumed run ends with the same numbers; all processes call it."""
-    fabric, samples = trainer.fabric, trainer.samples
+    fabric = trainer.fabric
     mine = {"global": random_state(), "generator": trainer.generator.get_state()}
     randomness: list[Any] = [mine]
     if fabric.world_size > 1:
         randomness = [None] * fabric.world_size
         dist.all_gather_object(randomness, mine)
     running = trainer.running
-    scaler = getattr(fabric._precision, "scaler", None)
+    scaler = getattr(fabric.strategy.precision, "scaler", None)
     return {
         "position": {name: getattr(trainer.at, name) for name in type(trainer.at).__slots__},
         "network": trainer.network.state_dict(),
@@ -33,13 +32,8 @@ def gather_state(trainer: Trainer) -> dict[str, Any]:
         "optimizer": running.optimizer.state_dict(),
         "scaler": None if scaler is None else scaler.state_dict(),
         "averages": trainer.averages.state_dict(),
-        "samples": {
-            "label": samples.label.cpu(),
-            "trust": samples.trust.cpu(),
-            "role": samples.role.cpu(),
-            "posterior": None if samples.posterior is None else samples.posterior.cpu(),
-        },
-        "gone": trainer.gone.mask,
+        "samples": trainer.beliefs.state_dict(),
+        "gone": trainer.beliefs.gone.mask,
         "randomness": randomness,
         "labels_hash": trainer.data.labels_hash,
     }
@@ -77,22 +71,16 @@ def restore_state(trainer: Trainer, state: dict[str, Any]) -> dict[str, Any] | N
     trainer.best = state["best"]
     if trainer.twin is not None:
         trainer.twin.load_state_dict(state["twin"])
-    scaler = getattr(fabric._precision, "scaler", None)
+    scaler = getattr(fabric.strategy.precision, "scaler", None)
     if scaler is not None and state["scaler"] is not None:
         scaler.load_state_dict(state["scaler"])
     trainer.averages.load_state_dict(state["averages"])
-    samples = state["samples"]
-    trainer.believe(
-        Selection(
-            samples["trust"], samples["label"], samples["role"], posterior=samples["posterior"]
-        )
-    )
-    trainer.gone.mask = state["gone"]
+    trainer.beliefs.load_state_dict(state["samples"])
+    trainer.beliefs.gone.mask = state["gone"]
     restore_random(trainer, state)
     at = trainer.at
     if at.epoch == trainer.stages[at.stage].epochs and not at.unvalidated:
-        at.stage += 1
-        at.epoch = at.step = 0
+        at.next_stage()
         trainer.peer = state["peer"]
         return None
     return state

@@ -21,7 +21,7 @@ from supcon_ext.tracking.journal import read
 from supcon_ext.tracking.results import read_metrics
 from supcon_ext.training.averages import Averages
 from supcon_ext.training.bank import embed, make_bank
-from supcon_ext.training.interrupt import stop_requests
+from supcon_ext.interrupt import stop_requests
 from supcon_ext.training.loop import Trainer, TrainingData
 from supcon_ext.training.random_state import (
     random_state,

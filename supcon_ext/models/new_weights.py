@@ -1,0 +1,35 @@
+"""A module's first weights, drawn anew."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import nn
+
+from supcon_ext.models.network import Network
+from supcon_ext.models.seeding import seeded_weights
+
+
+def renew(module: nn.Module, seed: int, name: str) -> None:
+    """Draw the weights of all parts of a module anew, from a seed and a name.
+
+    Args:
+        module: Has a parameter; stays on its device.
+        seed: At least 0.
+        name: Of the draw: another name, other weights.
+    """
+    device = next(module.parameters()).device
+    module.cpu()
+    with seeded_weights(seed, name):
+        for part in module.modules():
+            start = getattr(part, "reset_parameters", None)
+            if callable(start):
+                start()
+    module.to(device)
+
+
+def network_like(network: Network, seed: int, name: str) -> Network:
+    """A network of the same kind with weights of its own, on the CPU."""
+    made = copy.deepcopy(network).cpu()
+    renew(made, seed, name)
+    return made

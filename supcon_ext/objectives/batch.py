@@ -1,0 +1,231 @@
+"""One step as the terms see it: groups of rows, and the passes of the network over them.
+
+Shape letters: R rows of all groups, group after group and view after view; n rows of a selection of
+them; F features, D projection, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from supcon_ext.feed.base import Batch
+from supcon_ext.losses.mixup import mixed_rows
+from supcon_ext.losses.rows import Rows
+from supcon_ext.models.network import Outputs
+from supcon_ext.objectives.beliefs import Beliefs
+from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
+
+Forward = Callable[[Tensor], Outputs]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRows:
+    """Rows of a step that a term looks at: a view group, or all of them.
+
+    Attributes:
+        place: Where they stand among the step's R rows.
+        sizes: Rows of each view, one view after the other.
+        sample: ``(n,)`` int64 places in the training set.
+        source: ``(n,)`` int8, a :class:`~supcon_ext.losses.rows.Source`.
+        beliefs: What is believed of every sample.
+    """
+
+    place: slice
+    sizes: tuple[int, ...]
+    sample: Tensor
+    source: Tensor
+    beliefs: Beliefs
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+    @property
+    def label(self) -> Tensor:
+        """``(n,)`` int64 working labels, -1 where unknown."""
+        return self.beliefs.label[self.sample]
+
+    @property
+    def trust(self) -> Tensor:
+        """``(n,)`` float32 in [0, 1]."""
+        return self.beliefs.trust[self.sample]
+
+    def views(self, start: int, stop: int | None = None) -> GroupRows:
+        """The rows of some of the views."""
+        sizes = self.sizes[start:stop]
+        first = sum(self.sizes[:start])
+        mine = slice(first, first + sum(sizes))
+        place = slice(self.place.start + mine.start, self.place.start + mine.stop)
+        return GroupRows(place, sizes, self.sample[mine], self.source[mine], self.beliefs)
+
+    def partners(self, mix: Mix) -> tuple[Tensor, Tensor]:
+        """Who each row is mixed with, ``(n,)`` places among these rows, and its own share."""
+        device = self.sample.device
+        partner = mix.partner[self.place].to(device) - self.place.start
+        return partner, mix.share[self.place].to(device)
+
+    def rows(self, z: Tensor, mix: Mix | None = None) -> Rows:
+        """The rows as losses see them, with what is believed of each.
+
+        Args:
+            z: ``(n, D)`` embeddings.
+            mix: If they are of mixed inputs: they then carry what is known of their partners too.
+        """
+        index = self.sample
+        rows = Rows(
+            z=z,
+            label=self.label,
+            index=index,
+            uid=torch.arange(len(self), device=z.device),
+            source=self.source,
+            trust=self.trust.float(),
+            columns={name: each[index] for name, each in self.beliefs.row_columns().items()},
+        )
+        if mix is None:
+            return rows
+        partner, share = self.partners(mix)
+        return mixed_rows(rows, rows.detached().rows(partner), share)
+
+    def by_sample(self, values: Tensor) -> Tensor:
+        """``(B,)`` means over the views of each sample of ``(n,)`` values.
+
+        Raises:
+            ValueError: Views are of different samples.
+        """
+        views = len(self.sizes)
+        samples = (
+            torch.unflatten(self.sample, 0, (views, -1)) if len(set(self.sizes)) == 1 else None
+        )
+        if samples is None or not bool((samples == samples[0]).all()):
+            raise ValueError(
+                "Expected views of the same samples, but got groups of different ones. "
+                "Try: `views`, to name one group"
+            )
+        return torch.unflatten(values, 0, (views, -1)).mean(0)
+
+
+class StepBatch:
+    """One batch as the terms see it. Forward passes are made when first asked for, and shared.
+
+    Inputs of one size go through the network together, in the order of their groups; those of
+    another size in a pass of their own.
+
+    Args:
+        groups: The step's rows by the name of their view group.
+        beliefs: What is believed of every training sample.
+        network: Maps inputs ``(n, ...)`` to :class:`~supcon_ext.models.network.Outputs`.
+        twin: The EMA twin, in the same form, without gradient; None where the recipe has none.
+        epoch: Epochs of this stage that are done, from 0.
+        step: Steps of this epoch that are done, from 0.
+        progress: Share of the stage that is done, in [0, 1).
+        generator: For random draws of this process; kept in the checkpoint.
+    """
+
+    def __init__(
+        self,
+        groups: Batch,
+        beliefs: Beliefs,
+        network: Forward,
+        twin: Forward | None,
+        epoch: int,
+        step: int,
+        progress: float,
+        generator: torch.Generator,
+    ) -> None:
+        self.groups = groups
+        self.beliefs = beliefs
+        self.epoch = epoch
+        self.step = step
+        self.progress = progress
+        self.generator = generator
+        self._network = network
+        self._twin = twin
+        self._outputs: dict[str, Outputs] = {}
+        self._mixes: dict[tuple[float, float], tuple[Mix, Outputs]] = {}
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """``(n, ...)`` inputs of each group."""
+        return [group.x for group in self.groups.values()]
+
+    def rows(self, name: str | None) -> GroupRows:
+        """The rows of one view group; of all groups for None.
+
+        Raises:
+            ValueError: No group has this name.
+        """
+        if name is not None and name not in self.groups:
+            raise ValueError(
+                f"Expected `views` to name one of {sorted(self.groups)}, but got '{name}'"
+            )
+        ends = list(accumulate((len(group.sample) for group in self.groups.values()), initial=0))
+        places = {each: slice(*ends[k : k + 2]) for k, each in enumerate(self.groups)}
+        place = slice(0, ends[-1]) if name is None else places[name]
+        chosen = list(self.groups.values()) if name is None else [self.groups[name]]
+        return GroupRows(
+            place=place,
+            sizes=tuple(size for group in chosen for size in [group.samples] * group.views),
+            sample=torch.cat([group.sample for group in chosen]),
+            source=torch.cat(
+                [torch.full_like(g.sample, int(g.source), dtype=torch.int8) for g in chosen]
+            ),
+            beliefs=self.beliefs,
+        )
+
+    def outputs(self) -> Outputs:
+        """Features ``(R, F)``, projections ``(R, D)``, logits ``(R, C)`` of all rows."""
+        if "plain" not in self._outputs:
+            self._outputs["plain"] = passes(self._network, self.inputs)
+        return self._outputs["plain"]
+
+    def twin_outputs(self) -> Outputs:
+        """The same of the EMA twin, without gradient."""
+        if self._twin is None:
+            raise ValueError("Expected an EMA twin, but the recipe has none. Try: model.ema=0.99")
+        if "twin" not in self._outputs:
+            with torch.no_grad():
+                self._outputs["twin"] = passes(self._twin, self.inputs)
+        return self._outputs["twin"]
+
+    def mixed(self, mixup: float, cutmix: float) -> tuple[Mix, Outputs]:
+        """A pass over mixed inputs: who was mixed with whom, how much, and the outputs.
+
+        Args:
+            mixup: Alpha of Mixup (Zhang et al. 2018); 0 leaves it out.
+            cutmix: Alpha of CutMix (Yun et al. 2019); 0 leaves it out. With both, each batch draws
+                one.
+        """
+        key = (mixup, cutmix)
+        if key not in self._mixes:
+            views = [view for x, g in zip(self.inputs, self.groups.values(), strict=True)
+                     for view in x.chunk(g.views)]  # fmt: skip
+            mix = draw_mix([tuple(view.shape) for view in views], mixup, cutmix, self.generator)
+            mixed = mix_images(views, mix)
+            self._mixes[key] = mix, passes(self._network, mixed)
+        return self._mixes[key]
+
+    @property
+    def class_vectors(self) -> Tensor | None:
+        """``(C, F)`` the classifier's weights, with gradient; None where the network has none."""
+        classifier = getattr(self._network, "classifier", None)
+        return None if classifier is None else cast(Tensor, classifier.weight_CF)
+
+
+def passes(network: Forward, inputs: Sequence[Tensor]) -> Outputs:
+    """Outputs of several inputs ``(n, ...)`` in order; those of one size go in one pass."""
+    shapes = [tuple(x.shape[1:]) for x in inputs]
+    sizes = list(dict.fromkeys(shapes))
+    if len(sizes) == 1:
+        return network(inputs[0] if len(inputs) == 1 else torch.cat(list(inputs)))
+    made: dict[int, Outputs] = {}
+    for size in sizes:
+        members = [k for k, shape in enumerate(shapes) if shape == size]
+        whole = network(torch.cat([inputs[k] for k in members]))
+        pieces = whole.split([len(inputs[k]) for k in members])
+        made.update(zip(members, pieces, strict=True))
+    return Outputs.cat([made[k] for k in range(len(inputs))])
