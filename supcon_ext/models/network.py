@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+from operator import itemgetter
 from typing import cast
 
 import torch
@@ -62,7 +63,7 @@ class Outputs:
     def split(self, sizes: Sequence[int]) -> list[Outputs]:
         """The outputs of so many rows each, in order."""
         ends = list(accumulate(sizes, initial=0))
-        return [self.map(lambda rows, a=a, b=b: rows[a:b]) for a, b in pairwise(ends)]
+        return [self.map(itemgetter(slice(*part))) for part in pairwise(ends)]
 
 
 class Network(nn.Module):

@@ -14,7 +14,6 @@ from torch import nn
 
 from data_tools.registry import family
 from supcon_ext.experiment import as_launched
-from supcon_ext.feed.loader import evaluation_loader
 from supcon_ext.models.network import build_network
 from supcon_ext.models.sync_batch_norm import synchronised
 from supcon_ext.recipe import parse_recipe
@@ -58,7 +57,7 @@ def embeds(folder: str, world: int) -> None:
 
     def loader_of(positions: torch.Tensor) -> Any:
         part: Any = torch.utils.data.Subset(Images(), positions.tolist())
-        return evaluation_loader(part, BATCH, 0)
+        return torch.utils.data.DataLoader(part, BATCH)
 
     for count in SIZES:
         outputs = embed(made, count, loader_of, torch.device("cpu"))  # type: ignore[arg-type]

@@ -73,7 +73,7 @@ def test_sel_cl_plus_fine_tunes_on_confident_samples(tmp_path: Path) -> None:
         if stage.name == "finetune":
             if not seen:
                 before.append(self.network.classifier.weight_CF.detach().clone())
-                trusted.update((self.samples.trust > 0.5).nonzero()[:, 0].tolist())
+                trusted.update((self.beliefs.now.trust > 0.5).nonzero()[:, 0].tolist())
             seen.update(index.tolist())
         return step(self, stage, running, images, index, n)
 

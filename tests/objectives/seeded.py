@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from supcon_ext.models.network import Outputs
-from supcon_ext.objectives import StepBatch
 from supcon_ext.objectives.base import Beliefs
+from tests.objectives.steps import ViewsOf
 
 
 def unit(*shape: int, seed: int) -> torch.Tensor:
@@ -32,7 +32,7 @@ def step(
     logits_VBC: torch.Tensor | None = None,
     epoch: int = 0,
     further: torch.Tensor | None = None,
-) -> StepBatch:
+) -> ViewsOf:
     """A step whose network gives these embeddings (and logits), and whose twin gives the same.
 
     Args:
@@ -54,6 +54,6 @@ def step(
     samples = Beliefs(known, torch.ones(len(known)), torch.zeros(len(known), dtype=torch.int8))
     names = tuple("contrast" for _ in range(views))
     generator = torch.Generator().manual_seed(0)
-    return StepBatch(
-        images, names, torch.arange(size), samples, network, network, epoch, 0, 0.0, generator
+    return ViewsOf(
+        images, names, torch.arange(size), samples, network, network, epoch, generator=generator
     )

@@ -28,6 +28,9 @@ LABEL = torch.arange(SIZE) % CLASSES
 FACTS = TrainingFacts(SIZE, CLASSES, torch.tensor([2, 2, 2]), dim=DIM)
 PARTNER = torch.tensor([[1, 2, 3, 4, 5, 0], [2, 0, 1, 5, 3, 4]])
 SHARE = torch.tensor([0.7, 0.6])
+MIX = Mix(
+    (PARTNER + SIZE * torch.arange(2)[:, None]).flatten(), SHARE.repeat_interleave(SIZE), None
+)
 
 
 def two_views(mixup: float = 0.0) -> StepBatch:
@@ -35,7 +38,7 @@ def two_views(mixup: float = 0.0) -> StepBatch:
     z = unit(2 * SIZE, DIM, seed=32).view(2, SIZE, DIM)
     made = step(z, LABEL, normal(2, SIZE, CLASSES, seed=31))
     if mixup:
-        made._mixes[(mixup, 0.0)] = Mix(PARTNER, SHARE, None), made.outputs()
+        made._mixes[(mixup, 0.0)] = MIX, made.outputs()
     return made
 
 
@@ -122,7 +125,7 @@ def test_selcl_plus_bootstrapping(share: float, epoch: int, expected: float) -> 
     term.setup(FACTS)
     made = step(unit(1, SIZE, DIM, seed=1), LABEL, normal(SIZE, CLASSES, seed=41)[None])
     if mixup:
-        mix = Mix(PARTNER[:1], torch.tensor([share]), None)
+        mix = Mix(PARTNER[0], torch.full((SIZE,), share), None)
         made._mixes[(mixup, 0.0)] = mix, made.outputs()
     if term.due(epoch):
         term.predicted = normal(SIZE, CLASSES, seed=42).argmax(1)

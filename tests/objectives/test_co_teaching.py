@@ -108,7 +108,7 @@ def test_unicon_trains_two_networks_and_the_second_goes_on(tmp_path: Path) -> No
             "batch_size": 64,
             "objective": [
                 {"contrastive": {"selector": selector}},
-                {"co_teaching": {"rate": 0, "on": on}},
+                {"co_teaching": {"rate": 0, "samples": on}},
             ],
             "optimizer": {"kind": "sgd", "lr": 0.05},
         }

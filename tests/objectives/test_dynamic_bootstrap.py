@@ -10,13 +10,14 @@ import torch
 from torch.nn import functional
 
 from supcon_ext.models.network import Outputs
-from supcon_ext.objectives import Objective, StepBatch
+from supcon_ext.objectives import Objective
 from supcon_ext.objectives.base import Beliefs
 from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.objectives.dynamic_bootstrap import DynamicBootstrap, from_uniform
 from supcon_ext.objectives.mixing import Mix
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.bmm import Bmm
+from tests.objectives.steps import ViewsOf
 from tests.objectives.test_terms import FACTS
 
 # PaulAlbert31/LabelNoiseCorrection at 5e9a73e, its training steps of hard and of soft bootstrapping
@@ -47,7 +48,7 @@ def inputs(classes: int) -> dict[str, torch.Tensor]:
     return {"plain": plain, "mixed": mixed, "label": label, "doubt": doubt, "partner": partner}
 
 
-class Given(StepBatch):
+class Given(ViewsOf):
     """A batch of one view whose outputs and mix are said."""
 
     def __init__(self, given: dict[str, torch.Tensor], share: float) -> None:
@@ -59,21 +60,16 @@ class Given(StepBatch):
             torch.arange(len(label)),
             samples,
             lambda images: Outputs(images, images, images),
-            None,
-            0,
-            0,
-            0.0,
-            torch.Generator(),
         )
         self.plain = given["plain"].clone().requires_grad_()
         self.mixed_logits = given["mixed"].clone().requires_grad_()
-        self.mix = Mix(given["partner"][None], torch.tensor([share]), None)
+        self.mix = Mix(given["partner"], torch.full((len(label),), share), None)
 
     def outputs(self) -> Outputs:
-        return Outputs(self.plain[None], self.plain[None], self.plain[None])
+        return Outputs(self.plain, self.plain, self.plain)
 
     def mixed(self, mixup: float, cutmix: float) -> tuple[Mix, Outputs]:
-        logits = self.mixed_logits[None]
+        logits = self.mixed_logits
         return self.mix, Outputs(logits, logits, logits)
 
 

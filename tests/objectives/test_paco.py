@@ -7,10 +7,10 @@ import torch
 from torch.nn import functional
 
 from supcon_ext.models.network import Outputs
-from supcon_ext.objectives import StepBatch
 from supcon_ext.objectives.base import TrainingFacts
 from supcon_ext.objectives.paco import PaCo
 from tests.objectives.seeded import classes, normal, step, unit
+from tests.objectives.steps import ViewsOf
 from tests.objectives.test_terms import Net, batch
 
 FACTS = TrainingFacts(samples=6, classes=3, counts=torch.tensor([30, 10, 2]), dim=4)
@@ -22,9 +22,9 @@ def ready(**changes: object) -> PaCo:
     return term
 
 
-def by_hand(made: StepBatch, alpha: float, tau: float, smoothing: float = 0.0) -> torch.Tensor:
+def by_hand(made: ViewsOf, alpha: float, tau: float, smoothing: float = 0.0) -> torch.Tensor:
     outputs: Outputs = made.outputs()
-    z, logits = outputs.z.flatten(0, 1), outputs.logits.flatten(0, 1)
+    z, logits = outputs.z, outputs.logits
     label = made.label.repeat(3)
     prior = (FACTS.counts / FACTS.counts.sum()).log()
     losses = []
@@ -54,12 +54,9 @@ def test_in_loops(alpha: float, smoothing: float) -> None:
 
 def test_without_contrasts_it_is_balanced_softmax() -> None:
     made = batch()
-    one = StepBatch(
-        made.images[:1, :1], ("a",), made.index[:1], made.samples, Net(), None, 0, 0, 0.0,
-        made.generator,
-    )  # fmt: skip
+    one = ViewsOf(made.images[:1, :1], ("a",), made.index[:1], made.beliefs, Net())
     found = ready(alpha=0.0)(one).loss
-    logits = one.outputs().logits[0] + (FACTS.counts / FACTS.counts.sum()).log()
+    logits = one.outputs().logits + (FACTS.counts / FACTS.counts.sum()).log()
     torch.testing.assert_close(found, functional.cross_entropy(logits, one.label))
 
 
@@ -105,8 +102,8 @@ def test_autocast_does_not_round_the_loss() -> None:
 
 def test_the_prior_of_trusted_samples() -> None:
     made = batch()  # working labels 0 0 1 1 0 -1, of which sample 0 is not believed
-    made.samples.trust = torch.tensor([0.0, 1, 1, 1, 1, 1])
-    made.trust = made.samples.trust[made.index]
+    made.beliefs.trust = torch.tensor([0.0, 1, 1, 1, 1, 1])
+    made.trust = made.beliefs.trust[made.index]
     term, expected = ready(prior="trusted"), ready()
     expected.given = torch.tensor([2, 2, 1])  # a class without samples counts as one
     torch.testing.assert_close(term(made).loss, expected(made).loss)

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from supcon_ext.objectives import Objective
+from supcon_ext.objectives.base import term as terms
 from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.objectives.cross_entropy import CrossEntropy
 from supcon_ext.selectors import selector
@@ -25,9 +26,9 @@ def told(term: CrossEntropy, name: str = "rolt") -> CrossEntropy:
 
 
 def test_by_hand() -> None:
-    term = told(CrossEntropy(target="posterior", views="classify"))
+    term = told(terms.make("cross_entropy", target="posterior", views="classify"))
     made = batch()
-    made.samples.posterior = POSTERIOR
+    made.beliefs.posterior = POSTERIOR
     logits = made.images[0].flatten(1)[:, :3]
     known = [0, 1, 2, 4]
     target = POSTERIOR[made.index[known]]
@@ -36,15 +37,15 @@ def test_by_hand() -> None:
 
 
 def test_mixed_targets() -> None:
-    term = told(CrossEntropy(target="posterior", views="classify", mixup=1.0))
+    term = told(terms.make("cross_entropy", target="posterior", views="classify", mixup=1.0))
     made = batch()
-    made.samples.posterior = POSTERIOR
+    made.beliefs.posterior = POSTERIOR
     loss = term(made).loss
     mix, outputs = made.mixed(1.0, 0.0)
-    log, share = outputs.logits[0].log_softmax(1), float(mix.share[0])
+    log, share = outputs.logits[:5].log_softmax(1), float(mix.share[0])
     total = 0.0
     for i in [0, 1, 2, 4]:
-        j = int(mix.partner[0, i])
+        j = int(mix.partner[i])
         own, other = (-float((POSTERIOR[made.index[k]] * log[i]).sum()) for k in (i, j))
         total += own if made.label[j] < 0 else share * own + (1 - share) * other
     assert loss.item() == pytest.approx(total / 4, rel=1e-5)
@@ -57,8 +58,8 @@ def test_a_posterior_that_is_sure_is_the_label() -> None:
     made = batch()
     expected = plain(made).loss.item()
     assert term(made).loss.item() == pytest.approx(expected)  # until there is a posterior
-    label = made.samples.label.clamp(min=0)
-    made.samples.posterior = functional.one_hot(label, 3).float()
+    label = made.beliefs.label.clamp(min=0)
+    made.beliefs.posterior = functional.one_hot(label, 3).float()
     assert term(made).loss.item() == pytest.approx(expected, rel=1e-6)
 
 

@@ -30,6 +30,7 @@ from supcon_ext.weightings.balanced import Balanced
 from supcon_ext.weightings.deferred import Deferred
 from supcon_ext.weightings.prototype_softmax import PrototypeSoftmax
 from supcon_ext.weightings.tsc import TSC
+from tests.objectives.steps import ViewsOf
 
 STEPS, BATCH = 2, 7
 LABEL = torch.tensor([0, 0, 1, 1, 0, -1, 2, 1, 0, 2, 1, 0, 0, 1])
@@ -54,8 +55,8 @@ class UnmixedBootstrap(DynamicBootstrap):
     """Each image mixed with itself, since who meets whom depends on the share of the batch."""
 
     def forward(self, batch: StepBatch) -> TermResult:
-        views, size = batch.images.shape[:2]
-        mix = Mix(torch.arange(size).expand(views, -1), torch.ones(views), None)
+        rows = len(batch.rows(None))
+        mix = Mix(torch.arange(rows), torch.ones(rows), None)
         batch._mixes[(self.mixup, 0.0)] = mix, batch.outputs()
         return super().forward(batch)
 
@@ -87,10 +88,7 @@ def results(share: slice) -> dict[str, Any]:
         for step in range(STEPS):
             index = torch.arange(step * BATCH, (step + 1) * BATCH)[share]
             samples = Beliefs(LABEL, TRUST, torch.zeros(14, dtype=torch.int8))
-            batch = StepBatch(
-                images[:, index], ("a", "a"), index, samples, net, twin, 0, step, 0.0,
-                torch.Generator().manual_seed(0),
-            )  # fmt: skip
+            batch = ViewsOf(images[:, index], ("a", "a"), index, samples, net, twin, 0, step)
             learnt = [*net.parameters(), *term.parameters()]
             for parameter in learnt:
                 parameter.grad = None

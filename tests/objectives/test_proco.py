@@ -171,7 +171,7 @@ def test_nothing_trusted_is_nothing_lost() -> None:
     term = ProCo(prior="trusted")
     term.setup(FACTS)
     made = batch()
-    made.samples = Beliefs(made.samples.label, torch.zeros(6), made.samples.role)
+    made.beliefs = Beliefs(made.beliefs.label, torch.zeros(6), made.beliefs.role)
     made.trust = torch.zeros(5)
     assert term(made).loss.item() == 0
 

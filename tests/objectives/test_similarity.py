@@ -10,16 +10,17 @@ import torch
 from torch.nn import functional
 
 from supcon_ext.models.network import Outputs
-from supcon_ext.objectives import Objective, StepBatch
+from supcon_ext.objectives import Objective
 from supcon_ext.objectives.base import Beliefs
 from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.objectives.cross_entropy import CrossEntropy
 from supcon_ext.objectives.similarity import Similarity
 from supcon_ext.selectors.base import SampleBank
+from tests.objectives.steps import ViewsOf
 from tests.objectives.test_terms import FACTS, batch
 
 
-def two(p: list[list[float]], label: list[int], trust: list[float]) -> StepBatch:
+def two(p: list[list[float]], label: list[int], trust: list[float]) -> ViewsOf:
     """One view of each of some samples whose predictions are given."""
     logits = torch.tensor(p).log()
     samples = Beliefs(
@@ -32,13 +33,11 @@ def two(p: list[list[float]], label: list[int], trust: list[float]) -> StepBatch
 
     index = torch.arange(len(p))
     images = index.float()[None, :, None, None, None]
-    return StepBatch(
-        images, ("views",), index, samples, network, None, 0, 0, 0.0, torch.Generator()
-    )
+    return ViewsOf(images, ("views",), index, samples, network)
 
 
 def test_by_hand() -> None:
-    term = Similarity(weight=1.0, selector="label")
+    term = Similarity(selector="label")
     term.setup(FACTS)
     made = two([[0.8, 0.2], [0.5, 0.5], [0.1, 0.9]], [0, 0, 1], [1.0, 1.0, 1.0])
     alike = {(0, 1): 0.5, (0, 2): 0.26, (1, 2): 0.5}
@@ -64,7 +63,7 @@ def test_without_a_rule_it_says_what_to_do() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_mixed_targets_stay_within_one(seed: int) -> None:
-    term = Similarity(weight=1.0, selector="label", mixup=1.0)
+    term = Similarity(selector="label", mixup=1.0)
     term.setup(FACTS)
     assert term(batch(seed=seed)).loss.isfinite()
 

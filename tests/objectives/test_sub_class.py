@@ -49,7 +49,7 @@ def test_before_the_first_clustering_it_is_supcon() -> None:
     term = SubClassContrastive(temperature=0.3)
     term.setup(FACTS)
     made = batch()
-    z = made.outputs().z.transpose(0, 1)
+    z = made.of_views(made.outputs().z).transpose(0, 1)
     torch.testing.assert_close(term(made).loss, SupConLoss(0.3)(z, made.label))
 
 
@@ -58,9 +58,9 @@ def test_both_losses_in_loops() -> None:
     term.setup(FACTS)
     made = batch()
     term.sub_class = torch.tensor([0, 1, 2, 2, 0, -1])  # samples 0 and 4: one sub-class of class 0
-    term.clustered = made.samples.label
+    term.clustered = made.beliefs.label
     term.temperature_C = torch.tensor([0.4, 0.6, 0.5])
-    z = made.outputs().z.flatten(0, 1)
+    z = made.outputs().z
     index, label = made.index.repeat(3), made.label.repeat(3)
     sub = term.sub_class[index]
     count = len(z)
@@ -100,7 +100,7 @@ def test_clusters_are_made_when_it_is_time_and_kept_in_the_state() -> None:
         z = functional.one_hot(torch.tensor(place), 4).float()
         term.refresh(SampleBank(torch.arange(6), label, 3, z=z), number)
         made = batch()
-        made.samples.label = label
+        made.beliefs.label = label
         made.label = label[made.index]
         term(made)
 
@@ -131,15 +131,15 @@ def test_working_labels_are_clustered_and_not_given_ones() -> None:
     term(made)
     for sub in term.sub_class.unique():
         if sub >= 0:
-            assert len(made.samples.label[term.sub_class == sub].unique()) == 1
-    assert torch.equal(term.clustered, made.samples.label)
+            assert len(made.beliefs.label[term.sub_class == sub].unique()) == 1
+    assert torch.equal(term.clustered, made.beliefs.label)
 
 
 def test_untrusted_samples_are_not_clustered_also_after_resuming() -> None:
     def step(term: SubClassContrastive) -> None:
         made = batch()
-        made.samples.trust = torch.tensor([1.0, 0, 1, 1, 1, 1])
-        made.trust = made.samples.trust[made.index]
+        made.beliefs.trust = torch.tensor([1.0, 0, 1, 1, 1, 1])
+        made.trust = made.beliefs.trust[made.index]
         term(made)
 
     term = ready(warmup=1)

@@ -12,7 +12,7 @@ from supcon_ext.losses import Rows, SupConLoss, WeightPlan
 from supcon_ext.losses.queue import KeyQueue
 from supcon_ext.losses.rows import WeightingStep
 from supcon_ext.models.network import Outputs
-from supcon_ext.objectives import Objective, StepBatch
+from supcon_ext.objectives import Objective
 from supcon_ext.objectives.base import Beliefs, TrainingFacts
 from supcon_ext.objectives.base import term as terms
 from supcon_ext.objectives.contrastive import Contrastive
@@ -21,6 +21,7 @@ from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
 from supcon_ext.selectors.base import SampleBank, Selection
 from supcon_ext.selectors.label import Label
 from supcon_ext.weightings.uniform import Uniform
+from tests.objectives.steps import ViewsOf
 
 OUT = torch.tensor([1])  # a row that is a negative of most others
 FACTS = TrainingFacts(samples=6, classes=3, counts=torch.tensor([3, 2, 0]), dim=4)
@@ -38,18 +39,18 @@ class Net:
         return Outputs(pixels, functional.normalize(pixels, dim=1), pixels[:, :3])
 
 
-def batch(net: Net | None = None, twin: Net | None = None, seed: int = 0) -> StepBatch:
+def batch(net: Net | None = None, twin: Net | None = None, seed: int = 0) -> ViewsOf:
     generator = torch.Generator().manual_seed(seed)
     label = torch.tensor([0, 0, 1, 1, 0, -1])
     samples = Beliefs(label, torch.ones(6), torch.zeros(6, dtype=torch.int8))
     images = torch.randn(3, 5, 1, 2, 2, generator=generator)
     index = torch.tensor([4, 2, 0, 5, 1])
     names = ("classify", "contrast", "contrast")
-    return StepBatch(images, names, index, samples, net or Net(), twin, 0, 0, 0.0, generator)
+    return ViewsOf(images, names, index, samples, net or Net(), twin, generator=generator)
 
 
 def test_cross_entropy_ignores_unknown_labels() -> None:
-    term = CrossEntropy(views="classify")
+    term = terms.make("cross_entropy", views="classify")
     term.setup(FACTS)
     made = batch()
     result = term(made)
@@ -63,7 +64,7 @@ def test_cross_entropy_ignores_unknown_labels() -> None:
 
 
 def test_cross_entropy_on_confident_samples_alone() -> None:
-    term = CrossEntropy(views="classify", samples="confident")
+    term = terms.make("cross_entropy", views="classify", samples="confident")
     term.setup(FACTS)
     made = batch()
     made.trust = torch.tensor([1.0, 0.2, 0.9, 1.0, 0.5])
@@ -75,7 +76,7 @@ def test_cross_entropy_on_confident_samples_alone() -> None:
 
 
 def test_logit_adjustment_and_smoothing_by_hand() -> None:
-    term = CrossEntropy(logit_adjustment=1.0, label_smoothing=0.3, views="classify")
+    term = terms.make("cross_entropy", logit_adjustment=1.0, label_smoothing=0.3, views="classify")
     term.setup(FACTS)
     prior = torch.tensor([3.0, 2.0, 1.0]) / 6  # the empty class counts as one sample
     made = batch()
@@ -88,22 +89,22 @@ def test_raising_the_prior_of_a_class_raises_its_training_logit() -> None:
     term = CrossEntropy(logit_adjustment=1.0)
     term.setup(TrainingFacts(6, 3, torch.tensor([1, 1, 8]), 4))
     assert term.log_prior[2] > term.log_prior[0]
-    uniform = CrossEntropy(logit_adjustment=1.0, views="classify")
+    uniform = terms.make("cross_entropy", logit_adjustment=1.0, views="classify")
     uniform.setup(TrainingFacts(6, 3, torch.tensor([2, 2, 2]), 4))
-    plain = CrossEntropy(views="classify")
+    plain = terms.make("cross_entropy", views="classify")
     plain.setup(FACTS)
     assert uniform(batch()).loss.item() == pytest.approx(plain(batch()).loss.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_mixup_is_the_shared_loss_of_both_labels(seed: int) -> None:
-    term = CrossEntropy(mixup=1.0, views="classify")
+    term = terms.make("cross_entropy", mixup=1.0, views="classify")
     term.setup(FACTS)
     made = batch(seed=seed)
     loss = term(made).loss
     mix, outputs = made.mixed(1.0, 0.0)
     label, share = made.label, float(mix.share[0])
-    logits, other = outputs.logits[0], made.label[mix.partner[0]]
+    logits, other = outputs.logits[:5], made.label[mix.partner[:5]]
     total = 0.0
     for i in range(5):
         if label[i] < 0:
@@ -119,8 +120,8 @@ def test_passes_are_shared_between_terms() -> None:
     net = Net()
     objective = Objective(
         {
-            "contrastive": Contrastive(views="contrast"),
-            "cross_entropy": CrossEntropy(views="classify", weight=0.5),
+            "contrastive": terms.make("contrastive", views="contrast"),
+            "cross_entropy": terms.make("cross_entropy", views="classify", weight=0.5),
             "mixed": CrossEntropy(mixup=0.4),
             "mixed_too": CrossEntropy(mixup=0.4),
         }
@@ -139,7 +140,7 @@ def test_passes_are_shared_between_terms() -> None:
 
 
 def test_contrastive_term_is_the_loss_of_its_views() -> None:
-    term = Contrastive(views="contrast", temperature=0.5)
+    term = terms.make("contrastive", views="contrast", temperature=0.5)
     made = batch()
     result = term(made)
     expected = SupConLoss(0.5)(made.images[1:].flatten(2).transpose(0, 1), made.label)
@@ -148,15 +149,15 @@ def test_contrastive_term_is_the_loss_of_its_views() -> None:
 
 
 def test_an_epochs_first_batch_is_diagnosed() -> None:
-    stats = Contrastive(views="contrast")(batch()).stats
+    stats = terms.make("contrastive", views="contrast")(batch()).stats
     assert {"kl", "alignment", "uniformity", "collapsed"} <= stats.keys()
     assert stats["kl"] >= 0 and stats["uniformity"] < 0 and stats["collapsed"] == 0
     made = batch()
     made.step = 1
-    assert "kl" not in Contrastive(views="contrast")(made).stats
-    assert "kl" not in Contrastive(views="contrast", diagnostics=False)(batch()).stats
+    assert "kl" not in terms.make("contrastive", views="contrast")(made).stats
+    assert "kl" not in terms.make("contrastive", views="contrast", diagnostics=False)(batch()).stats
     for other in ({"denominator": "only_negatives"}, {"positives_cap": 1}):
-        assert "kl" not in Contrastive(views="contrast", **other)(batch()).stats
+        assert "kl" not in terms.make("contrastive", views="contrast", **other)(batch()).stats
 
 
 def test_a_weighted_loss_is_diagnosed_with_its_weights() -> None:
@@ -168,25 +169,27 @@ def test_a_weighted_loss_is_diagnosed_with_its_weights() -> None:
                 log_column=torch.zeros(len(contrasts)).index_fill_(0, OUT, -torch.inf)
             )
 
-    plain = Contrastive(views="contrast")(batch()).stats
-    found = Contrastive(views="contrast", weighting=Without())(batch()).stats
+    plain = terms.make("contrastive", views="contrast")(batch()).stats
+    term = Contrastive(weighting=Without())
+    term.views = "contrast"
+    found = term(batch()).stats
     assert found["negative_similarity"].item() != plain["negative_similarity"].item()
     assert found["negative_gradient"].item() != plain["negative_gradient"].item()
 
 
 def test_mixed_anchors_take_the_positives_of_both_images() -> None:
-    term = Contrastive(views="contrast", mixup=1.0, temperature=0.5)
+    term = terms.make("contrastive", views="contrast", mixup=1.0, temperature=0.5)
     made = batch()
     result = term(made)
     mix, outputs = made.mixed(1.0, 0.0)
-    z = outputs.z[1:].flatten(0, 1)
+    z = outputs.z[5:]
     label, index = made.label.repeat(2), made.index.repeat(2)
     logits = (z @ z.T / 0.5).fill_diagonal_(-torch.inf)
     log_p = logits - logits.logsumexp(1, keepdim=True)
     losses = []
     for row in range(10):
         view, place = divmod(row, 5)
-        share, other = float(mix.share[1 + view]), int(mix.partner[1 + view, place])
+        share, other = float(made.shares(mix)[1 + view]), int(made.partners(mix)[1 + view, place])
         weight = torch.zeros(10)
         for column in range(10):
             if column == row:
@@ -201,27 +204,27 @@ def test_mixed_anchors_take_the_positives_of_both_images() -> None:
 
 
 def test_mixed_anchors_take_the_positives_of_both_images_beside_a_queue() -> None:
-    term = Contrastive(views="contrast", mixup=1.0, temperature=0.5, queue=10)
+    term = terms.make("contrastive", views="contrast", mixup=1.0, temperature=0.5, queue=10)
     term.setup(FACTS)
     term(batch(twin=Net()))
     made = batch(twin=Net(), seed=1)
     assert term.queue is not None
-    queued = term.queue.views(made.samples.label, made.samples.trust)
+    queued = term.queue.rows(made.beliefs.label, made.beliefs.trust)
     assert queued is not None
     keys, place = queued.z.clone(), queued.index.tolist()
     found = term(made)
     mix, outputs = made.mixed(1.0, 0.0)
-    z = outputs.z[1:].flatten(0, 1)
+    z = outputs.z[5:]
     index = [*made.index.repeat(2).tolist(), *place]
-    label = made.samples.label.tolist()
+    label = made.beliefs.label.tolist()
     logits = z @ torch.cat([z, keys]).T / 0.5
     logits[:, :10].fill_diagonal_(-torch.inf)
     log_p = logits.log_softmax(1)
     losses, totals = [], []
     for row in range(10):
         view, first = divmod(row, 5)
-        share = float(mix.share[1 + view])
-        parts = ((share, first), (1 - share, int(mix.partner[1 + view, first])))
+        share = float(made.shares(mix)[1 + view])
+        parts = ((share, first), (1 - share, int(made.partners(mix)[1 + view, first])))
         weight = torch.zeros(20)
         for column in range(20):
             for part, who in parts:
@@ -236,7 +239,7 @@ def test_mixed_anchors_take_the_positives_of_both_images_beside_a_queue() -> Non
 
 
 def test_a_queue_that_warms_up_is_filled_and_not_used() -> None:
-    term = Contrastive(queue=10, queue_warmup=1, views="contrast")
+    term = terms.make("contrastive", queue=10, queue_warmup=1, views="contrast")
     term.setup(FACTS)
     first = batch(twin=Net())
     second = batch(twin=Net())
@@ -248,7 +251,7 @@ def test_a_queue_that_warms_up_is_filled_and_not_used() -> None:
 
 
 def test_a_cap_is_drawn_anew_in_each_step() -> None:
-    term = Contrastive(views="contrast", positives_cap=1)
+    term = terms.make("contrastive", views="contrast", positives_cap=1)
     assert term(batch(seed=1)).stats["positives"].item() == pytest.approx(
         term(batch(seed=2)).stats["positives"].item()
     )
@@ -259,7 +262,7 @@ def test_a_cap_is_drawn_anew_in_each_step() -> None:
 
 def test_a_view_group_that_is_not_there() -> None:
     with pytest.raises(ValueError, match="classify"):
-        Contrastive(views="other")(batch())
+        terms.make("contrastive", views="other")(batch())
 
 
 def test_problems_name_queue_and_views() -> None:
@@ -274,17 +277,17 @@ def test_problems_name_queue_and_views() -> None:
 def test_queue_is_first_in_first_out_and_never_hands_out_empty_slots() -> None:
     queue = KeyQueue(5, 2)
     label, trust = torch.arange(10), torch.linspace(0, 1, 10)
-    assert queue.views(label, trust) is None
+    assert queue.rows(label, trust) is None
     queue.push(torch.ones(3, 2), torch.tensor([1, 2, 3]))
-    views = queue.views(label, trust)
+    views = queue.rows(label, trust)
     assert views is not None and views.index.tolist() == [1, 2, 3]
     queue.push(2 * torch.ones(4, 2), torch.tensor([4, 5, 6, 7]))
-    views = queue.views(label, trust)
+    views = queue.rows(label, trust)
     assert views is not None and sorted(views.index.tolist()) == [3, 4, 5, 6, 7]
     assert views.label.tolist() == views.index.tolist()
     assert (views.uid < 0).all() and len(set(views.uid.tolist())) == 5
     queue.push(torch.ones(7, 2), torch.arange(7))
-    views = queue.views(label, trust)
+    views = queue.rows(label, trust)
     assert views is not None and sorted(views.index.tolist()) == [2, 3, 4, 5, 6]
 
 
@@ -296,26 +299,26 @@ def test_queue_holds_the_last_keys(pushes: list[int], size: int) -> None:
         index = torch.arange(sent, sent + count)
         queue.push(index[:, None].float(), index)
         sent += count
-    views = queue.views(torch.arange(sent), torch.ones(sent))
+    views = queue.rows(torch.arange(sent), torch.ones(sent))
     assert views is not None
     assert sorted(views.index.tolist()) == list(range(max(0, sent - size), sent))
     assert torch.equal(views.z[:, 0].long(), views.index)
     other = KeyQueue(size, 1)
     other.load_state_dict(queue.state_dict())
-    again = other.views(torch.arange(sent), torch.ones(sent))
+    again = other.rows(torch.arange(sent), torch.ones(sent))
     assert again is not None and torch.equal(again.index, views.index)
 
 
 def test_queue_follows_what_is_believed_now() -> None:
     twin = Net()
-    term = Contrastive(queue=10, views="contrast")
+    term = terms.make("contrastive", queue=10, views="contrast")
     term.setup(FACTS)
     first = batch(twin=twin)
     alone = term(first)
     assert term.queue is not None and len(term.queue) == 10
     second = batch(twin=twin)
-    second.samples.label = torch.full((6,), 2)
-    queued = term.queue.views(second.samples.label, second.samples.trust)
+    second.beliefs.label = torch.full((6,), 2)
+    queued = term.queue.rows(second.beliefs.label, second.beliefs.trust)
     assert queued is not None and (queued.label == 2).all()
     assert term(second).loss.item() > alone.loss.item()
     with pytest.raises(ValueError, match=r"model\.ema"):
@@ -345,36 +348,51 @@ def test_objective_hands_the_bank_to_its_selectors() -> None:
 
 def test_mixup_draws() -> None:
     generator = torch.Generator().manual_seed(0)
-    mix = draw_mix((2, 6, 1, 4, 4), 1.0, 0.0, generator)
+    mix = draw_mix([(6, 1, 4, 4), (4, 1, 2, 2)], 1.0, 0.0, generator)
     assert mix.box is None and ((mix.share >= 0.5) & (mix.share <= 1)).all()
-    assert all(sorted(row.tolist()) == list(range(6)) for row in mix.partner)
-    images = torch.randn(2, 6, 1, 4, 4)
-    itself = Mix(torch.arange(6).expand(2, 6), mix.share, None)
-    torch.testing.assert_close(mix_images(images, itself), images)
-    whole = Mix(mix.partner, torch.ones(2), None)
-    assert torch.equal(mix_images(images, whole), images)
+    assert sorted(mix.partner[:6].tolist()) == list(range(6))
+    assert sorted(mix.partner[6:].tolist()) == list(range(6, 10))
+    assert len(set(mix.share[:6].tolist())) == len(set(mix.share[6:].tolist())) == 1
+    images = [torch.randn(6, 1, 4, 4), torch.randn(4, 1, 2, 2)]
+    itself = Mix(torch.arange(10), mix.share, None)
+    whole = Mix(mix.partner, torch.ones(10), None)
+    for view, same in zip(images, mix_images(images, itself), strict=True):
+        torch.testing.assert_close(same, view)
+    for view, same in zip(images, mix_images(images, whole), strict=True):
+        assert torch.equal(same, view)
+
+
+def test_mixup_of_vectors_and_no_cutmix_of_them() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mix = draw_mix([(5, 7)], 1.0, 0.0, generator)
+    x, share = torch.randn(5, 7), float(mix.share[0])
+    (mixed,) = mix_images([x], mix)
+    torch.testing.assert_close(mixed, share * x + (1 - share) * x[mix.partner])
+    with pytest.raises(ValueError, match="Expected images beside `cutmix`, but got vectors"):
+        draw_mix([(5, 7)], 0.0, 1.0, generator)
 
 
 def test_cutmix_share_is_the_area_that_stays() -> None:
     generator = torch.Generator().manual_seed(1)
     for _ in range(20):
-        mix = draw_mix((1, 2, 1, 8, 8), 0.0, 1.0, generator)
-        images = torch.zeros(1, 2, 1, 8, 8)
-        images[0, 1] = 1
-        swapped = Mix(torch.tensor([[1, 0]]), mix.share, mix.box)
-        mixed = mix_images(images, swapped)
-        assert 1 - mixed[0, 0].mean().item() == pytest.approx(mix.share[0].item())
-    kinds = {draw_mix((1, 2, 1, 8, 8), 1.0, 1.0, generator).box is None for _ in range(20)}
+        mix = draw_mix([(2, 1, 8, 8), (2, 1, 4, 6)], 0.0, 1.0, generator)
+        images = [torch.zeros(2, 1, 8, 8), torch.zeros(2, 1, 4, 6)]
+        for view in images:
+            view[1] = 1
+        swapped = Mix(torch.tensor([1, 0, 3, 2]), mix.share, mix.box)
+        for number, mixed in enumerate(mix_images(images, swapped)):
+            assert 1 - mixed[0].mean().item() == pytest.approx(mix.share[2 * number].item())
+    kinds = {draw_mix([(2, 1, 8, 8)], 1.0, 1.0, generator).box is None for _ in range(20)}
     assert kinds == {True, False}
     with pytest.raises(ValueError, match="mixup"):
-        draw_mix((1, 2, 1, 8, 8), 0.0, 0.0, generator)
+        draw_mix([(2, 1, 8, 8)], 0.0, 0.0, generator)
 
 
 def test_terms_that_fall_and_rise_over_the_stage() -> None:
     made = batch()
     made.progress = 0.5
-    falling = CrossEntropy(weight=2.0, over_stage="falling")
-    rising = CrossEntropy(weight=2.0, over_stage="rising")
+    falling = terms.make("cross_entropy", weight=2.0, over_stage="falling")
+    rising = terms.make("cross_entropy", weight=2.0, over_stage="rising")
     for part in (falling, rising):
         part.setup(FACTS)
     plain = falling(made).loss

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from supcon_ext.feed.dataset import ViewDataset
-from supcon_ext.feed.loader import EpochBatches, training_loader
+from supcon_ext.feed.base import EpochPlan, GroupPlan
+from supcon_ext.feed.workers import WorkerFeed
 from supcon_ext.losses.rows import PairTile, PairWeights, Rows, WeightPlan
 from supcon_ext.losses.supcon import SupConLoss
 from supcon_ext.policies.base import ViewContext
@@ -48,16 +48,16 @@ class Everybody(SampleSelector):
 def test_the_loader_gives_repeats_their_index_and_views_of_their_own() -> None:
     label = np.repeat([0, 1], [6, 1])
     context = ViewContext(12, 1, True, (0.5,), (0.25,))
-    views = ViewDataset(labelled(label, 2, size=12), [simaugment(context)] * 2, seed=0)
+    feed = WorkerFeed(labelled(label, 2, size=12)).stage(
+        [GroupPlan("views", simaugment(context), 2)], 7, views_seed=0, order_seed=0, drop_last=True
+    )
     order = ClassBalanced().order(data((6, 1), batch_size=7))
-    batches = EpochBatches(7, 7, seed=0)
-    batches.set_epoch(0, order=order)
-    [(images, index)] = training_loader(views, batches, 0, pin_memory=False)
-    assert index.tolist() == order.tolist()
-    repeats = images[index == 6]
-    assert len(repeats) in (3, 4)
-    drawn = {view.numpy().tobytes() for view in repeats.flatten(0, 1)}
-    assert len(drawn) == 2 * len(repeats)
+    [batch] = feed.epoch(EpochPlan(0, order=order))
+    group = batch["views"]
+    assert group.sample.tolist() == order.tolist() * 2
+    repeats = group.x[group.sample == 6]
+    assert len(repeats) in (6, 8)
+    assert len({view.numpy().tobytes() for view in repeats}) == len(repeats)
 
 
 def test_the_label_rule_takes_repeats_for_views_of_the_sample() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from supcon_ext.experiment import run
 from supcon_ext.experiment.runner import dry_run
-from supcon_ext.feed.loader import EpochBatches
+from supcon_ext.feed.base import EpochPlan
+from supcon_ext.feed.batches import EpochBatches
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.tracking.results import read_metrics
 from tests.experiment.members import CLASSES, EACH, recipe, stage
@@ -33,7 +34,7 @@ def sizes(count: int, batch_size: int, world: int = 1, drop_last: bool = False) 
         batches = EpochBatches(
             SAMPLES, batch_size, seed=0, rank=rank, world=world, drop_last=drop_last
         )
-        batches.set_epoch(0, order=np.arange(count) % SAMPLES)
+        batches.set_epoch(EpochPlan(0, order=np.arange(count) % SAMPLES))
         found.append([len(batch) for batch in batches])
         assert len(batches) == len(found[-1])
     return [list(rows) for rows in zip(*found, strict=True)]

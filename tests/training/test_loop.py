@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from supcon_ext.experiment import dry_run, run
+from supcon_ext.interrupt import stop_requests
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives.base import Beliefs
 from supcon_ext.recipe import parse_recipe
@@ -21,13 +22,13 @@ from supcon_ext.tracking.journal import read
 from supcon_ext.tracking.results import read_metrics
 from supcon_ext.training.averages import Averages
 from supcon_ext.training.bank import embed, make_bank
-from supcon_ext.interrupt import stop_requests
-from supcon_ext.training.loop import Trainer, TrainingData
+from supcon_ext.training.loop import Trainer
 from supcon_ext.training.random_state import (
     random_state,
     restore_random_state,
     seeded_generator,
 )
+from supcon_ext.training.stage import TrainingData
 from tests.experiment.tiny import recipe
 
 
@@ -59,9 +60,9 @@ def test_the_bank_is_computed_only_when_a_part_requires_it(
     passes: list[int] = []
     embed_split = Trainer.embed
 
-    def counted(self: Trainer, images: Any, network: Any = None) -> Outputs:
-        passes.append(len(images))
-        return embed_split(self, images, network)
+    def counted(self: Trainer, samples: Any, *others: Any) -> Outputs:
+        passes.append(len(samples))
+        return embed_split(self, samples, *others)
 
     monkeypatch.setattr(Trainer, "embed", counted)
     run(parse_recipe(short()), folder=tmp_path / "label")
@@ -205,7 +206,7 @@ def test_an_untrained_network_is_not_called_collapsed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("supcon_ext.losses.diagnostics.COLLAPSE", 1.0)  # now all is a collapse
-    monkeypatch.setattr("supcon_ext.training.loop.EQUAL_ROWS", -100.0)
+    monkeypatch.setattr("supcon_ext.training.health.EQUAL_ROWS", -100.0)
     run(parse_recipe(short()), folder=tmp_path / "one")
     assert "have collapsed" not in capfd.readouterr().err
     run(parse_recipe(short(epochs=2)), folder=tmp_path / "two")

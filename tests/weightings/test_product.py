@@ -15,12 +15,12 @@ from torch.nn import functional
 
 from supcon_ext.models.heads.linear import LinearClassifier
 from supcon_ext.models.network import Outputs
-from supcon_ext.objectives import StepBatch
 from supcon_ext.objectives.base import Beliefs, TrainingFacts
 from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.base import selector as selectors
 from supcon_ext.weightings.base import weighting as weightings
+from tests.objectives.steps import ViewsOf
 
 SAMPLES, CLASSES, FEATURES, DIM = 30, 4, 6, 5
 NEEDS_A_FILE = {"offline_scores"}
@@ -92,9 +92,8 @@ def step(
     index = torch.randperm(SAMPLES, generator=torch.Generator().manual_seed(2))[:16]
     noise = torch.randn(2, 16, FEATURES, generator=torch.Generator().manual_seed(3))
     images = (x[index] + 0.1 * noise)[..., None, None]
-    batch = StepBatch(
-        images, ("a", "b"), index, samples, net, None, 6, 1, 0.6, torch.Generator().manual_seed(4)
-    )
+    generator = torch.Generator().manual_seed(4)
+    batch = ViewsOf(images, ("a", "b"), index, samples, net, None, 6, 1, 0.6, generator)
     loss: Tensor = term(batch).loss
     return loss
 
@@ -142,9 +141,7 @@ def test_weightings_of_batches_that_lack_something(weighting: str) -> None:
         for views, index in ((1, torch.arange(18)), (2, torch.tensor([29])), (2, torch.arange(4))):
             images = x[index].expand(views, -1, -1)[..., None, None]
             names = ("v",) * views
-            batch = StepBatch(
-                images, names, index, samples, net, None, 6, 1, 0.6, torch.Generator()
-            )
+            batch = ViewsOf(images, names, index, samples, net, None, 6, 1, 0.6)
             loss = term(batch).loss
             loss.backward()
             assert loss.isfinite()

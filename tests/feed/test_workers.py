@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_tools.bad_image import BadImageError, GoneImageError
-from supcon_ext.feed.dataset import PlainDataset, ViewDataset
-from supcon_ext.feed.loader import EpochBatches, evaluation_loader, training_loader
+from supcon_ext.feed.base import EpochPlan, Group, GroupPlan
+from supcon_ext.feed.batches import EpochBatches
+from supcon_ext.feed.dataset import ViewDataset, as_batch
+from supcon_ext.feed.workers import WorkerFeed
 from supcon_ext.policies.base import ViewContext
 from supcon_ext.policies.none import none
 from supcon_ext.policies.simaugment import simaugment
@@ -18,19 +20,33 @@ CONTEXT = ViewContext(12, 3, True, (0.5,) * 3, (0.25,) * 3)
 WORKERS = [0, 1, 2, 3]
 
 
+def groups(count: int = 2) -> list[GroupPlan]:
+    return [GroupPlan("views", simaugment(CONTEXT), count)]
+
+
 def view_dataset(images, seed: int = 0) -> ViewDataset:
-    return ViewDataset(images, [simaugment(CONTEXT)] * 2, seed)
+    return ViewDataset(images, groups(), seed)
+
+
+def feed_of(images, workers: int = 0, batch_size: int = 6, plans=None):
+    return WorkerFeed(images, workers=workers).stage(
+        plans or groups(), batch_size, views_seed=0, order_seed=0, drop_last=True
+    )
+
+
+def as_views(group: Group):
+    """(B, V, C, H, W) and (B,)."""
+    views = torch.unflatten(group.x, 0, (group.views, -1)).transpose(0, 1)
+    return views.clone(), group.sample[: group.samples].clone()
 
 
 def epochs(images, workers: int, count: int = 2):
     """Views and indices of every batch of the first epochs: lists of (B, V, C, H, W) and (B,)."""
-    batches = EpochBatches(len(images), 6, seed=0)
-    loader = training_loader(view_dataset(images), batches, workers, pin_memory=False)
-    result = []
-    for epoch in range(count):
-        batches.set_epoch(epoch)
-        result.append([(views.clone(), index.clone()) for views, index in loader])
-    return result
+    feed = feed_of(images, workers)
+    return [
+        [as_views(batch["views"]) for batch in feed.epoch(EpochPlan(epoch))]
+        for epoch in range(count)
+    ]
 
 
 # -- the trap: workers that draw alike, epochs that repeat
@@ -65,13 +81,14 @@ def test_a_batch_is_what_its_keys_say(images):
     assert views.shape == (6, 2, 3, 12, 12)
     assert views.dtype == torch.float32
     assert index.dtype == torch.int64
-    expected = torch.stack([dataset[1, int(i)][0] for i in index])
+    expected = torch.stack([dataset[1, int(i)][0]["views"] for i in index])
     assert torch.equal(views, expected)
 
 
 def test_seed_epoch_index_and_view_each_change_the_view(images):
     same = images.take(np.zeros(24, dtype=np.int64))
-    base, index = view_dataset(same)[0, 0]
+    views, index = view_dataset(same)[0, 0]
+    base = views["views"]
     assert index == 0
     assert not torch.equal(base[0], base[1])
     for other in (
@@ -79,13 +96,13 @@ def test_seed_epoch_index_and_view_each_change_the_view(images):
         view_dataset(same)[1, 0],
         view_dataset(same)[0, 1],
     ):
-        assert not torch.equal(base, other[0])
+        assert not torch.equal(base, other[0]["views"])
 
 
 def test_dataset_survives_pickling_as_spawned_workers_need(images):
     dataset = view_dataset(images)
     copy = pickle.loads(pickle.dumps(dataset))
-    assert all(torch.equal(copy[0, i][0], dataset[0, i][0]) for i in range(24))
+    assert all(torch.equal(copy[0, i][0]["views"], dataset[0, i][0]["views"]) for i in range(24))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -99,22 +116,23 @@ def test_loading_leaves_the_global_generators_alone(images, workers):
 
 
 def test_a_broken_off_epoch_goes_on_with_live_workers(images):
-    batches = EpochBatches(24, 6, seed=0)
-    loader = training_loader(view_dataset(images), batches, 2, pin_memory=False)
+    feed = feed_of(images, 2)
     whole = epochs(images, 0)[1]
-    batches.set_epoch(1)
-    for _ in loader:
+    for _ in feed.epoch(EpochPlan(1)):
         break
-    batches.set_epoch(1, start_step=1)
-    rest = [index for _, index in loader]
+    rest = [as_views(batch["views"])[1] for batch in feed.epoch(EpochPlan(1, start_step=1))]
     assert all(torch.equal(a, b) for a, (_, b) in zip(rest, whole[1:], strict=True))
+
+
+def plain(images, workers: int = 0, size: int = 10):
+    feed = WorkerFeed(images, workers=workers)
+    return feed.plain(images, none(CONTEXT), torch.arange(len(images)), size)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_evaluation_gives_every_image_once_in_order(images, workers):
-    loader = evaluation_loader(PlainDataset(images, none(CONTEXT)), 10, workers)
     for _ in range(2):
-        batches = list(loader)
+        batches = list(plain(images, workers))
         assert torch.equal(torch.cat([index for _, index in batches]), torch.arange(24))
         pictures = torch.cat([views for views, _ in batches]).numpy()
         expected = (np.asarray(images.samples).transpose(0, 3, 1, 2) / 255 - 0.5) / 0.25
@@ -141,42 +159,70 @@ class Spoilt:
 def test_what_a_worker_raises_reads_as_without_workers(images, workers, kind):
     message = "Expected a readable image in x.png, but got: ValueError: no.\nTry: another."
     spoilt = dataclasses.replace(images, samples=Spoilt(images.samples, kind(message)))
-    batches = EpochBatches(24, 6, seed=0)
-    training = training_loader(view_dataset(spoilt), batches, workers, pin_memory=False)
-    batches.set_epoch(0)
-    for loader in (training, evaluation_loader(PlainDataset(spoilt, none(CONTEXT)), 10, workers)):
+    feed = feed_of(spoilt, workers)
+    for loader in (feed.epoch(EpochPlan(0)), plain(spoilt, workers)):
         with pytest.raises(kind) as caught:
             list(loader)
         assert caught.type is kind and str(caught.value) == message
-    batches.set_epoch(0)
     with pytest.raises(kind):
-        list(training)
+        list(feed.epoch(EpochPlan(0)))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_blank_stands_in_for_an_image_that_is_gone(images, workers):
     spoilt = dataclasses.replace(images, samples=Spoilt(images.samples, GoneImageError("x", 3)))
-    for dataset in (PlainDataset(spoilt, none(CONTEXT)), PlainDataset(images, none(CONTEXT))):
-        loader = evaluation_loader(dataset, 24, workers)
-        ((views, index),) = loader
+    for some in (spoilt, images):
+        ((views, index),) = plain(some, workers, 24)
         expected = torch.arange(24)
-        if dataset.images is spoilt:
+        if some is spoilt:
             expected[3] = ~3
             assert torch.equal(views[3], torch.full_like(views[3], -2.0)), "black, normalised"
         assert torch.equal(index, expected)
-    batches = EpochBatches(24, 24, seed=0)
-    batches.set_epoch(0)
-    loader = training_loader(view_dataset(spoilt), batches, workers, pin_memory=False)
-    ((views, index),) = loader
-    assert torch.where(index < 0, ~index, index).sort().values.tolist() == list(range(24))
-    assert index[index < 0].tolist() == [~3]
+    (batch,) = feed_of(spoilt, workers, 24).epoch(EpochPlan(0))
+    index = batch["views"].sample
+    assert torch.where(index < 0, ~index, index).sort().values.tolist() == [
+        i for i in range(24) for _ in range(2)
+    ]
+    assert index[index < 0].tolist() == [~3, ~3]
+
+
+# -- groups
+
+
+def test_groups_differ_in_size_views_and_samples(images):
+    """One of large views, one of small ones, one that only some samples have."""
+    small = ViewContext(8, 3, True, (0.5,) * 3, (0.25,) * 3)
+    plans = [*groups(2), GroupPlan("local", simaugment(small), 3)]
+    (batch,) = feed_of(images, 0, 24, plans).epoch(EpochPlan(0))
+    assert list(batch) == ["views", "local"]
+    assert batch["views"].x.shape == (48, 3, 12, 12) and batch["views"].views == 2
+    assert batch["local"].x.shape == (72, 3, 8, 8) and batch["local"].samples == 24
+    order = batch["views"].sample[:24]
+    assert torch.equal(batch["local"].sample, order.repeat(3))
+    alone = ViewDataset(images, plans, 0)
+    for row, sample in enumerate(order.tolist()):
+        views, _ = alone[0, sample]
+        for name, group in batch.items():
+            mine = group.x[row :: group.samples]
+            assert torch.equal(mine, views[name])
+    some = [({"a": torch.ones(1, 2)}, 4), ({"a": torch.ones(1, 2), "b": torch.zeros(2, 5)}, 7)]
+    made = as_batch(some)
+    assert made["a"].sample.tolist() == [4, 7] and made["b"].sample.tolist() == [7, 7]
+
+
+def test_views_of_a_group_are_counted_through(images):
+    """Two groups of one policy have the views that one group of all would have."""
+    view = simaugment(CONTEXT)
+    parts = ViewDataset(images, [GroupPlan("a", view), GroupPlan("b", view, 2)], 3)[5, 1][0]
+    whole = ViewDataset(images, [GroupPlan("all", view, 3)], 3)[5, 1][0]
+    assert torch.equal(torch.cat([parts["a"], parts["b"]]), whole["all"])
 
 
 # -- which samples go where
 
 
 def epoch_of(batches: EpochBatches, epoch: int, start_step: int = 0):
-    batches.set_epoch(epoch, start_step)
+    batches.set_epoch(EpochPlan(epoch, start_step))
     return list(batches)
 
 
@@ -247,12 +293,23 @@ def test_order_is_the_permutation_of_seed_and_epoch():
 
 
 def test_another_order_may_repeat_a_sample_and_draws_it_anew(images):
-    batches = EpochBatches(6, 3, seed=0, order=lambda epoch: np.array([4, 4, 1, 4, 1, epoch]))
-    assert epoch_of(batches, 2) == [[(2, 4), (2, 4, 1), (2, 1)], [(2, 4, 2), (2, 1, 1), (2, 2)]]
-    loader = training_loader(view_dataset(images), batches, 0, pin_memory=False)
-    (views, index), _ = list(loader)
+    batches = EpochBatches(6, 3, seed=0)
+    order = np.array([4, 4, 1, 4, 1, 2])
+    batches.set_epoch(EpochPlan(2, order=order))
+    assert list(batches) == [[(2, 4), (2, 4, 1), (2, 1)], [(2, 4, 2), (2, 1, 1), (2, 2)]]
+    first, _ = feed_of(images, 0, 3).epoch(EpochPlan(2, order=order))
+    views, index = as_views(first["views"])
     assert index.tolist() == [4, 4, 1]
     assert not torch.equal(views[0], views[1])
+
+
+def test_an_order_holds_for_its_own_epoch():
+    batches = EpochBatches(6, 3, seed=0)
+    plain = epoch_of(batches, 1)
+    batches.set_epoch(EpochPlan(0, order=np.zeros(9, dtype=np.int64)))
+    assert len(batches) == len(list(batches)) == 3
+    assert epoch_of(batches, 1) == plain
+    assert len(batches) == 2
 
 
 @pytest.mark.parametrize(
@@ -276,20 +333,21 @@ def test_refuses_to_guess_the_epoch():
     with pytest.raises(ValueError, match="set_epoch"):
         list(batches)
     with pytest.raises(ValueError, match="`start_step`"):
-        batches.set_epoch(0, start_step=3)
+        batches.set_epoch(EpochPlan(0, start_step=3))
     with pytest.raises(ValueError, match="`epoch`"):
-        batches.set_epoch(-1)
+        batches.set_epoch(EpochPlan(-1))
 
 
-@pytest.mark.parametrize("order", [np.arange(5), np.arange(6.0), np.array([0, 1, 2, 3, 4, -1])])
+@pytest.mark.parametrize(
+    "order", [np.arange(6).reshape(2, 3), np.arange(6.0), np.array([0, 1, 2, 3, 4, -1])]
+)
 def test_refuses_an_unfit_order(order):
-    batches = EpochBatches(6, 3, seed=0, order=lambda epoch: order)
     with pytest.raises(ValueError, match="`order`"):
-        epoch_of(batches, 0)
+        EpochBatches(6, 3, seed=0).set_epoch(EpochPlan(0, order=order))
 
 
 def test_dataset_refuses_no_views_and_a_negative_seed(images):
     with pytest.raises(ValueError, match="`views`"):
         ViewDataset(images, [], 0)
     with pytest.raises(ValueError, match="`seed`"):
-        ViewDataset(images, [none(CONTEXT)], -1)
+        ViewDataset(images, groups(), -1)
