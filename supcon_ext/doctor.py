@@ -17,7 +17,7 @@ _SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class Condition:
     """What a check found.
 
     Attributes:
@@ -36,10 +36,10 @@ class Check:
     """One check: what it is about, and how it is made, given a tracking URI or None."""
 
     title: str
-    make: Callable[[str | None], Finding]
+    make: Callable[[str | None], Condition]
 
 
-def examine(check: Check, uri: str | None = None) -> Finding:
+def examine(check: Check, uri: str | None = None) -> Condition:
     """Make a check; one that breaks has found something wrong.
 
     Args:
@@ -49,18 +49,18 @@ def examine(check: Check, uri: str | None = None) -> Finding:
     try:
         return check.make(uri)
     except Exception as error:
-        return Finding("wrong", f"{type(error).__name__}: {error}")
+        return Condition("wrong", f"{type(error).__name__}: {error}")
 
 
-def check_python(uri: str | None) -> Finding:
+def check_python(uri: str | None) -> Condition:
     """Python is one that the package supports."""
     detail = f"{platform.python_version()} in {sys.prefix}"
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
-        return Finding("ok", detail)
-    return Finding("wrong", detail, "Python 3.11, 3.12 or 3.13")
+        return Condition("ok", detail)
+    return Condition("wrong", detail, "Python 3.11, 3.12 or 3.13")
 
 
-def check_torch(uri: str | None) -> Finding:
+def check_torch(uri: str | None) -> Condition:
     """Torch and torchvision are of one build: torchvision's compiled operators load and work."""
     versions = f"torch {version('torch')}, torchvision {version('torchvision')}"
     try:
@@ -71,27 +71,27 @@ def check_torch(uri: str | None) -> Finding:
         kept = nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5).tolist()
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         advice = "install torch and torchvision together, from one index"
-        return Finding("wrong", f"{versions} do not go together: {error}", advice)
+        return Condition("wrong", f"{versions} do not go together: {error}", advice)
     if kept != [0, 2]:
-        return Finding("wrong", f"{versions}: `nms` gives {kept}, not [0, 2]")
-    return Finding("ok", f"{versions}, operators work, {torch.get_num_threads()} CPU threads")
+        return Condition("wrong", f"{versions}: `nms` gives {kept}, not [0, 2]")
+    return Condition("ok", f"{versions}, operators work, {torch.get_num_threads()} CPU threads")
 
 
-def check_cuda(uri: str | None) -> Finding:
+def check_cuda(uri: str | None) -> Condition:
     """A GPU is there, and computes."""
     import torch
 
     if not torch.cuda.is_available():
-        return Finding("note", "none; recipes run on the CPU")
+        return Condition("note", "none; recipes run on the CPU")
     free, total = torch.cuda.mem_get_info()
     value = (torch.ones(8, 8, device="cuda") @ torch.ones(8, 8, device="cuda")).sum().item()
     if value != 512:
-        return Finding("wrong", f"a product of matrices of ones gives {value}, not 512")
+        return Condition("wrong", f"a product of matrices of ones gives {value}, not 512")
     detail = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    return Finding("ok", f"{detail}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free")
+    return Condition("ok", f"{detail}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free")
 
 
-def check_albumentations(uri: str | None) -> Finding:
+def check_albumentations(uri: str | None) -> Condition:
     """Albumentations works, and draws the same pixels for the same seed."""
     import albumentations
     import numpy as np
@@ -105,11 +105,11 @@ def check_albumentations(uri: str | None) -> Finding:
 
     detail = f"albumentations {version('albumentations')}"
     if draw(1) != draw(1):
-        return Finding("wrong", f"{detail} draws other pixels for the same seed")
-    return Finding("ok", f"{detail}, OpenCV {version('opencv-python-headless')}")
+        return Condition("wrong", f"{detail} draws other pixels for the same seed")
+    return Condition("ok", f"{detail}, OpenCV {version('opencv-python-headless')}")
 
 
-def check_tracking(uri: str | None) -> Finding:
+def check_tracking(uri: str | None) -> Condition:
     """The MLflow store answers, or its file can be written."""
     import mlflow
 
@@ -117,33 +117,33 @@ def check_tracking(uri: str | None) -> Finding:
 
     target = resolve_uri(uri)
     if target is None:
-        return Finding("ok", f"mlflow {mlflow.__version__}; runs keep their journal only")
+        return Condition("ok", f"mlflow {mlflow.__version__}; runs keep their journal only")
     detail = f"mlflow {mlflow.__version__}, {target}"
     if is_http(target):
         if answers(target, _SECONDS):
-            return Finding("ok", f"{detail} answers")
+            return Condition("ok", f"{detail} answers")
         advice = "start the server, or send runs later with `supcon sync RUN`"
-        return Finding("wrong", f"{detail} does not answer within {_SECONDS:g} s", advice)
+        return Condition("wrong", f"{detail} does not answer within {_SECONDS:g} s", advice)
     database = sqlite_path(target)
     if database is None:
-        return Finding("note", f"{detail}: not tried")
+        return Condition("note", f"{detail}: not tried")
     place = database if database.exists() else database.parent
     if not os.access(place, os.W_OK):
-        return Finding("wrong", f"{place} cannot be written", "another folder or tracking.uri")
-    return Finding("ok", f"{detail} can be written")
+        return Condition("wrong", f"{place} cannot be written", "another folder or tracking.uri")
+    return Condition("ok", f"{detail} can be written")
 
 
-def check_disk(uri: str | None) -> Finding:
+def check_disk(uri: str | None) -> Condition:
     """There is room for runs in the working directory."""
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     detail = f"{free:.1f} GiB free in {Path.cwd()}"
     if not os.access(Path.cwd(), os.W_OK):
-        return Finding("wrong", f"{Path.cwd()} cannot be written", "tracking.folder=FOLDER")
+        return Condition("wrong", f"{Path.cwd()} cannot be written", "tracking.folder=FOLDER")
     if free < _LEAST_GIB:
-        return Finding(
+        return Condition(
             "note", detail, f"at least {_LEAST_GIB} GiB for checkpoints and logged models"
         )
-    return Finding("ok", detail)
+    return Condition("ok", detail)
 
 
 CHECKS = (

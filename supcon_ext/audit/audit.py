@@ -11,14 +11,15 @@ from torch import Tensor
 
 from supcon_ext.audit.correct import Corrections, correct
 from supcon_ext.audit.embedding import embed_samples
-from supcon_ext.audit.opened import OpenedRun
 from supcon_ext.audit.outside_scores import by_scores
 from supcon_ext.audit.page import write_page
+from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.suspicion import Verdict, suspect
 from supcon_ext.audit.table import AuditTable
+from supcon_ext.experiment.open import OpenedRun
 from supcon_ext.models.network import Outputs
+from supcon_ext.progress.console import ConsoleProgress
 from supcon_ext.selectors.base import SampleBank
-from supcon_ext.tracking.console import ConsoleProgress
 
 CSV = "labels.csv"
 PAGE = "index.html"
@@ -76,12 +77,12 @@ def audit(
     """
     folder = opened.folder / "audit" if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
-    samples = opened.samples
+    samples = AuditedSamples.of(opened.data)
     began = time.perf_counter()
     progress.note(f"audit of {opened.folder}: {len(samples):,} images, on {opened.device}")
-    outputs = embed_samples(opened, progress)
+    outputs = embed_samples(opened, samples, progress)
     progress.note(f"embedded in {time.perf_counter() - began:.1f} s; asking the neighbours")
-    verdict = ask_neighbours(opened, outputs, neighbours)
+    verdict = ask_neighbours(opened, samples, outputs, neighbours)
     if scores is not None:
         verdict = by_scores(verdict, scores)
     probability = None
@@ -104,16 +105,19 @@ def audit(
     )
 
 
-def ask_neighbours(opened: OpenedRun, outputs: Outputs, neighbours: int) -> Verdict:
+def ask_neighbours(
+    opened: OpenedRun, samples: AuditedSamples, outputs: Outputs, neighbours: int
+) -> Verdict:
     """What the nearest neighbours by cosine of projections say of every given label.
 
     Args:
         opened: The run.
+        samples: Its samples.
         outputs: Of every sample.
         neighbours: K.
     """
-    label = torch.from_numpy(opened.samples.label)
-    classes = len(opened.samples.classes)
+    label = torch.from_numpy(samples.label)
+    classes = len(samples.classes)
     bank = SampleBank(
         index=torch.arange(len(label)),
         label=label,

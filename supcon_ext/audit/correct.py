@@ -14,8 +14,9 @@ import numpy as np
 from data_tools.labels_file import LabelTable, write_labels
 from data_tools.samples import IntArray, SampleSet
 from data_tools.whole_file import whole_file
-from supcon_ext.audit.opened import OpenedRun
+from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.table import AuditTable
+from supcon_ext.experiment.open import OpenedRun
 from supcon_ext.recipe.schema import Recipe
 
 logger = logging.getLogger(__name__)
@@ -79,28 +80,30 @@ def correct(path: Path, opened: OpenedRun, table: AuditTable, min_confidence: fl
     """
     verdict = table.verdict
     sure = (verdict.flagged & (verdict.confidence >= min_confidence)).numpy()
-    label = np.where(sure, verdict.suggested.numpy(), opened.samples.label)
-    emptied = np.setdiff1d(opened.samples.label, label)
+    samples = table.samples
+    label = np.where(sure, verdict.suggested.numpy(), samples.label)
+    emptied = np.setdiff1d(samples.label, label)
     if len(emptied):
-        names = ", ".join(opened.samples.classes[i] for i in emptied)
+        names = ", ".join(samples.classes[i] for i in emptied)
         logger.warning("no image keeps a label of class %s after the corrections", names)
-    if opened.samples.paths is not None:
-        _write_manifest(path, opened, label)
+    if samples.paths is not None:
+        _write_manifest(path, samples, opened.data.test, label)
         return Corrections(path, int(sure.sum()), _manifest_overrides(path, opened))
-    changed = _write_by_index(path, opened, label)
+    changed = _write_by_index(path, opened, samples, label)
     return Corrections(path, changed, (f"data.noise={{kind: from_file, file: {path}}}",))
 
 
-def _write_manifest(path: Path, opened: OpenedRun, label: IntArray) -> None:
+def _write_manifest(
+    path: Path, samples: AuditedSamples, test: SampleSet | None, label: IntArray
+) -> None:
     if path.suffix != ".csv":
         raise ValueError(f"Expected a manifest that ends in .csv, but got {path}.")
-    samples = opened.samples
     count = len(samples.train)
     parts = [("train", samples.train, label[:count])]
     if samples.validation is not None:
         parts.append(("val", samples.validation, label[count:]))
-    if opened.test is not None and "path" in opened.test.columns:
-        parts.append(("test", opened.test, opened.test.label))
+    if test is not None and "path" in test.columns:
+        parts.append(("test", test, test.label))
     further = [name for name in samples.train.columns if name != "path"]
     with (
         whole_file(path) as draft,
@@ -138,7 +141,7 @@ def _manifest_overrides(path: Path, opened: OpenedRun) -> tuple[str, ...]:
     }
     files = [
         file
-        for part in (opened.samples.train, opened.samples.validation, opened.test)
+        for part in (opened.data.train, opened.data.validation, opened.data.test)
         if part is not None
         for file in part.columns.get("path", [])
     ]
@@ -152,9 +155,9 @@ def _manifest_overrides(path: Path, opened: OpenedRun) -> tuple[str, ...]:
     return tuple(made)
 
 
-def _write_by_index(path: Path, opened: OpenedRun, label: IntArray) -> int:
+def _write_by_index(path: Path, opened: OpenedRun, samples: AuditedSamples, label: IntArray) -> int:
     """Labels of the images taken from the data set's training set; how many were changed."""
-    samples, before = opened.samples, opened.labels
+    before = opened.data.labels
     count = len(samples.train) if samples.shipped_apart else len(samples)
     if lost := int((label[count:] != samples.label[count:]).sum()):
         logger.warning(

@@ -7,23 +7,25 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from data_tools.samples import SampleSet
-from supcon_ext.audit.opened import OpenedRun
+from supcon_ext.audit.samples import AuditedSamples
+from supcon_ext.experiment.open import OpenedRun
 from supcon_ext.feed.workers import WorkerFeed
 from supcon_ext.models.network import Outputs
-from supcon_ext.tracking.console import ConsoleProgress
+from supcon_ext.progress.console import ConsoleProgress
 from supcon_ext.training.bank import embed
 
 BATCH = 256
 
 
-def embed_samples(opened: OpenedRun, progress: ConsoleProgress) -> Outputs:
+def embed_samples(opened: OpenedRun, samples: AuditedSamples, progress: ConsoleProgress) -> Outputs:
     """Features, projections and logits of the N samples, float32 on the CPU.
 
     Args:
         opened: The run.
+        samples: Its samples.
         progress: Sees each batch.
     """
-    parts = opened.samples.parts
+    parts = samples.parts
     progress.start_stage("embedding", 1, sum(-(-len(part) // BATCH) for part in parts))
     made = []
     for part in parts:

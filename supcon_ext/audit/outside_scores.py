@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from supcon_ext.audit.samples import Samples
+from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.suspicion import Verdict
 from supcon_ext.selectors.offline_scores import read_scores
 
 
-def outside_scores(file: Path, samples: Samples) -> Tensor:
+def outside_scores(file: Path, samples: AuditedSamples) -> Tensor:
     """Read a score for each sample.
 
     Args:

@@ -13,7 +13,7 @@ from data_tools.printable import printable
 from data_tools.whole_file import write_whole
 from supcon_ext.audit.table import AuditTable
 from supcon_ext.audit.thumbnails import data_uri
-from supcon_ext.tracking.console import ConsoleProgress
+from supcon_ext.progress.console import ConsoleProgress
 
 _HOLE = re.compile(r"\{\{(title|summary|data)\}\}")
 

@@ -14,7 +14,7 @@ from data_tools.samples import ImageArray, IntArray, SampleSet
 
 
 @dataclass(frozen=True)
-class Samples:
+class AuditedSamples:
     """N images whose labels are in doubt.
 
     Attributes:
@@ -31,7 +31,7 @@ class Samples:
     shipped_apart: bool
 
     @staticmethod
-    def of(data: PreparedData) -> Samples:
+    def of(data: PreparedData) -> AuditedSamples:
         """What an experiment trains and validates on, without its true labels."""
         parts = [data.origin]
         apart = data.validation is not None and data.validation_origin is None
@@ -39,7 +39,9 @@ class Samples:
             parts.append(data.validation_origin)
         elif data.validation is not None:
             parts.append(np.arange(len(data.validation)))
-        return Samples(data.train, data.validation, np.concatenate(parts).astype(np.int64), apart)
+        return AuditedSamples(
+            data.train, data.validation, np.concatenate(parts).astype(np.int64), apart
+        )
 
     def __len__(self) -> int:
         return len(self.index)

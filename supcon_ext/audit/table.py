@@ -14,7 +14,7 @@ from torch import Tensor
 
 from data_tools.csv_cell import csv_cell
 from data_tools.whole_file import whole_file
-from supcon_ext.audit.samples import Samples
+from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.suspicion import Verdict
 
 DIGITS = 4
@@ -31,7 +31,7 @@ class AuditTable:
         trust: ``(N_train,)`` float32 of the run's last selection, or None.
     """
 
-    samples: Samples
+    samples: AuditedSamples
     verdict: Verdict
     probability: Tensor | None = None
     trust: Tensor | None = None

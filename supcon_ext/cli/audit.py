@@ -99,15 +99,17 @@ def audit(
 
         with stop_requests(PATIENCE):
             folder = experiment.run(recipe).folder
+    from supcon_ext.audit import AuditedSamples
     from supcon_ext.audit import audit as audit_run
-    from supcon_ext.audit import open_run
     from supcon_ext.audit.outside_scores import outside_scores
-    from supcon_ext.tracking.console import ConsoleProgress
+    from supcon_ext.experiment.open import open_run
+    from supcon_ext.progress.console import ConsoleProgress
 
     with ConsoleProgress() as progress:
         with user_input():
             opened = open_run(folder)
-            outside = None if scores is None else outside_scores(scores, opened.samples)
+            samples = AuditedSamples.of(opened.data)
+            outside = None if scores is None else outside_scores(scores, samples)
         result = audit_run(
             opened,
             progress,

@@ -28,6 +28,7 @@ def compare(runs: tuple[str, ...], by: tuple[str, ...], as_json: bool, out: Path
     RUN is a run's folder or name, or the folder of a sweep, which stands for all of its runs.
     """
     from supcon_ext.compare import compare as compare_runs
+    from supcon_ext.compare import write_comparison
 
     with user_input():
         comparison = compare_runs([_folder(name) for name in runs], by or None)
@@ -36,7 +37,7 @@ def compare(runs: tuple[str, ...], by: tuple[str, ...], as_json: bool, out: Path
     else:
         print_results(comparison.table(), comparison.columns)
     if out is not None:
-        for path in comparison.write(out):
+        for path in write_comparison(comparison, out):
             click.echo(str(path), err=True)
 
 

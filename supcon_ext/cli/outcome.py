@@ -18,7 +18,7 @@ def is_first_process() -> bool:
 
 def print_results(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
     """Print a table of results."""
-    from supcon_ext.tracking.console import ConsoleProgress
+    from supcon_ext.progress.console import ConsoleProgress
 
     ConsoleProgress().results_table(rows, columns)
 

@@ -108,7 +108,7 @@ def _read_data(recipe: Recipe, decode: bool, bad_list: str) -> dict[str, Any]:
     """Read a recipe's data and check it; progress and warnings go to standard error."""
     from supcon_ext.cli.data_report import data_report
     from supcon_ext.experiment.build import read_data
-    from supcon_ext.tracking.file_progress import FileProgress
+    from supcon_ext.progress.file_progress import FileProgress
 
     section = recipe.data
     if decode:

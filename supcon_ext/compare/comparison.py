@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import json
 import math
@@ -14,9 +13,7 @@ from typing import Any
 
 import yaml
 
-from data_tools.csv_cell import csv_cell
 from data_tools.printable import printable
-from data_tools.whole_file import whole_file, write_whole
 from supcon_ext.recipe.resolved import leaves
 from supcon_ext.tracking.results import read_results
 
@@ -132,30 +129,6 @@ class Comparison:
                 for row in self.rows
             ],
         }
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write ``comparison.json``, ``.csv``, ``.md`` and ``.png`` into a folder.
-
-        And ``selection.png``, where runs selected samples and the true labels are known.
-        """
-        from supcon_ext.compare.figure import draw
-        from supcon_ext.compare.selection_curves import draw_selections
-
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"comparison.{ending}" for ending in ("json", "csv", "md", "png")]
-        write_whole(paths[0], json.dumps(self.to_json(), indent=2) + "\n")
-        with whole_file(paths[1]) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns)
-            writer.writeheader()
-            writer.writerows(
-                {key: csv_cell(text) for key, text in row.items()} for row in self.table()
-            )
-        write_whole(paths[2], self.markdown())
-        draw(self, paths[3])
-        selection = folder / "selection.png"
-        if draw_selections(self, selection):
-            paths.append(selection)
-        return paths
 
     def markdown(self) -> str:
         """The table in Markdown."""

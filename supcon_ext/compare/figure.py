@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from data_tools.whole_file import whole_file
+from supcon_ext.compare.comparison import Comparison
 from supcon_ext.evaluation.figure_text import figure_text
-
-if TYPE_CHECKING:
-    from supcon_ext.compare.comparison import Comparison
 
 DRAWN = ("accuracy", "balanced_accuracy", "accuracy_many", "accuracy_medium", "accuracy_few")
 NAMES = ("all", "balanced", "many", "medium", "few")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from supcon_ext.experiment.workers import workers_at_hand
+from supcon_ext.progress.outlook import Work
 from supcon_ext.recipe.plugin_sources import plugin_files
 from supcon_ext.recipe.schema import Recipe
-from supcon_ext.tracking.outlook import Work
 
 FORWARD = 1 / 3
 """Work of a picture that is only looked at, where one that is trained on is 1."""

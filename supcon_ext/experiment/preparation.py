@@ -30,10 +30,10 @@ from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.sync_batch_norm import synchronised
 from supcon_ext.policies.base import ViewContext
 from supcon_ext.policies.statistics import ChannelStatistics
+from supcon_ext.progress.file_progress import FileProgress
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.recipe.short_stages import short_stages
 from supcon_ext.tracking import NullTracker
-from supcon_ext.tracking.file_progress import FileProgress
 from supcon_ext.training.declared_state import check_declared, declared_keys
 from supcon_ext.training.loop import Trainer
 from supcon_ext.training.stage import LoopSettings, Stage, TrainingData

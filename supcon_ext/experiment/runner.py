@@ -37,13 +37,13 @@ from supcon_ext.experiment.selection_watch import SelectionWatch
 from supcon_ext.experiment.standing import CHECKPOINTS, Standing, read_standing, recipe_of
 from supcon_ext.interrupt import Interrupted, StopRequest, stop_requests
 from supcon_ext.policies.statistics import ChannelStatistics
+from supcon_ext.progress.console import ConsoleProgress
+from supcon_ext.progress.silence import Silence
 from supcon_ext.recipe.resolved import recipe_hash, to_yaml
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking import AnyTracker, NullTracker, Tracker, TrackingSettings
-from supcon_ext.tracking.console import ConsoleProgress
 from supcon_ext.tracking.results import RESULTS_NAME, read_results
 from supcon_ext.training.checkpoint import load_checkpoint
-from supcon_ext.training.silence import Silence
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

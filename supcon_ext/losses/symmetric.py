@@ -20,7 +20,7 @@ from torch import Tensor
 
 from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.factors import Factors
-from supcon_ext.losses.once import first_derivative_only
+from supcon_ext.losses.first_derivative import first_derivative_only
 from supcon_ext.losses.rows import PairRule, PairTile, Rows
 
 LARGEST_EXPONENT = 60.0

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.cap import Cap
-from supcon_ext.losses.once import first_derivative_only
+from supcon_ext.losses.first_derivative import first_derivative_only
 from supcon_ext.losses.rows import PairRule, PairTile, Rows, WeightPlan
 
 Form = Literal["out", "in"]

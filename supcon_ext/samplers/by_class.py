@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 from data_tools.samples import IntArray
 from supcon_ext.samplers.base import SamplerInput
-from supcon_ext.samplers.deal import deal
+from supcon_ext.samplers.visit_in_rounds import visit_in_rounds
 
 Shares = npt.NDArray[np.float64]
 
@@ -23,7 +23,7 @@ class ClassSampler(ABC):
     re-sampled, over *trusted* samples with a known label: a rare class's given labels may be mostly
     wrong, and to repeat those would teach them. A class's rows are its share, rounded up or down at
     random so that the mean over epochs is exact; its samples take turns (see
-    :func:`~supcon_ext.samplers.deal.deal`).
+    :func:`~supcon_ext.samplers.visit_in_rounds.visit_in_rounds`).
 
     A sample that comes twice in one batch comes with views of its own each time. They share its
     ``index``, so the pair rules take all of them for views of one sample: positives of each other,
@@ -61,7 +61,7 @@ class ClassSampler(ABC):
         order = np.empty(len(group), dtype=np.int64)
         places = np.split(np.argsort(group, kind="stable"), np.cumsum(rows)[:-1])
         for members, place in zip(groups, places, strict=True):
-            order[place] = deal(members, place // data.batch_size, data.generator)
+            order[place] = visit_in_rounds(members, place // data.batch_size, data.generator)
         return order
 
 

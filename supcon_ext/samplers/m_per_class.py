@@ -12,7 +12,7 @@ from pydantic import Field
 from data_tools.samples import IntArray
 from supcon_ext.samplers.base import SamplerInput, sampler
 from supcon_ext.samplers.by_class import believed_by_class
-from supcon_ext.samplers.deal import deal
+from supcon_ext.samplers.visit_in_rounds import visit_in_rounds
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class MPerClass:
         places = np.argsort(rows, kind="stable")
         counts = np.bincount(rows, minlength=len(members))
         for part, place in zip(members, np.split(places, np.cumsum(counts)[:-1]), strict=True):
-            order[place] = deal(part, place // size, data.generator)
+            order[place] = visit_in_rounds(part, place // size, data.generator)
         return order
 
     def _classes_by_row(self, classes: int, batches: int, data: SamplerInput) -> IntArray:
@@ -88,7 +88,7 @@ class MPerClass:
         wanted = data.batch_size // self.samples
         every = np.arange(classes)
         if classes >= wanted:
-            drawn = deal(every, np.repeat(np.arange(batches), wanted), data.generator)
+            drawn = visit_in_rounds(every, np.repeat(np.arange(batches), wanted), data.generator)
             return np.repeat(drawn, self.samples)
         logger.warning(
             "Expected at least %d classes for %d samples of each in a batch of %d, but got %d: "
@@ -98,4 +98,6 @@ class MPerClass:
             data.batch_size,
             classes,
         )
-        return deal(every, np.repeat(np.arange(batches), data.batch_size), data.generator)
+        return visit_in_rounds(
+            every, np.repeat(np.arange(batches), data.batch_size), data.generator
+        )

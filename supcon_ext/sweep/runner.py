@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from supcon_ext.compare.comparison import Comparison, compare
+from supcon_ext.compare.comparison_files import write_comparison
 from supcon_ext.experiment import Interrupted
 from supcon_ext.experiment.lock import lock
 from supcon_ext.interrupt import stop_requests
+from supcon_ext.progress.console import ConsoleProgress
 from supcon_ext.sweep.child import Failure, has_begun, run_child
 from supcon_ext.sweep.jobs import check_jobs, run_side_by_side
 from supcon_ext.sweep.plan import Child, Sweep
 from supcon_ext.sweep.progress import SweepProgress
 from supcon_ext.tracking import Tracker, TrackingSettings
-from supcon_ext.tracking.console import ConsoleProgress
 
 RUN_ID_PATIENCE = 30.0
 
@@ -117,7 +118,7 @@ def _tracker(sweep: Sweep, folder: Path) -> Tracker:
 
 
 def _record(tracker: Tracker, comparison: Comparison, folder: Path) -> None:
-    for path in comparison.write(folder):
+    for path in write_comparison(comparison, folder):
         tracker.artifact(path)
     for row in comparison.rows:
         if row.network != "last":

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from supcon_ext.losses.check_plan import check_plan, checked_columns
 from supcon_ext.losses.reference import reference_loss
 from supcon_ext.losses.rows import Rows, WeightingStep
 from supcon_ext.losses.supcon import SameLabel, SupConLoss
+from supcon_ext.models.batch_norms import BATCH_NORMS
 from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.testing.bank import CLASSES, DIM, FEATURES, SAMPLES, rows
 from supcon_ext.testing.contract import Contract, pristine, same
@@ -153,6 +153,6 @@ def _check_formula(weighting: Weighting, columns: Mapping[str, Tensor]) -> None:
 
 def _own_state(weighting: Weighting) -> dict[str, Tensor]:
     """The state without the running statistics of batch normalisation, which layers keep."""
-    layers = [name for name, part in weighting.named_modules() if isinstance(part, _BatchNorm)]
+    layers = [name for name, part in weighting.named_modules() if isinstance(part, BATCH_NORMS)]
     state = weighting.state_dict()
     return {k: v for k, v in state.items() if not any(k.startswith(f"{n}.") for n in layers)}

@@ -72,7 +72,7 @@ class DatasetInput:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class SavedEncoder:
     """An exported encoder (``.pt2``) in the run folder; -1 in a shape is the batch."""
 
     kind: ClassVar[str] = "model"
@@ -96,9 +96,10 @@ class StatusChange:
     time: int
 
 
-Event: TypeAlias = Param | Metric | Tag | Artifact | DatasetInput | Model | StatusChange
+Event: TypeAlias = Param | Metric | Tag | Artifact | DatasetInput | SavedEncoder | StatusChange
 _KINDS: Mapping[str, type[Event]] = {
-    kind.kind: kind for kind in (Param, Metric, Tag, Artifact, DatasetInput, Model, StatusChange)
+    kind.kind: kind
+    for kind in (Param, Metric, Tag, Artifact, DatasetInput, SavedEncoder, StatusChange)
 }
 
 
@@ -121,7 +122,7 @@ def from_line(line: bytes) -> Event:
         kind = _KINDS[record.pop("event")]
         if kind is Metric:
             record["value"] = float(record["value"])
-        elif kind is Model:
+        elif kind is SavedEncoder:
             record["input_shape"] = tuple(record["input_shape"])
             record["output_shape"] = tuple(record["output_shape"])
         return kind(**record)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from supcon_ext.tracking.events import Model
+from supcon_ext.tracking.events import SavedEncoder
 from supcon_ext.tracking.names import model_name
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def log(
     client: MlflowClient,
     run_id: str,
     experiment_id: str,
-    event: Model,
+    event: SavedEncoder,
     file: Path,
     beat: Callable[[float | None], None],
 ) -> str:
@@ -86,7 +86,7 @@ def log(
 
 
 def _lay_out(
-    folder: Path, event: Model, file: Path, run_id: str, model_id: str, location: str
+    folder: Path, event: SavedEncoder, file: Path, run_id: str, model_id: str, location: str
 ) -> None:
     import numpy as np
     from mlflow import pyfunc

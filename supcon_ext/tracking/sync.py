@@ -7,8 +7,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from supcon_ext.tracking.copier import Copier
 from supcon_ext.tracking.journal import JOURNAL_NAME
+from supcon_ext.tracking.journal_copier import JournalCopier
 from supcon_ext.tracking.mirror_state import MirrorState
 from supcon_ext.tracking.mlflow_client import load_mlflow
 from supcon_ext.tracking.settings import Pace
@@ -66,7 +66,7 @@ def sync(folder: Path, uri: str | None = None, *, pace: Pace | None = None) -> S
             "but got none. "
             "Try: --uri sqlite:///mlflow.db"
         )
-    copier = Copier(folder, state, target, pace or Pace())
+    copier = JournalCopier(folder, state, target, pace or Pace())
     load_mlflow()
     sent = copier.copy_within_time()
     if _is_left(folder):

@@ -12,8 +12,8 @@ from supcon_ext.tracking import events, sqlite_store
 from supcon_ext.tracking.encoder_file import EncoderFile
 from supcon_ext.tracking.events import STATUSES, Event, Status
 from supcon_ext.tracking.journal import JOURNAL_NAME, Journal
-from supcon_ext.tracking.mirror import Mirror
 from supcon_ext.tracking.mirror_state import MirrorState
+from supcon_ext.tracking.mirror_thread import MirrorThread
 from supcon_ext.tracking.settings import Pace, TrackingSettings
 from supcon_ext.tracking.store_uri import answers, is_http, resolve_uri, sqlite_path, without_login
 
@@ -113,7 +113,7 @@ class Tracker:
         }
         self._woken_at = self._journal.lines
         self._write(events.StatusChange("RUNNING", _now()))
-        self._mirror = Mirror(folder, state, state.uri, pace) if state.uri else None
+        self._mirror = MirrorThread(folder, state, state.uri, pace) if state.uri else None
 
     @property
     def run_id(self) -> str | None:
@@ -207,7 +207,7 @@ class Tracker:
             ValueError: The file is not in the run folder.
         """
         self._write(
-            events.Model(
+            events.SavedEncoder(
                 path=self._inside(file.path),
                 name=name,
                 input_shape=file.input_shape,

@@ -12,7 +12,7 @@ from torch import Tensor
 from supcon_ext.losses.rows import Rows, Source, WeightPlan
 from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weightings.base import Weighting, WeightingStep, weighting
-from supcon_ext.weightings.printed import counting_itself, origin_row
+from supcon_ext.weightings.counting_itself import counting_itself, origin_row
 from supcon_ext.weightings.prototypes import ClassPrototypes, class_prototypes
 
 

@@ -17,15 +17,17 @@ import torch
 from data_tools.datasets.manifest import manifest
 from data_tools.prepared import PreparedData, Truth
 from data_tools.registry import family
-from supcon_ext.audit import AuditResult, audit, open_run, opened
+from supcon_ext.audit import AuditedSamples, AuditResult, audit
 from supcon_ext.audit.correct import check_target
 from supcon_ext.audit.outside_scores import outside_scores
 from supcon_ext.audit.page import summarise
 from supcon_ext.audit.thumbnails import data_uri
+from supcon_ext.experiment import open as opened
 from supcon_ext.experiment import run
 from supcon_ext.experiment.build import build_data
+from supcon_ext.experiment.open import open_run
+from supcon_ext.progress.console import ConsoleProgress
 from supcon_ext.recipe import parse_recipe
-from supcon_ext.tracking.console import ConsoleProgress
 from tests.audit.coloured import COLOURS, paint, recipe
 
 DIGITS = {
@@ -225,17 +227,18 @@ def test_scores_of_another_tool_give_the_order(
     run_ = open_run(folder / "run")
     score = np.linspace(0, 1, 60)
     np.savez(tmp_path / "s.npz", index=np.arange(60)[::-1], score=score[::-1])
-    scores = outside_scores(tmp_path / "s.npz", run_.samples)
-    assert torch.equal(scores, torch.from_numpy(score)[torch.from_numpy(run_.samples.index)])
+    samples = AuditedSamples.of(run_.data)
+    scores = outside_scores(tmp_path / "s.npz", samples)
+    assert torch.equal(scores, torch.from_numpy(score)[torch.from_numpy(samples.index)])
     rows = rows_of(audit(run_, ConsoleProgress(), out=tmp_path, scores=scores).csv)
     assert [int(row["index"]) for row in rows] == list(range(60))
     assert rows[0]["suspicion"] == "1.0"
     np.savez(tmp_path / "s.npz", index=np.arange(59), score=score[:59])
     with pytest.raises(ValueError, match="1 have none, first index 59"):
-        outside_scores(tmp_path / "s.npz", run_.samples)
+        outside_scores(tmp_path / "s.npz", samples)
     np.savez(tmp_path / "s.npz", index=np.arange(60), score=score * 3)
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
-        outside_scores(tmp_path / "s.npz", run_.samples)
+        outside_scores(tmp_path / "s.npz", samples)
 
 
 def test_a_manifest_with_splits_and_columns_of_its_own(tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from data_tools.csv_cell import csv_cell
 from data_tools.printable import printable
 from data_tools.samples import SampleSet
 from supcon_ext.audit.page import write_page
-from supcon_ext.audit.samples import Samples
+from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.suspicion import Verdict
 from supcon_ext.audit.table import AuditTable
-from supcon_ext.tracking.console import ConsoleProgress
+from supcon_ext.progress.console import ConsoleProgress
 from tests.hostile import HOSTILE, UNPRINTABLE
 
 
@@ -33,7 +33,7 @@ def table() -> AuditTable:
         HOSTILE,
         {"path": np.array([f"/data/{HOSTILE[i % classes]}/{i}.png" for i in range(count)])},
     )
-    samples = Samples(images, None, np.arange(count), False)
+    samples = AuditedSamples(images, None, np.arange(count), False)
     near = torch.tensor([[(i + 1) % count, -1, -1, -1, -1] for i in range(count)])
     verdict = Verdict(
         suspicion=torch.full((count,), 0.9, dtype=torch.float64),

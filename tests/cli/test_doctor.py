@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from supcon_ext import doctor
 from supcon_ext.cli import main
-from supcon_ext.doctor import Check, Finding, examine
+from supcon_ext.doctor import Check, Condition, examine
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def test_this_machine() -> None:
 
 
 def test_something_wrong_is_an_exit_status_of_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(uri: str | None) -> Finding:
+    def broken(uri: str | None) -> Condition:
         raise RuntimeError("operator torchvision::nms does not exist")
 
     monkeypatch.setattr(doctor, "CHECKS", (Check("torch", broken),))

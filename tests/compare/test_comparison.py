@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from supcon_ext.compare import Spread, compare
+from supcon_ext.compare import Spread, compare, write_comparison
 
 
 def make_run(folder: Path, seed: int, accuracy: float, *, best: bool = True, **keys: Any) -> Path:
@@ -98,7 +98,7 @@ def test_a_sweeps_folder_stands_for_its_runs(tmp_path: Path) -> None:
 def test_written_tables_agree(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "runs" / f"r{s}", s, 0.5 + s / 10, model="a") for s in range(2)]
     found = compare(runs)
-    paths = found.write(tmp_path / "out")
+    paths = write_comparison(found, tmp_path / "out")
     assert [path.suffix for path in paths] == [".json", ".csv", ".md", ".png"]
     row = json.loads(paths[0].read_text())["rows"][0]
     assert row["metrics"]["accuracy"]["mean"] == pytest.approx(0.55)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from supcon_ext.compare import compare
+from supcon_ext.compare import compare, write_comparison
 from supcon_ext.compare.selection_curves import draw_selections, selection_curves
 from tests.compare.test_comparison import make_run
 
@@ -43,7 +43,7 @@ def test_drawn_where_runs_selected(tmp_path: Path) -> None:
                 if method != "ce":
                     selected(folder, {e: 0.5 + e / 20 + number / 9 + seed / 50 for e in range(6)})
     found = compare([tmp_path / "sweep"])
-    paths = found.write(tmp_path / "out")
+    paths = write_comparison(found, tmp_path / "out")
     assert paths[-1].name == "selection.png"
     assert paths[-1].read_bytes()[:4] == b"\x89PNG"
 

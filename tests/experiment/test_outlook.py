@@ -10,8 +10,8 @@ import pytest
 
 from supcon_ext.experiment.outlook import further_lines, planned_work, what_makes_it_shorter
 from supcon_ext.experiment.workers import workers_at_hand
+from supcon_ext.progress.outlook import Work
 from supcon_ext.recipe import list_recipes, load_recipe
-from supcon_ext.tracking.outlook import Work
 from tests.fresh import start_supcon
 
 

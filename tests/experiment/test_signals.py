@@ -117,14 +117,14 @@ def test_while_mlflow_is_waited_for_the_run_is_finished(tmp_path: Path) -> None:
 
 def _stopped_while_closing() -> None:
     from supcon_ext.cli import main
-    from supcon_ext.tracking.mirror import Mirror
+    from supcon_ext.tracking.mirror_thread import MirrorThread
 
     def closing(self: Any, *args: Any) -> bool:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)
         return True
 
-    Mirror.close = closing  # type: ignore[method-assign]
+    MirrorThread.close = closing  # type: ignore[method-assign]
     without_drawing()
     Path("lean.yaml").write_text(RECIPE.replace("uri: none", "uri: 'sqlite:///m.db'"))
     main(["run", "lean.yaml"], prog_name="supcon")

@@ -13,8 +13,8 @@ from supcon_ext.tracking.events import (
     Artifact,
     DatasetInput,
     Metric,
-    Model,
     Param,
+    SavedEncoder,
     StatusChange,
     Tag,
     from_line,
@@ -38,7 +38,7 @@ EVENTS = st.one_of(
         time=TIME,
     ),
     st.builds(
-        Model,
+        SavedEncoder,
         path=TEXT,
         name=TEXT,
         input_shape=st.tuples(st.just(-1), st.integers(1, 9)),

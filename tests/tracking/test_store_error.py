@@ -118,7 +118,7 @@ def test_servers(folder, kind):
 
 
 def test_addresses(folder, free_port, monkeypatch):
-    monkeypatch.setattr("supcon_ext.tracking.copier.answers", lambda uri, seconds: True)
+    monkeypatch.setattr("supcon_ext.tracking.journal_copier.answers", lambda uri, seconds: True)
     check(folder, f"http://127.0.0.1:{free_port}", PATIENT, "nothing listens there")
     check(folder, "http://no-such-host.invalid", PATIENT, "no such host")
     with serving(status(200)) as uri:

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from supcon_ext.tracking import file_progress
-from supcon_ext.tracking.file_progress import FileProgress
+from supcon_ext.progress import file_progress
+from supcon_ext.progress.file_progress import FileProgress
 
 
 @pytest.fixture()

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supcon_ext.samplers.deal import deal
+from supcon_ext.samplers.visit_in_rounds import visit_in_rounds
 
 
 @given(
@@ -13,7 +13,7 @@ from supcon_ext.samplers.deal import deal
 def test_as_few_duplicates_as_can_be(size: int, visits: list[int], seed: int) -> None:
     members = 10 + np.arange(size)
     batch = np.repeat(np.arange(len(visits)), visits)
-    dealt = deal(members, batch, np.random.default_rng(seed))
+    dealt = visit_in_rounds(members, batch, np.random.default_rng(seed))
     assert len(dealt) == sum(visits) and np.isin(dealt, members).all()
     for number, count in enumerate(visits):
         assert len(np.unique(dealt[batch == number])) == min(count, size)
@@ -22,10 +22,10 @@ def test_as_few_duplicates_as_can_be(size: int, visits: list[int], seed: int) ->
 
 
 def test_rounds_differ_where_batches_allow() -> None:
-    dealt = deal(np.arange(6), np.arange(60), np.random.default_rng(0)).reshape(10, 6)
+    dealt = visit_in_rounds(np.arange(6), np.arange(60), np.random.default_rng(0)).reshape(10, 6)
     assert len({tuple(row) for row in dealt.tolist()}) > 5
 
 
 def test_nobody_to_deal_to() -> None:
     none = np.zeros(0, dtype=np.int64)
-    assert deal(none, none, np.random.default_rng(0)).tolist() == []
+    assert visit_in_rounds(none, none, np.random.default_rng(0)).tolist() == []

@@ -8,7 +8,7 @@ from numpy.random import Generator
 from data_tools.samples import IntArray
 
 
-def deal(members: IntArray, batch: IntArray, generator: Generator) -> IntArray:
+def visit_in_rounds(members: IntArray, batch: IntArray, generator: Generator) -> IntArray:
     """Give each visit a member: all members in random order, then all anew, and so on.
 
     No member comes again before all have come, but for one exception: where a batch reaches over

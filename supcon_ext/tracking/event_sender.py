@@ -17,7 +17,7 @@ from supcon_ext.tracking.events import (
     DatasetInput,
     Event,
     Metric,
-    Model,
+    SavedEncoder,
     StatusChange,
 )
 from supcon_ext.tracking.journal import JOURNAL_NAME, read
@@ -39,7 +39,7 @@ FULL_VALUES = "full_values"
 REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST"})
 
 
-class Sender:
+class EventSender:
     """One run's way into one MLflow store; finds the run there or makes it.
 
     Args:
@@ -112,7 +112,7 @@ class Sender:
                     self._file(event.path, partial(self._artifact, event))
                 case DatasetInput():
                     self._try(event.name, partial(self._dataset, event))
-                case Model():
+                case SavedEncoder():
                     self._file(event.path, partial(self._model, event))
         for change in _of(events, StatusChange)[-1:]:
             self._try(change.status, partial(self._status, change))
@@ -227,7 +227,7 @@ class Sender:
         self._beat(logged_model.UPLOAD_SECONDS)
         self._client.log_artifact(self._sent.run_id, str(file), event.folder or None)
 
-    def _model(self, event: Model, file: Path) -> None:
+    def _model(self, event: SavedEncoder, file: Path) -> None:
         logged_model.log(
             self._client, str(self._sent.run_id), self._experiment_id, event, file, self._beat
         )

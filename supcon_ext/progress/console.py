@@ -29,8 +29,8 @@ from rich.table import Table
 from rich.text import Text
 
 from data_tools.printable import printable, printable_lines
-from supcon_ext.tracking.first_process import is_first_process
-from supcon_ext.tracking.outlook import Outlook, Work, duration
+from supcon_ext.progress.first_process import is_first_process
+from supcon_ext.progress.outlook import Outlook, Work, duration
 
 REDRAW_SECONDS = 0.5
 QUIET_SECONDS = 5.0

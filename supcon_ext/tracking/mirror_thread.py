@@ -11,8 +11,8 @@ import threading
 import time
 from pathlib import Path
 
-from supcon_ext.tracking.copier import LOOK_SECONDS, Copier, Unreachable
 from supcon_ext.tracking.journal import JOURNAL_NAME
+from supcon_ext.tracking.journal_copier import LOOK_SECONDS, JournalCopier, Unreachable
 from supcon_ext.tracking.mirror_state import MirrorState
 from supcon_ext.tracking.mlflow_client import load_mlflow
 from supcon_ext.tracking.settings import Pace
@@ -20,8 +20,8 @@ from supcon_ext.tracking.settings import Pace
 logger = logging.getLogger(__name__)
 
 
-class Mirror:
-    """Runs a :class:`~supcon_ext.tracking.copier.Copier` in a daemon thread until it is closed.
+class MirrorThread:
+    """Runs a :class:`.journal_copier.JournalCopier` in a daemon thread until it is closed.
 
     MLflow is imported here, in the caller's thread, before the other one starts.
 
@@ -34,7 +34,7 @@ class Mirror:
 
     def __init__(self, folder: Path, state: MirrorState, uri: str, pace: Pace) -> None:
         load_mlflow()
-        self._copier = Copier(folder, state, uri, pace)
+        self._copier = JournalCopier(folder, state, uri, pace)
         self._pace = pace
         self._stop = threading.Event()
         self._wake = threading.Event()

@@ -1,4 +1,4 @@
-"""A finished run taken up again: its data, its network, what it believed in the end."""
+"""A finished run opened again: its data, its network, what it believed in the end."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from data_tools.labels_file import LabelTable
+from data_tools.prepared import PreparedData
 from data_tools.registry import family
-from data_tools.samples import SampleSet
-from supcon_ext.audit.samples import Samples
 from supcon_ext.experiment.build import (
     build_data,
     build_model,
@@ -23,24 +21,23 @@ from supcon_ext.experiment.build import (
 )
 from supcon_ext.experiment.folder import RECIPE, find_run
 from supcon_ext.experiment.kept_statistics import kept_statistics
+from supcon_ext.experiment.standing import CHECKPOINTS
 from supcon_ext.models.network import Network
 from supcon_ext.policies.base import View
 from supcon_ext.recipe.load import load_recipe
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking.results import read_results
-from supcon_ext.training.checkpoint import load_checkpoint
+from supcon_ext.training.checkpoint import LAST, load_checkpoint
 
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """What an audit needs of a run. True labels, where the data set knows them, are left behind.
+    """A run as it ended.
 
     Attributes:
         folder: The run's.
         recipe: What it ran.
-        samples: Training and validation images with given labels.
-        test: Test images as they are, which an audit only passes on; or None.
-        labels: Given labels of all images taken from the training set, by their place there.
+        data: What it was trained and measured on, made again.
         network: Weights of the last epoch, without any average, in evaluation mode.
         view: The view that evaluation uses.
         device: Where the network is.
@@ -51,9 +48,7 @@ class OpenedRun:
 
     folder: Path
     recipe: Recipe
-    samples: Samples
-    test: SampleSet | None
-    labels: LabelTable
+    data: PreparedData
     network: Network
     view: View
     device: torch.device
@@ -78,25 +73,21 @@ def open_run(run: str | Path) -> OpenedRun:
     folder = find_run(run)
     read_results(folder)
     recipe = load_recipe(folder / RECIPE)
-    checkpoint = load_checkpoint(folder / "checkpoints" / "last.pt")
+    checkpoint = load_checkpoint(folder / CHECKPOINTS / LAST)
     data = build_data(recipe.data, left_out=left_out_of(folder))
     if data.fingerprint != checkpoint["labels_hash"]:
         raise ValueError(
             f"Expected the data that {folder} was trained on, but its images or labels have "
-            f"changed since. Try: supcon run {folder / RECIPE}, then the audit of that run"
+            f"changed since. Try: supcon run {folder / RECIPE}, and then that run"
         )
-    samples, test, table = Samples.of(data), data.test, data.labels
-    labels = LabelTable.of(table.index, table.given, table.held_out, None, table.settings)
-    context = view_context(recipe.data, samples.train, kept_statistics(folder))
-    network = build_model(recipe, len(samples.classes), context.channels)
+    context = view_context(recipe.data, data.train, kept_statistics(folder))
+    network = build_model(recipe, len(data.train.classes), context.channels)
     network.load_state_dict(checkpoint["network"])
     device = Fabric(accelerator=recipe.compute.accelerator, devices=1).device
     return OpenedRun(
         folder=folder,
         recipe=recipe,
-        samples=samples,
-        test=test,
-        labels=labels,
+        data=data,
         network=network.to(device).eval(),
         view=plain_view(context),
         device=device,

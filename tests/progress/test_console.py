@@ -5,14 +5,14 @@ import math
 import pytest
 from rich.console import Console
 
-from supcon_ext.tracking.console import (
+from supcon_ext.progress.console import (
     LONG_SECONDS,
     QUIET_SECONDS,
     REDRAW_SECONDS,
     STEP_SECONDS,
     ConsoleProgress,
 )
-from supcon_ext.tracking.outlook import Work
+from supcon_ext.progress.outlook import Work
 
 
 class Clock:
@@ -119,7 +119,7 @@ def test_the_same_warning_is_said_once_a_stage(plain):
 
 
 def test_warnings_of_the_package_are_shown_while_open(plain):
-    logger = logging.getLogger("supcon_ext.tracking.mirror")
+    logger = logging.getLogger("supcon_ext.tracking.mirror_thread")
     with ConsoleProgress(plain) as progress:
         logger.warning("no server at %s", "http://[bold]")
         logger.info("a detail")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supcon_ext.tracking.outlook import GUESS_SECONDS, GUESS_STEPS, Outlook, Work, duration
+from supcon_ext.progress.outlook import GUESS_SECONDS, GUESS_STEPS, Outlook, Work, duration
 
 
 @pytest.mark.parametrize(

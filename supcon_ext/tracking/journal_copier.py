@@ -7,10 +7,10 @@ import threading
 import time
 from pathlib import Path
 
+from supcon_ext.tracking.event_sender import EventSender
 from supcon_ext.tracking.events import Event, StatusChange
 from supcon_ext.tracking.journal import JOURNAL_NAME, read, read_lines
 from supcon_ext.tracking.mirror_state import MirrorState
-from supcon_ext.tracking.sender import Sender
 from supcon_ext.tracking.settings import Pace
 from supcon_ext.tracking.store_error import LATER, StoreError, explain
 from supcon_ext.tracking.store_uri import answers, is_http, without_login
@@ -22,7 +22,7 @@ class Unreachable(StoreError):
     """Nothing answered at the server's address, or it stopped to."""
 
 
-class Copier:
+class JournalCopier:
     """Copies what a store lacks of a run's journal; used by the mirror's thread and by ``sync``.
 
     Args:
@@ -40,7 +40,7 @@ class Copier:
         self.deadline = time.monotonic()  # when the request now under way has taken too long
         self.run_ready = threading.Event()
         self._store = state.store(uri)
-        self._sender: Sender | None = None
+        self._sender: EventSender | None = None
         self._sure = False
         self._copying = False
         self._line = 0
@@ -138,7 +138,7 @@ class Copier:
                     f"{self.pace.preflight:g} s. Try: start the server, then {LATER}"
                 )
         if self._sender is None:
-            self._sender = Sender(self.folder, self.state, self.uri, self.beat)
+            self._sender = EventSender(self.folder, self.state, self.uri, self.beat)
             self.run_ready.set()
         sent = self._send_all(self._sender)
         self._sure = True
@@ -148,7 +148,7 @@ class Copier:
         """A request begins that may take this long; ``None``: the usual time, ``pace.quiet``."""
         self.deadline = time.monotonic() + (self.pace.quiet if seconds is None else seconds)
 
-    def _send_all(self, sender: Sender) -> int:
+    def _send_all(self, sender: EventSender) -> int:
         lines = read_lines(self.folder / JOURNAL_NAME, self._offset)
         sent = 0
         while True:
