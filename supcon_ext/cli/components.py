@@ -36,7 +36,7 @@ def components(family: str | None, plugins: tuple[str, ...], as_json: bool, mark
     FAMILY lists one family alone.
     """
     from supcon_ext.recipe.components import list_components, markdown_table
-    from supcon_ext.recipe.parts import import_plugin
+    from supcon_ext.recipe.families import import_plugin
 
     with user_input():
         for name in plugins:

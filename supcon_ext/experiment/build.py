@@ -33,8 +33,7 @@ from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.objectives.base import Objective
 from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.policies.statistics import ChannelStatistics, channel_statistics
-from supcon_ext.recipe.schema import Data, Recipe
-from supcon_ext.recipe.schema import Stage as StageSection
+from supcon_ext.recipe.schema import DataSection, Recipe, StageSection
 from supcon_ext.training.stage import Stage
 
 LARGE_SIDE = 224
@@ -57,7 +56,7 @@ class ReadData:
 
 
 def read_data(
-    section: Data,
+    section: DataSection,
     *,
     left_out: LeftOut | None = None,
     progress: Told | None = None,
@@ -99,7 +98,7 @@ def read_data(
 
 
 def build_data(
-    section: Data, *, left_out: LeftOut | None = None, progress: Told | None = None
+    section: DataSection, *, left_out: LeftOut | None = None, progress: Told | None = None
 ) -> PreparedData:
     """What training and evaluation see of a recipe's data; see :func:`read_data`."""
     return read_data(section, left_out=left_out, progress=progress).made
@@ -125,7 +124,7 @@ def _checked(noise: Spec, rules: CheckRules) -> Spec:
     return Spec(noise.family, noise.kind, params)
 
 
-def build_groups(section: Data, data: PreparedData) -> ShotGroups:
+def build_groups(section: DataSection, data: PreparedData) -> ShotGroups:
     """Shot groups by named classes, or by training counts (clean ones where they are known)."""
     groups = section.groups
     if groups.many is not None:
@@ -141,7 +140,7 @@ def build_groups(section: Data, data: PreparedData) -> ShotGroups:
 
 
 def view_context(
-    section: Data, train: SampleSet, statistics: ChannelStatistics | None = None
+    section: DataSection, train: SampleSet, statistics: ChannelStatistics | None = None
 ) -> ViewContext:
     """Size, channels and statistics of the training images.
 

@@ -15,7 +15,7 @@ from typing import Any
 from data_tools.whole_file import write_whole
 from supcon_ext.experiment.cannot_start import CannotStart
 from supcon_ext.experiment.folder import FINGERPRINT, RECIPE
-from supcon_ext.recipe.plugin_sources import code_digest, plugin_digests
+from supcon_ext.plugin_sources import code_digest, plugin_digests
 from supcon_ext.recipe.resolved import deciding, leaves, resolve
 from supcon_ext.recipe.schema import Recipe
 

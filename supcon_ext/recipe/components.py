@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_tools.registry import Entry, family
-from supcon_ext.recipe.editor import DEFINITION, plain_schema
-from supcon_ext.recipe.notes import parameter_notes
-from supcon_ext.recipe.parts import FAMILIES, load_families
+from supcon_ext.recipe.editor import DEFINITION, parameter_notes, plain_schema
+from supcon_ext.recipe.families import FAMILIES, load_families
 from supcon_ext.recipe.problems import nearest
 
 _TYPES = {

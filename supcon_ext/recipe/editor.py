@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import typing
 from typing import Annotated, Any, Union
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from data_tools.registry import Entry, Part, family
-from supcon_ext.recipe.notes import parameter_notes
-from supcon_ext.recipe.parts import FAMILIES, PartOr, load_families
+from supcon_ext.recipe.families import FAMILIES, load_families
+from supcon_ext.recipe.part_fields import PartOr
 from supcon_ext.recipe.schema import Recipe, as_list
-from supcon_ext.recipe.tree import Shape, is_union
+from supcon_ext.recipe.schema_walk import Shape, is_union
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 DEFINITION = "x-definition"
 """Key of a mark that stands for a reference to a definition, until all definitions are known."""
 _DOTTED = {"type": "string", "pattern": r"\.", "description": "Dotted path of a class or function."}
+_ARGUMENTS = re.compile(r"^Args:\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+_ARGUMENT = re.compile(r"^    (\w+)(?: \([^)]*\))?: (.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 JsonSchema = dict[str, Any]
 
@@ -140,3 +144,10 @@ def _linked(value: Any) -> Any:
         return value
     linked = {key: _linked(inner) for key, inner in value.items() if key != DEFINITION}
     return {**linked, **_ref(value[DEFINITION])} if DEFINITION in value else linked
+
+
+def parameter_notes(entry: Entry[Any]) -> dict[str, str]:
+    """What the docstring's ``Args`` say of each parameter, on one line each."""
+    found = _ARGUMENTS.search(inspect.getdoc(entry.target) or "")
+    arguments = _ARGUMENT.findall(found[1]) if found else []
+    return {name: " ".join(text.split()) for name, text in arguments}

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from supcon_ext.recipe.reading import Document, KeyPath
-from supcon_ext.recipe.tree import default_kind
+from supcon_ext.recipe.schema_walk import default_kind
 
 
 @dataclass(frozen=True)
-class Origin:
+class ValueOrigin:
     """Where a value was written.
 
     Attributes:
@@ -37,17 +37,17 @@ class Layers:
     """
 
     value: Any
-    origins: dict[KeyPath, Origin] = field(default_factory=dict)
+    origins: dict[KeyPath, ValueOrigin] = field(default_factory=dict)
 
     @classmethod
     def of_document(
         cls, document: Document, layer: Literal["file", "extends"], source: str
     ) -> Layers:
         """One file as the only layer."""
-        origins = {p: Origin(layer, source, line) for p, line in document.lines.items()}
+        origins = {p: ValueOrigin(layer, source, line) for p, line in document.lines.items()}
         return cls(document.value, origins)
 
-    def origin(self, path: KeyPath) -> Origin | None:
+    def origin(self, path: KeyPath) -> ValueOrigin | None:
         """Where the value at ``path``, or the nearest thing that holds it, was written."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.origins:
@@ -66,7 +66,7 @@ def merge(base: Layers, over: Layers, path: KeyPath = ()) -> Layers:
         over: The upper layer, which wins.
         path: Where in a recipe the values of both are.
     """
-    origins: dict[KeyPath, Origin] = {}
+    origins: dict[KeyPath, ValueOrigin] = {}
     return Layers(_merge(base, over, path, base.value, over.value, origins), origins)
 
 
@@ -76,7 +76,7 @@ def _merge(
     path: KeyPath,
     below: Any,
     above: Any,
-    origins: dict[KeyPath, Origin],
+    origins: dict[KeyPath, ValueOrigin],
 ) -> Any:
     if isinstance(below, str) and isinstance(above, dict):
         below = {"kind": below}
@@ -110,7 +110,7 @@ def _is_part(value: dict[str, Any], path: KeyPath) -> bool:
 
 
 def _copy_origins(
-    source: Layers, path: KeyPath, value: Any, origins: dict[KeyPath, Origin]
+    source: Layers, path: KeyPath, value: Any, origins: dict[KeyPath, ValueOrigin]
 ) -> None:
     """Take over the origins of ``path`` and of all that is in the value there."""
     nearest = source.origin(path)

@@ -9,20 +9,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from supcon_ext.recipe.checks import cross_findings
+from supcon_ext.recipe.cross_checks import cross_findings, known
 from supcon_ext.recipe.layers import Layers, merge
 from supcon_ext.recipe.library import find_recipe, is_sweep
 from supcon_ext.recipe.limits import LONGEST_CHAIN, MOST_PROBLEMS, TooLargeError
 from supcon_ext.recipe.overrides import apply_overrides, dotted
-from supcon_ext.recipe.partial import known
-from supcon_ext.recipe.plain import plain_faults
 from supcon_ext.recipe.problems import COMMAND_LINE, Problem, RecipeError, shown
-from supcon_ext.recipe.reading import Document, Fault, KeyPath, read_file
+from supcon_ext.recipe.reading import Document, Fault, KeyPath, plain_faults, read_file
 from supcon_ext.recipe.resolved import resolve
 from supcon_ext.recipe.schema import Recipe
-from supcon_ext.recipe.tree import fields_of, mistyped, places
+from supcon_ext.recipe.schema_walk import fields_of, mistyped, places
 from supcon_ext.recipe.unknown_keys import UnknownKeys
-from supcon_ext.recipe.wording import Finding, findings, locate
+from supcon_ext.recipe.validation_errors import KeyFault, findings, locate
 
 _FROM_PYTHON = "recipe"
 _MOST_ERRORS = 4 * MOST_PROBLEMS
@@ -164,7 +162,7 @@ def check(layers: Layers, problems: Sequence[Problem] = ()) -> Recipe:
     """
     document = layers.value
     recipe: Recipe | None = None
-    found: list[Finding] = []
+    found: list[KeyFault] = []
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
@@ -191,10 +189,10 @@ def check(layers: Layers, problems: Sequence[Problem] = ()) -> Recipe:
     return recipe
 
 
-def _mistyped(document: Any, told: set[KeyPath]) -> list[Finding]:
+def _mistyped(document: Any, told: set[KeyPath]) -> list[KeyFault]:
     """Values that pydantic would convert and nobody meant: ``epochs: true``, ``lr: "0.1"``."""
     return [
-        Finding((*place.path, key, *below), f"Expected {expected}, but got {shown(value)}.")
+        KeyFault((*place.path, key, *below), f"Expected {expected}, but got {shown(value)}.")
         for place in places(document)
         for key, annotation in fields_of(place.model).items()
         if key in place.given
@@ -203,7 +201,7 @@ def _mistyped(document: Any, told: set[KeyPath]) -> list[Finding]:
     ]
 
 
-def _doubtful(document: Any, found: Iterable[Finding]) -> set[KeyPath]:
+def _doubtful(document: Any, found: Iterable[KeyFault]) -> set[KeyPath]:
     """Keys not to be believed: the wrong ones, and those that an unknown key may stand for."""
     unknown = UnknownKeys(document)
     paths = {finding.path for finding in found}
@@ -211,17 +209,17 @@ def _doubtful(document: Any, found: Iterable[Finding]) -> set[KeyPath]:
     return paths | meant
 
 
-def _crossed(resolved: Any, document: Any, found: Iterable[Finding]) -> list[Finding]:
+def _crossed(resolved: Any, document: Any, found: Iterable[KeyFault]) -> list[KeyFault]:
     told = {finding.path for finding in found}
     crossed = []
     for finding in cross_findings(resolved):
         path = locate(document, finding.path, missing=True)
         if path not in told:
-            crossed.append(Finding(path, finding.message))
+            crossed.append(KeyFault(path, finding.message))
     return crossed
 
 
-def _problem(layers: Layers, finding: Finding) -> Problem:
+def _problem(layers: Layers, finding: KeyFault) -> Problem:
     origin, path = layers.origin(finding.path), dotted(finding.path)
     if origin is None:
         return Problem(_FROM_PYTHON, None, path, finding.message, finding.suggestion)

@@ -6,11 +6,11 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from supcon_ext.recipe.layers import Layers, Origin, merge, within
+from supcon_ext.recipe.layers import Layers, ValueOrigin, merge, within
 from supcon_ext.recipe.limits import DEEPEST, LARGEST_TEXT, MOST_OVERRIDES, TOO_DEEP, text_fault
 from supcon_ext.recipe.problems import COMMAND_LINE, Problem, nearest, shortened, shown
 from supcon_ext.recipe.reading import KeyPath, read_text
-from supcon_ext.recipe.tree import is_term
+from supcon_ext.recipe.schema_walk import is_term
 
 
 def apply_overrides(layers: Layers, overrides: Sequence[str]) -> tuple[Layers, list[Problem]]:
@@ -56,7 +56,7 @@ def _apply(layers: Layers, text: str) -> Layers:
         raise ValueError(document.faults[0].message)
     value = dict(layers.value) if isinstance(layers.value, dict) else {}
     path = _walk(value, steps)
-    origin = Origin("override", text, target=path)
+    origin = ValueOrigin("override", text, target=path)
     holder = _at(value, path[:-1])
     below = holder.get(path[-1]) if isinstance(holder, dict) else holder[path[-1]]
     origins = dict(layers.origins)

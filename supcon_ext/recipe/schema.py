@@ -19,14 +19,8 @@ from pydantic_core import PydanticCustomError
 
 from data_tools.class_names import ClassName
 from data_tools.registry import Part, Spec
-from supcon_ext.recipe.parts import (
-    PartOr,
-    Term,
-    distinct,
-    import_plugin,
-    known_strategy,
-    load_families,
-)
+from supcon_ext.recipe.families import import_plugin, known_strategy, load_families
+from supcon_ext.recipe.part_fields import PartOr, TermItem, distinct
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 SLUG = r"^[a-z0-9][a-z0-9._-]*$"
@@ -66,7 +60,7 @@ def as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-class Groups(Section):
+class GroupsSection(Section):
     """Which classes have many, a medium number of, or few samples: by counts, or named.
 
     A class goes by its name; by its place from 0 only where no class is called by a number.
@@ -84,7 +78,7 @@ class Groups(Section):
     """Classes of the group `few`."""
 
     @model_validator(mode="after")
-    def _one_way(self) -> Groups:
+    def _one_way(self) -> GroupsSection:
         lists = {"many": self.many, "medium": self.medium, "few": self.few}
         given = [ids for ids in lists.values() if ids is not None]
         counts = self.model_fields_set & {"many_above", "few_below"}
@@ -112,7 +106,7 @@ class Groups(Section):
         return {"many": self.many, "medium": self.medium, "few": self.few}
 
 
-class Data(Section):
+class DataSection(Section):
     """The images, and what is done to their labels and counts before training."""
 
     dataset: Annotated[Spec, PartOr("dataset", "digits")] = _default("digits")
@@ -129,7 +123,7 @@ class Data(Section):
     """Seed of the validation split."""
     image_size: Annotated[int, Field(ge=8, le=2**13)] | None = None
     """Side of the images in training and evaluation, in pixels; null for the data set's own."""
-    groups: Groups = Field(default_factory=Groups)
+    groups: GroupsSection = Field(default_factory=GroupsSection)
     """Shot groups of the evaluation."""
     bad_images: Literal["error", "skip"] = "error"
     """Whether image files that cannot be read end the run, at its start where they are found then,
@@ -150,7 +144,7 @@ def _old_linear(value: Any) -> Any:
     return value
 
 
-class Model(Section):
+class ModelSection(Section):
     """The network."""
 
     backbone: Annotated[Spec, PartOr("backbone", "resnet18_small")] = _default("resnet18_small")
@@ -165,7 +159,7 @@ class Model(Section):
     """Momentum of the EMA twin; null for none."""
 
 
-class ViewGroup(Section):
+class ViewsSection(Section):
     """Some of the views of each sample, made by one policy."""
 
     policy: Annotated[Spec, PartOr("policy", "simaugment")] = _default("simaugment")
@@ -177,11 +171,14 @@ class ViewGroup(Section):
 
 
 Views = Annotated[
-    list[ViewGroup], Field(min_length=1), AfterValidator(distinct("name")), BeforeValidator(as_list)
+    list[ViewsSection],
+    Field(min_length=1),
+    AfterValidator(distinct("name")),
+    BeforeValidator(as_list),
 ]
 
 
-class Stage(Section):
+class StageSection(Section):
     """One phase of training."""
 
     name: Name
@@ -192,7 +189,7 @@ class Stage(Section):
     """Samples in a batch, over all processes."""
     views: Views = _default([{}])
     """One group of views, or a list of groups."""
-    objective: Annotated[list[Annotated[Spec, Term("term")]], Field(min_length=1)]
+    objective: Annotated[list[Annotated[Spec, TermItem("term")]], Field(min_length=1)]
     """Terms whose weighted sum is minimised."""
     optimizer: Annotated[Spec, PartOr("optimizer", "sgd")] = _default("sgd")
     """The optimiser."""
@@ -208,7 +205,7 @@ class Stage(Section):
     """Whether a last batch that is not full is left out."""
 
 
-class Tracking(Section):
+class TrackingSection(Section):
     """Where numbers go while a run is under way."""
 
     uri: str | None = None
@@ -221,7 +218,7 @@ class Tracking(Section):
     """What happens when the tracking server does not answer at the start."""
 
 
-class Compute(Section):
+class ComputeSection(Section):
     """What the run is computed on."""
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -244,7 +241,7 @@ class Compute(Section):
     """Whether only deterministic algorithms are used."""
 
 
-class Checkpoint(Section):
+class CheckpointSection(Section):
     """What is saved while a run is under way."""
 
     every: Annotated[int, Field(ge=1)] = 1
@@ -264,21 +261,21 @@ class Recipe(Section):
     """Modules that are imported before parts are looked up."""
     extends: str | None = None
     """Another recipe, by its path from here or by its shipped name, which this one is laid over."""
-    data: Data = Field(default_factory=Data)
+    data: DataSection = Field(default_factory=DataSection)
     """Data set, noise, imbalance, validation split."""
-    model: Model = Field(default_factory=Model)
+    model: ModelSection = Field(default_factory=ModelSection)
     """Backbone and heads."""
-    stages: Annotated[list[Stage], Field(min_length=1), AfterValidator(distinct("name"))]
+    stages: Annotated[list[StageSection], Field(min_length=1), AfterValidator(distinct("name"))]
     """Phases of training, in order."""
     evaluation: list[Annotated[Spec, Part("evaluator")]] = _default(["linear_probe", "knn"])
     """How the trained network is measured."""
     validate_every: Annotated[int, Field(ge=0)] = 1
     """Epochs between validations; 0 for none."""
-    tracking: Tracking = Field(default_factory=Tracking)
+    tracking: TrackingSection = Field(default_factory=TrackingSection)
     """MLflow and the journal."""
-    compute: Compute = Field(default_factory=Compute)
+    compute: ComputeSection = Field(default_factory=ComputeSection)
     """Devices, precision, workers."""
-    checkpoint: Checkpoint = Field(default_factory=Checkpoint)
+    checkpoint: CheckpointSection = Field(default_factory=CheckpointSection)
     """What is saved."""
     seed: Seed = 0
     """Seed of everything that is drawn in training."""

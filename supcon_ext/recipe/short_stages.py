@@ -6,7 +6,7 @@ from typing import Any
 
 from supcon_ext.recipe.resolved import resolve
 from supcon_ext.recipe.schema import Recipe
-from supcon_ext.recipe.tree import Place, places
+from supcon_ext.recipe.schema_walk import KnownMapping, places
 from supcon_ext.stage_epochs import StageEpochs
 
 
@@ -25,7 +25,7 @@ def short_stages(recipe: Recipe) -> list[str]:
     ]
 
 
-def _missed(place: Place, stage: dict[str, Any]) -> list[str]:
+def _missed(place: KnownMapping, stage: dict[str, Any]) -> list[str]:
     lines = []
     length = stage["epochs"]
     for key, field in place.model.model_fields.items():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from supcon_ext.recipe.layers import Layers, Origin
+from supcon_ext.recipe.layers import Layers, ValueOrigin
 from supcon_ext.recipe.reading import KeyPath, read_text
 from supcon_ext.recipe.resolved import to_yaml
 from supcon_ext.recipe.schema import Recipe
-from supcon_ext.recipe.wording import locate
+from supcon_ext.recipe.validation_errors import locate
 
 _WIDEST = 56
 
@@ -35,7 +35,7 @@ def annotated_yaml(recipe: Recipe, layers: Layers) -> str:
     return "\n".join(lines) + "\n"
 
 
-def origin_of(layers: Layers, path: KeyPath) -> Origin | None:
+def origin_of(layers: Layers, path: KeyPath) -> ValueOrigin | None:
     """Where a value of the resolved recipe was written; None for a default."""
     place = locate(layers.value, path)
     is_there = place == locate(layers.value, path, missing=True)
@@ -43,7 +43,7 @@ def origin_of(layers: Layers, path: KeyPath) -> Origin | None:
     return layers.origin(place) if is_there or is_bare_kind else None
 
 
-def _said(origin: Origin | None) -> str:
+def _said(origin: ValueOrigin | None) -> str:
     if origin is None:
         return "default"
     if origin.layer == "override":

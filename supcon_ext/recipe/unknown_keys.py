@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from data_tools.registry import family
-from supcon_ext.recipe.parts import Term, load_families
+from supcon_ext.recipe.families import load_families
+from supcon_ext.recipe.part_fields import TermItem
 from supcon_ext.recipe.problems import nearest
 from supcon_ext.recipe.reading import KeyPath
 from supcon_ext.recipe.schema import Recipe
-from supcon_ext.recipe.tree import Place, Shape, fields_of, places
+from supcon_ext.recipe.schema_walk import KnownMapping, Shape, fields_of, places
 
 _LIKE = 0.55
 _FEW_KEYS = 9
@@ -30,7 +31,9 @@ class UnknownKeys:
     """
 
     def __init__(self, document: Any) -> None:
-        self._places: dict[KeyPath, Place] = {place.path: place for place in places(document)}
+        self._places: dict[KeyPath, KnownMapping] = {
+            place.path: place for place in places(document)
+        }
 
     def meant(self, path: KeyPath) -> str | None:
         """The key of its mapping that an unknown key is most like; rather one not given yet."""
@@ -83,7 +86,7 @@ class UnknownKeys:
         return list(_keys(Recipe, "", frozenset(), ""))
 
 
-def _has_kind(place: Place) -> bool:
+def _has_kind(place: KnownMapping) -> bool:
     return place.entry is not None and place.entry.family != "term"
 
 
@@ -104,7 +107,7 @@ def _inside(annotation: Any, place: str, above: frozenset[str]) -> Iterator[tupl
     elif shape.part is not None and shape.part.family not in above:
         for entry in family(shape.part.family):
             inner = above | {shape.part.family}
-            if isinstance(shape.part, Term):
+            if isinstance(shape.part, TermItem):
                 yield from _keys(entry.parameters, f"{place}.{entry.name}", inner, "")
             else:
                 yield from _keys(entry.parameters, place, inner, entry.name)

@@ -26,17 +26,17 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from supcon_ext.plugin_sources import plugin_digest
 from supcon_ext.recipe.layers import Layers, merge
 from supcon_ext.recipe.library import find_recipe
 from supcon_ext.recipe.limits import MOST_PROBLEMS, MOST_RUNS
 from supcon_ext.recipe.load import check, load_layers
 from supcon_ext.recipe.overrides import apply_overrides, dotted
-from supcon_ext.recipe.plugin_sources import plugin_digest
 from supcon_ext.recipe.problems import COMMAND_LINE, Problem, RecipeError
 from supcon_ext.recipe.reading import Document, KeyPath, read_file, read_text
 from supcon_ext.recipe.resolved import recipe_hash
 from supcon_ext.recipe.schema import LONGEST_NAME, SLUG, Recipe
-from supcon_ext.recipe.wording import findings
+from supcon_ext.recipe.validation_errors import findings
 
 _LONGEST_LABEL = 80
 _Variants = Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from supcon_ext.progress.console import ConsoleProgress
 from supcon_ext.progress.outlook import duration
-from supcon_ext.recipe.plugin_sources import plugin_files
+from supcon_ext.plugin_sources import plugin_files
 from supcon_ext.sweep.child import is_finished
 from supcon_ext.sweep.jobs import console_of
 from supcon_ext.sweep.plan import Child

@@ -17,7 +17,7 @@ from data_tools.noise.asymmetric import CIFAR10, asymmetric_map
 from data_tools.noise.from_file import from_file
 from data_tools.prepared import prepare_data
 from supcon_ext.experiment.build import build_groups
-from supcon_ext.recipe.schema import Data
+from supcon_ext.recipe.schema import DataSection
 from tests.data_tools.toy import balanced, write_png
 
 TWELVE = tuple(map(str, range(12)))
@@ -223,14 +223,14 @@ def test_given_labels_go_by_the_same_rule(tmp_path: Path, suffix: str) -> None:
     ],
 )
 def test_groups_name_classes_by_the_same_rule(groups, classes: tuple[str, ...]) -> None:
-    section = Data.model_validate({"dataset": "digits", "groups": groups})
+    section = DataSection.model_validate({"dataset": "digits", "groups": groups})
     found = build_groups(section, _made(classes))
     assert (found.many, found.medium, found.few) == ((0,), (1,), (2,))
 
 
 def test_groups_that_name_no_class() -> None:
     groups = {"many": [0], "medium": [1], "few": [2]}
-    section = Data.model_validate({"dataset": "digits", "groups": groups})
+    section = DataSection.model_validate({"dataset": "digits", "groups": groups})
     with pytest.raises(ValueError, match=r"`data.groups.many`, but got 0.*no place"):
         build_groups(section, _made(SPARSE))
 

@@ -10,7 +10,7 @@ from data_tools.noise.asymmetric import CIFAR10, CIFAR100
 from data_tools.noise.base import noise
 from data_tools.prepared import prepare_data
 from supcon_ext.experiment.build import build_data
-from supcon_ext.recipe.schema import Data
+from supcon_ext.recipe.schema import DataSection
 from tests.data_tools.toy import balanced
 
 DIGITS: dict[str, tuple[dict[str, Any], str]] = {
@@ -131,7 +131,7 @@ CIFAR: dict[str, tuple[str, dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", list(DIGITS))
 def test_digits(name: str) -> None:
     section, known = DIGITS[name]
-    data = Data.model_validate({"dataset": "digits", **section})
+    data = DataSection.model_validate({"dataset": "digits", **section})
     assert build_data(data).fingerprint == known
 
 

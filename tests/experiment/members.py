@@ -22,7 +22,7 @@ from data_tools.input_spec import InputSpec
 from data_tools.registry import family
 from data_tools.samples import SampleSet
 from supcon_ext.models.base import Backbone, backbone
-from supcon_ext.recipe.parts import load_families
+from supcon_ext.recipe.families import load_families
 
 CLASSES, EACH, BATCH, EPOCHS = 4, 20, 24, 2
 

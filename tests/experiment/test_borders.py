@@ -387,7 +387,7 @@ def test_a_wrong_report_is_refused(field: str, message: str, tmp_path: Path) -> 
 
 
 def test_every_family_is_refused() -> None:
-    from supcon_ext.recipe.parts import FAMILIES
+    from supcon_ext.recipe.families import FAMILIES
 
     assert {of for of, _, _ in WRONG} | {"evaluator"} == set(FAMILIES)
 

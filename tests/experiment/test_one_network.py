@@ -17,7 +17,7 @@ from supcon_ext.experiment import as_launched
 from supcon_ext.models.network import build_network
 from supcon_ext.models.sync_batch_norm import synchronised
 from supcon_ext.recipe import parse_recipe
-from supcon_ext.recipe.parts import FAMILIES
+from supcon_ext.recipe.families import FAMILIES
 from supcon_ext.tracking.results import read_results
 from supcon_ext.training.bank import BATCH, embed
 from supcon_ext.training.checkpoint import load_checkpoint

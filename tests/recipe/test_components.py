@@ -6,7 +6,7 @@ import pytest
 
 from data_tools.registry import family
 from supcon_ext.recipe.components import list_components
-from supcon_ext.recipe.parts import FAMILIES
+from supcon_ext.recipe.families import FAMILIES
 
 
 def test_every_part_of_every_family_has_a_summary() -> None:

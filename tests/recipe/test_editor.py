@@ -10,8 +10,8 @@ import pytest
 
 from data_tools.registry import family
 from supcon_ext.recipe import json_schema, list_recipes, parse_recipe, resolve
+from supcon_ext.recipe.families import FAMILIES
 from supcon_ext.recipe.library import RecipeInfo
-from supcon_ext.recipe.parts import FAMILIES
 from supcon_ext.recipe.reading import read_file
 from supcon_ext.sweep import load_sweep
 from tests.recipe.test_resolved import RECIPE

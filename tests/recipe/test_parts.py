@@ -12,7 +12,7 @@ from pydantic import Field
 
 from data_tools.registry import family
 from supcon_ext.recipe import RecipeError, load_recipe
-from supcon_ext.recipe.parts import load_families
+from supcon_ext.recipe.families import load_families
 
 PLUGIN = '''\
 from supcon_ext.objectives.base import term

@@ -9,8 +9,8 @@ import pytest
 
 from data_tools.registry import Entry, family
 from supcon_ext.recipe import Recipe, list_recipes, load_recipe, parse_recipe
-from supcon_ext.recipe.notes import parameter_notes
-from supcon_ext.recipe.parts import FAMILIES, load_families
+from supcon_ext.recipe.editor import parameter_notes
+from supcon_ext.recipe.families import FAMILIES, load_families
 from supcon_ext.recipe.short_stages import short_stages
 from supcon_ext.stage_epochs import StageEpochs
 from tests.fresh import supcon

@@ -12,7 +12,7 @@ from lightning_fabric.strategies import STRATEGY_REGISTRY
 
 from data_tools.registry import family
 from supcon_ext.recipe import RecipeError, load_recipe, parse_recipe
-from supcon_ext.recipe.parts import FAMILIES, load_families
+from supcon_ext.recipe.families import FAMILIES, load_families
 from tests.fresh import supcon
 
 load_families()

@@ -583,7 +583,7 @@ def test_the_check_says_what_to_do(check: Callable[..., None], part: Any, messag
 
 
 def test_every_family_has_a_check_and_strangers_that_it_catches() -> None:
-    from supcon_ext.recipe.parts import FAMILIES
+    from supcon_ext.recipe.families import FAMILIES
 
     assert {f"check_{family}" for family in FAMILIES} == set(testing.__all__)
     assert {check.__name__ for check, _, _ in FAULTS} == set(testing.__all__)

@@ -1,8 +1,7 @@
-"""How a recipe names parts of the registries: with a default kind, as terms, and from plugins."""
+"""Fields of a recipe that name parts: with a default kind, and as terms of an objective."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,67 +10,6 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from data_tools.registry import Part, Spec
-
-FAMILIES = {
-    "dataset": "data_tools.datasets.base",
-    "noise": "data_tools.noise.base",
-    "imbalance": "data_tools.imbalance.base",
-    "policy": "supcon_ext.policies.base",
-    "backbone": "supcon_ext.models.base",
-    "head": "supcon_ext.models.heads.base",
-    "term": "supcon_ext.objectives.base",
-    "selector": "supcon_ext.selectors.base",
-    "weighting": "supcon_ext.weightings.base",
-    "sampler": "supcon_ext.samplers.base",
-    "optimizer": "supcon_ext.optimizers.base",
-    "schedule": "supcon_ext.schedules.base",
-    "evaluator": "supcon_ext.evaluation.base",
-}
-"""Every family of parts, and the module that holds its registry."""
-
-
-def load_families() -> None:
-    """Import the module of every family, so that its parts can be looked up."""
-    for module in FAMILIES.values():
-        importlib.import_module(module)
-
-
-def import_plugin(name: str) -> str:
-    """Import a recipe's plugin.
-
-    Raises:
-        PydanticCustomError: The module cannot be imported.
-    """
-    try:
-        importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        raise PydanticCustomError(
-            "plugin",
-            "Expected a module that can be imported, but `{name}` gives {reason}. Try: install it, "
-            "or put its folder on PYTHONPATH.",
-            {"name": name, "reason": f"{type(error).__name__}: {error}"},
-        ) from error
-    return name
-
-
-def known_strategy(name: str) -> str:
-    """A strategy that Lightning Fabric knows, whatever its case.
-
-    Raises:
-        PydanticCustomError: It knows none of this name.
-    """
-    if name in ("auto", "ddp"):  # what nearly every recipe says, without an import
-        return name
-    from lightning_fabric.strategies import STRATEGY_REGISTRY
-
-    names = ["auto", *STRATEGY_REGISTRY.available_strategies()]
-    if name.lower() not in names:
-        raise PydanticCustomError(
-            "part_unknown",
-            "unknown strategy",
-            {"family": "strategy", "given": name, "names": names, "reason": f"got `{name}`"},
-        )
-    return name
 
 
 @dataclass(frozen=True)
@@ -93,7 +31,7 @@ class PartOr(Part):
 
 
 @dataclass(frozen=True)
-class Term(Part):
+class TermItem(Part):
     """An item of an objective: a term's name, or a mapping from it to its parameters."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:

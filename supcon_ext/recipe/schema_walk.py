@@ -12,13 +12,13 @@ from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
 from data_tools.registry import Entry, Part, family
-from supcon_ext.recipe.parts import PartOr, Term, split_term
+from supcon_ext.recipe.part_fields import PartOr, TermItem, split_term
 from supcon_ext.recipe.reading import KeyPath
 from supcon_ext.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
-class Place:
+class KnownMapping:
     """One mapping of a document that the schema knows.
 
     Attributes:
@@ -98,10 +98,10 @@ def fields_of(model: type[BaseModel]) -> dict[str, Any]:
     return {name: info.rebuild_annotation() for name, info in model.model_fields.items()}
 
 
-def place_at(annotation: Any, value: Any, path: KeyPath) -> Place | None:
+def place_at(annotation: Any, value: Any, path: KeyPath) -> KnownMapping | None:
     """The mapping that ``value`` stands for, long form or short; None where it stands for none."""
     shape = Shape.of(annotation)
-    if isinstance(shape.part, Term):
+    if isinstance(shape.part, TermItem):
         try:
             name, params = split_term(value)
         except PydanticCustomError:
@@ -114,20 +114,20 @@ def place_at(annotation: Any, value: Any, path: KeyPath) -> Place | None:
     if shape.part is not None:
         fallback = shape.part.default if isinstance(shape.part, PartOr) else None
         return _part_place(shape.part, dict(value).get("kind", fallback), value, path)
-    return None if shape.model is None else Place(path, shape.model, value)
+    return None if shape.model is None else KnownMapping(path, shape.model, value)
 
 
-def _part_place(part: Part, kind: Any, params: Any, path: KeyPath) -> Place | None:
+def _part_place(part: Part, kind: Any, params: Any, path: KeyPath) -> KnownMapping | None:
     if not (isinstance(kind, str) and isinstance(params, Mapping)):
         return None
     try:
         entry = family(part.family).get(kind)
     except KeyError:
         return None
-    return Place(path, entry.parameters, params, entry)
+    return KnownMapping(path, entry.parameters, params, entry)
 
 
-def places(value: Any, annotation: Any = Recipe, path: KeyPath = ()) -> Iterator[Place]:
+def places(value: Any, annotation: Any = Recipe, path: KeyPath = ()) -> Iterator[KnownMapping]:
     """Every mapping in a document that the schema knows, from the outside in.
 
     Args:
@@ -177,7 +177,7 @@ def default_kind(path: KeyPath) -> str | None:
 
 def is_term(path: KeyPath) -> bool:
     """Whether a path leads to an item of an objective."""
-    return isinstance(Shape.of(annotation_at(path)).part, Term)
+    return isinstance(Shape.of(annotation_at(path)).part, TermItem)
 
 
 def mistyped(annotation: Any, value: Any) -> Iterator[tuple[KeyPath, str, Any]]:

@@ -1,17 +1,18 @@
-"""What is known of a recipe that is wrong in places, for the checks between its parts."""
+"""Checks between the parts of a recipe, each kept by its part, also where others are wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from data_tools.registry import Part, Spec
-from supcon_ext.recipe.parts import Term
+from supcon_ext.recipe.part_fields import TermItem
 from supcon_ext.recipe.reading import KeyPath
 from supcon_ext.recipe.schema import Recipe
-from supcon_ext.recipe.tree import Shape, fields_of, place_at
+from supcon_ext.recipe.schema_walk import Shape, fields_of, place_at, places
+from supcon_ext.recipe.validation_errors import KeyFault
 
 
 class UnknownValueError(LookupError):
@@ -96,7 +97,7 @@ def known(
             values[key] = result
     if place.entry is None:
         return Partial(values, holes)
-    if isinstance(shape.part, Term):
+    if isinstance(shape.part, TermItem):
         return {place.entry.name: Partial(values, holes)}
     return Partial({"kind": place.entry.name, **values}, holes)
 
@@ -111,3 +112,36 @@ def _leaf(annotation: Any, value: Any, part: Part | None) -> Any:
         return adapter.dump_python(adapter.validate_python(value), mode="json")
     except ValidationError:
         return Partial({}, None)
+
+
+def cross_findings(resolved: Mapping[str, Any]) -> list[KeyFault]:
+    """Ask every part that has a function ``problems`` what is wrong between it and the rest.
+
+    ``problems(params, stage, recipe)`` is a static method of a part's class, or given to its
+    decorator. It gets the part's own parameters, the stage that it stands in (empty
+    outside of stages) and the whole recipe, all as plain mappings with defaults, and gives pairs of
+    a key path below the part and a message. A check that asks for a value which the recipe gets
+    wrong is left out; that value is reported by itself.
+
+    Args:
+        resolved: The recipe with all defaults, as far as it is right.
+    """
+    found = []
+    for place in places(resolved):
+        check = place.entry.problems if place.entry else None
+        if check is None:
+            continue
+        try:
+            stage = _stage(resolved, place.path)
+            for below, message in check(place.given, stage, resolved):
+                found.append(KeyFault((*place.path, *below), message))
+        except UnknownValueError:
+            continue
+    return found
+
+
+def _stage(resolved: Mapping[str, Any], path: KeyPath) -> Mapping[str, Any]:
+    if path[0] != "stages":
+        return {}
+    stage: Mapping[str, Any] = resolved["stages"][path[1]]
+    return stage

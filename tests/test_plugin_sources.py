@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from supcon_ext.recipe import list_recipes, load_recipe, parse_recipe
-from supcon_ext.recipe.plugin_sources import (
+from supcon_ext.plugin_sources import (
     code_digest,
     plugin_digest,
     plugin_digests,
     source_digest,
 )
+from supcon_ext.recipe import list_recipes, load_recipe, parse_recipe
 from tests.cli.test_recipe_commands import GOOD
 from tests.fresh import start
 

@@ -39,7 +39,7 @@ _OWN_WORDS = frozenset({"term_type", "term_parameters"})
 
 
 @dataclass(frozen=True)
-class Finding:
+class KeyFault:
     """Something wrong at a key of the document."""
 
     path: KeyPath
@@ -47,7 +47,7 @@ class Finding:
     suggestion: str = ""
 
 
-def findings(errors: Iterable[Mapping[str, Any]], document: Any) -> list[Finding]:
+def findings(errors: Iterable[Mapping[str, Any]], document: Any) -> list[KeyFault]:
     """Say pydantic's errors in our words.
 
     Args:
@@ -62,7 +62,7 @@ def findings(errors: Iterable[Mapping[str, Any]], document: Any) -> list[Finding
     unknown = UnknownKeys(document)
     strange = [locate(document, e["loc"]) for e in errors if e["type"] == "extra_forbidden"]
     misspelt = {(*path[:-1], unknown.meant(path)) for path in strange}
-    found: list[Finding] = []
+    found: list[KeyFault] = []
     wanted: dict[KeyPath, tuple[list[str], Any]] = {}
     for error in errors:
         path = locate(document, error["loc"], missing=error["type"] == "missing")
@@ -72,12 +72,12 @@ def findings(errors: Iterable[Mapping[str, Any]], document: Any) -> list[Finding
             if expected not in phrases:
                 phrases.append(expected)
         elif error["type"] == "extra_forbidden":
-            found.append(Finding(path, "Unknown key.", unknown.advice(path)))
+            found.append(KeyFault(path, "Unknown key.", unknown.advice(path)))
         elif error["type"] != "missing" or path not in misspelt:
             found.append(_special(error, path, document))
     for path, (phrases, value) in wanted.items():
         message = f"Expected {' or '.join(phrases)}, but got {shown(value)}."
-        found.append(Finding(path, message, _hint(phrases, value)))
+        found.append(KeyFault(path, message, _hint(phrases, value)))
     return found
 
 
@@ -127,14 +127,14 @@ def _expected(error: Mapping[str, Any]) -> str | None:
     return _TYPES.get(stem) if end in ("type", "parsing") else None
 
 
-def _special(error: Mapping[str, Any], path: KeyPath, document: Any) -> Finding:
+def _special(error: Mapping[str, Any], path: KeyPath, document: Any) -> KeyFault:
     kind, context = str(error["type"]), error.get("ctx", {})
     if kind == "missing":
-        return Finding(path, "Expected this key, but it is missing.")
+        return KeyFault(path, "Expected this key, but it is missing.")
     if kind == "part_unknown":
         given, names = str(context["given"]), context["names"]
         near = nearest(given, names)
-        return Finding(
+        return KeyFault(
             locate(document, (*path, "kind")),
             f"Expected the name of {_a(context['family'])}, but "
             + (f"{context['reason']}." if "." in given else f"got `{given}`."),
@@ -146,20 +146,22 @@ def _special(error: Mapping[str, Any], path: KeyPath, document: Any) -> Finding:
     if message.startswith("Input should be "):  # pydantic's own words, of a type that is rare here
         wanted = "a list" if "Sequence" in message else message.removeprefix("Input should be ")
         message = f"Expected {wanted}, but got {shown(error['input'])}."
-    return Finding(path, message)
+    return KeyFault(path, message)
 
 
-def _no_part(error: Mapping[str, Any], path: KeyPath) -> Finding:
+def _no_part(error: Mapping[str, Any], path: KeyPath) -> KeyFault:
     value, names = error["input"], error["ctx"]["names"]
     what = _a(error["ctx"]["family"])
     expected = f"Expected the name of {what}, or a mapping with `kind`"
     if isinstance(value, list):
-        return Finding(path, f"Expected one {error['ctx']['family']}, but got {shown(value)}.")
+        return KeyFault(path, f"Expected one {error['ctx']['family']}, but got {shown(value)}.")
     if isinstance(value, Mapping):
         key = next((key for key in value if key in names), None)
         suggestion = f"Try: {{kind: {key}, ...}}" if key else f"(there are: {', '.join(names)})"
-        return Finding(path, f"{expected}, but got {shown(dict(value))}.", suggestion)
-    return Finding(path, f"{expected}, but got {shown(value)}.", f"(there are: {', '.join(names)})")
+        return KeyFault(path, f"{expected}, but got {shown(dict(value))}.", suggestion)
+    return KeyFault(
+        path, f"{expected}, but got {shown(value)}.", f"(there are: {', '.join(names)})"
+    )
 
 
 def _hint(phrases: Sequence[str], value: Any) -> str:
