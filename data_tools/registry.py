@@ -36,6 +36,9 @@ Problems = Callable[
 ]
 """``(params, stage, recipe) -> (key path below the part, message), ...``"""
 
+FAMILY_MARK = "x-definition"
+"""Key of a JSON Schema by which a part stands for all of its family."""
+
 _FAMILIES: dict[str, Registry[Any]] = {}
 
 
@@ -330,29 +333,19 @@ class Part:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         """Validate through the family's registry, so that errors carry the whole key path."""
-
-        def validate(value: Any) -> Any:
-            if value is None and _optional(source):
-                return None
-            return family(self.family).spec(value)
-
-        return core_schema.no_info_plain_validator_function(
-            validate,
+        part = core_schema.no_info_plain_validator_function(
+            lambda value: family(self.family).spec(value),
             serialization=core_schema.plain_serializer_function_ser_schema(
                 lambda value: None if value is None else value.as_dict()
             ),
         )
+        optional = type(None) in typing.get_args(source)
+        return core_schema.nullable_schema(part) if optional else part
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        """A name or a mapping; the recipe's own schema says more."""
-        return {
-            "type": ["string", "object"],
-            "description": f"A {self.family}, by its name or kind",
-        }
-
-
-def _optional(source: Any) -> bool:
-    return type(None) in typing.get_args(source)
+        """A mark that names the family, in place of all its parts."""
+        mark = {FAMILY_MARK: self.family}
+        return {"anyOf": [mark, {"type": "null"}]} if schema["type"] == "nullable" else mark
 
 
 def family(name: str) -> Registry[Any]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from data_tools.registry import Entry, family
-from supcon_ext.recipe.editor import DEFINITION, parameter_notes, plain_schema
+from data_tools.registry import FAMILY_MARK, Entry, family
+from supcon_ext.recipe.editor import parameter_notes
 from supcon_ext.recipe.families import FAMILIES, load_families
 from supcon_ext.recipe.problems import nearest
 
@@ -70,7 +70,7 @@ def list_components(family_name: str | None = None) -> list[Component]:
 
 
 def _component(entry: Entry[Any]) -> Component:
-    schema = plain_schema(entry.parameters)
+    schema = entry.parameters.model_json_schema()
     required = schema.get("required", [])
     notes = parameter_notes(entry)
     parameters = tuple(
@@ -84,8 +84,8 @@ def _words(field: Mapping[str, Any]) -> str:
     """A parameter's JSON Schema in words."""
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_words(member) for member in field["anyOf"]))
-    if DEFINITION in field:
-        return str(field[DEFINITION])
+    if FAMILY_MARK in field:
+        return str(field[FAMILY_MARK])
     if "enum" in field:
         return " | ".join(str(choice) for choice in field["enum"])
     if "const" in field:

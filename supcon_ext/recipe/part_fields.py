@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
-from data_tools.registry import Part, Spec
+from data_tools.registry import FAMILY_MARK, Part, Spec
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,26 @@ class PartOr(Part):
 
         inner = super().__get_pydantic_core_schema__(source, handler)
         return core_schema.no_info_before_validator_function(with_kind, inner)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """Of the default kind, a mapping may leave out ``kind``."""
+        with_default = {FAMILY_MARK: f"{self.family}.{self.default}"}
+        return {"anyOf": [{FAMILY_MARK: self.family}, with_default]}
+
+
+class OneOrMany:
+    """Annotation of a list whose only item may stand without the list."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        """The list, after its only item is put into one."""
+        return core_schema.no_info_before_validator_function(
+            lambda value: value if isinstance(value, list) else [value], handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """The list or an item of it."""
+        whole = handler(schema)
+        return {"anyOf": [whole, whole["items"]]}
 
 
 @dataclass(frozen=True)

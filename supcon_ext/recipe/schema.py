@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from data_tools.class_names import ClassName
 from data_tools.registry import Part, Spec
 from supcon_ext.recipe.families import import_plugin, known_strategy, load_families
-from supcon_ext.recipe.part_fields import PartOr, TermItem, distinct
+from supcon_ext.recipe.part_fields import OneOrMany, PartOr, TermItem, distinct
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 SLUG = r"^[a-z0-9][a-z0-9._-]*$"
@@ -53,11 +53,6 @@ class Section(BaseModel):
 def _default(value: Any) -> Any:
     """A default as a recipe would write it; validation makes it what the field holds."""
     return Field(default=value)
-
-
-def as_list(value: Any) -> Any:
-    """The only item of a list may stand without the list."""
-    return value if isinstance(value, list) else [value]
 
 
 class GroupsSection(Section):
@@ -174,7 +169,7 @@ Views = Annotated[
     list[ViewsSection],
     Field(min_length=1),
     AfterValidator(distinct("name")),
-    BeforeValidator(as_list),
+    OneOrMany(),
 ]
 
 
