@@ -49,7 +49,7 @@ def test_every_part_is_there_with_every_parameter(schema: dict[str, Any]) -> Non
 def test_it_is_plain_json_with_what_an_editor_shows(schema: dict[str, Any]) -> None:
     assert json.loads(json.dumps(schema)) == schema
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    stage = schema["$defs"]["Stage"]["properties"]
+    stage = schema["$defs"]["StageSection"]["properties"]
     assert stage["batch_size"]["description"] == "Samples in a batch, over all processes."
     assert (stage["batch_size"]["default"], stage["batch_size"]["minimum"]) == (256, 1)
     rate = schema["$defs"]["noise.symmetric"]["properties"]["rate"]
