@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from supcon_ext.experiment.workers import workers_at_hand
-from supcon_ext.progress.outlook import Work
 from supcon_ext.plugin_sources import plugin_files
+from supcon_ext.progress.outlook import Work
 from supcon_ext.recipe.schema import Recipe
 
 FORWARD = 1 / 3

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from supcon_ext.plugin_sources import plugin_files
 from supcon_ext.progress.console import ConsoleProgress
 from supcon_ext.progress.outlook import duration
-from supcon_ext.plugin_sources import plugin_files
 from supcon_ext.sweep.child import is_finished
 from supcon_ext.sweep.jobs import console_of
 from supcon_ext.sweep.plan import Child
