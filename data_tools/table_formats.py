@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from data_tools.optional_package import optional_package
+
 Columns = tuple[dict[str, list[Any]], list[int]]
 _JSON_HINT = 'Try: {"path": "a.png", "label": "cat"}, a line for each sample.'
 
@@ -140,13 +142,9 @@ def parquet_columns(path: Path) -> Columns:
         ModuleNotFoundError: ``pyarrow`` is missing.
         ValueError: The file is none, or has a name of a column twice.
     """
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            'Expected package `pyarrow` for Parquet tables. Try: pip install "supcon-ext[parquet]"'
-        ) from error
+    parquet = optional_package("pyarrow.parquet", "Parquet tables", "supcon-ext[parquet]")
+    import pyarrow
+
     try:
         found = parquet.ParquetFile(path).read()
     except (pyarrow.ArrowException, OSError) as error:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 
 import torch.distributed as dist
-from torch.distributed.distributed_c10d import _get_default_store
 
 from supcon_ext.losses.gather import process_rank, world_size
 from supcon_ext.recipe.schema import Recipe
 
 _FAILED = "supcon_ext/failed"
+_PATIENCE = timedelta(seconds=5)
 
 
 def as_launched(recipe: Recipe, environment: Mapping[str, str] | None = None) -> Recipe:
@@ -50,6 +51,10 @@ def first_to_fail() -> bool:
         return True
     mine = str(process_rank())
     try:
-        return bytes(_get_default_store().compare_set(_FAILED, "", mine)).decode() == mine
-    except (RuntimeError, ValueError):  # the store went with the process that held it
+        place = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = dist.TCPStore(  # type: ignore[attr-defined]
+            *place, is_master=False, timeout=_PATIENCE
+        )
+        return bytes(store.compare_set(_FAILED, "", mine)).decode() == mine
+    except (RuntimeError, ValueError, KeyError):  # the store went with the process that held it
         return not dist.is_initialized()

@@ -1,6 +1,5 @@
 """The loss: one formula, computed plainly, in tiles, and over several processes."""
 
-from supcon_ext.losses.rows import PairTile, Rows, Source, WeightPlan
-from supcon_ext.losses.supcon import LossResult, SupConLoss
+import lazy_loader
 
-__all__ = ["LossResult", "PairTile", "Rows", "Source", "SupConLoss", "WeightPlan"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

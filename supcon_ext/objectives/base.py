@@ -71,6 +71,9 @@ class Term(nn.Module, ABC):
     views: str | None = None
     trains_classifier: ClassVar[bool] = False
 
+    def __init__(self) -> None:
+        super().__init__()
+
     @staticmethod
     def problems(
         params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]

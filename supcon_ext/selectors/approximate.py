@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from data_tools.optional_package import optional_package
 from supcon_ext.selectors.neighbours import NeighbourGraph
 
 PROBED = 32  # cells looked into of each query
@@ -29,13 +30,7 @@ def approximate_neighbours(z: Tensor, neighbours: int, seed: int = 0) -> Neighbo
     Raises:
         ModuleNotFoundError: faiss is not installed.
     """
-    try:
-        import faiss
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "Expected package `faiss` for approximate neighbours. "
-            'Try: pip install "supcon-ext[faiss]"'
-        ) from error
+    faiss = optional_package("faiss", "approximate neighbours", "supcon-ext[faiss]")
     rows = functional.normalize(z.float(), dim=1).cpu().contiguous()
     count, dim = rows.shape
     cells = max(1, min(int(4 * math.sqrt(count)), count // POINTS_PER_CELL))

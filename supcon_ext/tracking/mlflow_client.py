@@ -6,6 +6,8 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from data_tools.optional_package import optional_package
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -35,16 +37,7 @@ def load_mlflow() -> None:
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
-    try:
-        import mlflow
-    except ModuleNotFoundError as error:
-        if error.name != "mlflow":
-            raise
-        raise ModuleNotFoundError(
-            "Expected package `mlflow` for tracking, but it is not installed. "
-            "Try: pip install mlflow, or tracking.uri=none",
-            name="mlflow",
-        ) from None
+    optional_package("mlflow", "tracking", "mlflow", "tracking.uri=none")
     for name in SAID_BY_US:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     import mlflow.data.code_dataset_source

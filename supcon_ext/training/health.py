@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from supcon_ext.models.batch_norms import BATCH_NORMS
 from supcon_ext.training.stage import Stage
 
 EQUAL_ROWS = -0.1  # uniformity above this: embeddings are nearly equal
@@ -19,7 +19,7 @@ def check_batch_sizes(network: nn.Module, stages: Sequence[Stage], processes: in
     Raises:
         ValueError: A process would have a batch of one row.
     """
-    if not any(isinstance(part, _BatchNorm) for part in network.modules()):
+    if not any(isinstance(part, BATCH_NORMS) for part in network.modules()):
         return
     for stage in stages:
         least = -(-2 // stage.views) * processes

@@ -17,11 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from data_tools.datasets.base import Splits, dataset
-from data_tools.input_spec import InputSpec
 from data_tools.registry import family
-from data_tools.samples import SampleSet
-from supcon_ext.models.base import Backbone, backbone
+from supcon_ext import Backbone, InputSpec, SampleSet, Splits, backbone, dataset
 from supcon_ext.recipe.families import load_families
 
 CLASSES, EACH, BATCH, EPOCHS = 4, 20, 24, 2

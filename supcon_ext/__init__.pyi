@@ -1,0 +1,63 @@
+# Every public name and the module that has it. It is read when the package is imported: names are
+# imported from here when they are first used.
+
+from .data_parts import InputSpec as InputSpec
+from .data_parts import NoisyLabels as NoisyLabels
+from .data_parts import Part as Part
+from .data_parts import SampleSet as SampleSet
+from .data_parts import Splits as Splits
+from .data_parts import dataset as dataset
+from .data_parts import imbalance as imbalance
+from .data_parts import noise as noise
+from .evaluation.base import Embedded as Embedded
+from .evaluation.base import EvaluationInput as EvaluationInput
+from .evaluation.base import Evaluator as Evaluator
+from .evaluation.base import Prediction as Prediction
+from .evaluation.base import Report as Report
+from .evaluation.base import evaluator as evaluator
+from .evaluation.predictor import Predictor as Predictor
+from .experiment import resume as resume
+from .experiment import run as run
+from .experiment.open import OpenedRun as OpenedRun
+from .experiment.open import open_run as open_run
+from .losses import LossResult as LossResult
+from .losses import PairTile as PairTile
+from .losses import Rows as Rows
+from .losses import Source as Source
+from .losses import SupConLoss as SupConLoss
+from .losses import WeightPlan as WeightPlan
+from .models.base import Backbone as Backbone
+from .models.base import backbone as backbone
+from .models.heads.base import Head as Head
+from .models.heads.base import head as head
+from .models.network import Outputs as Outputs
+from .objectives.base import StepBatch as StepBatch
+from .objectives.base import Term as Term
+from .objectives.base import TermResult as TermResult
+from .objectives.base import term as term
+from .optimizers.base import optimizer as optimizer
+from .optimizers.parameter_groups import parameter_groups as parameter_groups
+from .policies.base import View as View
+from .policies.base import ViewContext as ViewContext
+from .policies.base import policy as policy
+from .recipe import RecipeError as RecipeError
+from .recipe import load_recipe as load_recipe
+from .recipe import parse_recipe as parse_recipe
+from .samplers.base import Sampler as Sampler
+from .samplers.base import SamplerInput as SamplerInput
+from .samplers.base import sampler as sampler
+from .schedules.base import schedule as schedule
+from .selectors.base import PositiveSelector as PositiveSelector
+from .selectors.base import Role as Role
+from .selectors.base import SampleBank as SampleBank
+from .selectors.base import SampleSelector as SampleSelector
+from .selectors.base import Selection as Selection
+from .selectors.base import selector as selector
+from .sweep import load_sweep as load_sweep
+from .sweep import run_sweep as run_sweep
+from .training_facts import TrainingFacts as TrainingFacts
+from .weightings.base import Weighting as Weighting
+from .weightings.base import WeightingStep as WeightingStep
+from .weightings.base import weighting as weighting
+
+__version__: str
