@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from data_tools.input_spec import Depth
 from data_tools.samples import ImageArray, SampleSequence
 
 SIDE = 64
@@ -21,16 +22,18 @@ class GoneImageError(BadImageError):
     Args:
         message: Which file it is, and why.
         channels: Of the data set's images.
+        dtype: Of the data set's images.
     """
 
-    def __init__(self, message: str, channels: int = 3) -> None:
+    def __init__(self, message: str, channels: int = 3, dtype: Depth = "uint8") -> None:
         super().__init__(message)
         self.channels = channels
+        self.dtype = dtype
 
     @property
     def blank(self) -> ImageArray:
         """A black image, for whoever needs one in its place."""
-        return np.zeros((SIDE, SIDE, self.channels), dtype=np.uint8)
+        return np.zeros((SIDE, SIDE, self.channels), dtype=self.dtype)
 
 
 def readable(images: SampleSequence, index: Iterable[int]) -> Iterator[ImageArray]:

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 PLACES = frozenset({"root", "download"})
+ADDED = frozenset({"scale"})
+"""Settings that came later: where they are null, the data set is what it was without them."""
 
 
 def fingerprint(vectors: Mapping[str, npt.NDArray[Any]], settings: Mapping[str, Any]) -> str:
@@ -48,8 +50,8 @@ def fingerprint(vectors: Mapping[str, npt.NDArray[Any]], settings: Mapping[str, 
 def portable(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as plain JSON values, without what differs between machines.
 
-    Keys ``root`` and ``download`` are left out at any depth; of the paths under ``file`` and
-    ``*_file`` the last part stays.
+    Keys ``root`` and ``download`` are left out at any depth, and so is ``scale`` where it is null;
+    of the paths under ``file`` and ``*_file`` the last part stays.
 
     Raises:
         ValueError: A value is no number, text, truth value, None, list or mapping of such.
@@ -57,7 +59,7 @@ def portable(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         str(key): _plain(value, key == "file" or str(key).endswith("_file"))
         for key, value in settings.items()
-        if key not in PLACES
+        if key not in PLACES and not (key in ADDED and value is None)
     }
 
 

@@ -10,6 +10,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from data_tools.image_files import reason_of
 from data_tools.picture import Mode, pixels_of, refuse_pixel_type
+from data_tools.stored_picture import NPY, Layout, layout_of, stored_pixels
+from data_tools.stored_tiff import is_tiff
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,11 +35,16 @@ class Facts:
         reason: Why the file is bad; empty if it is not.
         decoded: Whether all of it was decoded to find out.
         format: The format's name, ``JPEG``; empty if it is not known.
-        pixels: Pillow's name of the type of its pixels, ``RGB`` or ``I;16``.
+        pixels: Pillow's name of the type of its pixels, ``RGB`` or ``I;16``; read as stored, their
+            type and channels.
         width: In pixels, as stored.
         height: In pixels, as stored.
         turned: Whether its EXIF orientation is another than upright.
         frames: Whether it has more than one.
+        channels: Read as stored, its channels; else 0.
+        depth: Read as stored, the type of its numbers; else empty.
+        low: The lowest of its floats, if it stores floats.
+        high: The highest.
         ends: Hash of the bytes at either end, with the size.
         whole: Hash of the whole file where that was asked for; else empty.
         lasting: Whether only a change of the file can change what is said here.
@@ -53,6 +60,10 @@ class Facts:
     height: int = 0
     turned: bool = False
     frames: bool = False
+    channels: int = 0
+    depth: str = ""
+    low: float = 0.0
+    high: float = 0.0
     ends: str = ""
     whole: str = ""
     lasting: bool = True
@@ -104,14 +115,27 @@ def look(path: str, mode: Mode, decode: bool, known: Facts | None = None) -> Fac
 
 def _look_into(file: IO[bytes], size: int, mode: Mode, decode: bool, found: dict[str, Any]) -> None:
     """Fill in what is found, as far as it goes."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     head = file.read(ENDS)
     file.seek(max(size - ENDS, 0))
     tail = file.read(ENDS)
     found["ends"] = hashlib.blake2b(b"%d:" % size + head + tail, digest_size=16).hexdigest()
     file.seek(0)
-    with Image.open(file) as opened:
+    if mode == "stored":
+        layout = layout_of(file)
+        found |= {"channels": layout.channels, "depth": layout.dtype}
+        if layout.format in ("NPY", "TIFF"):
+            _look_into_numbers(file, layout, size, decode, found)
+            return
+        file.seek(0)
+    try:
+        image = Image.open(file)
+    except UnidentifiedImageError as error:
+        if is_tiff(head) or head.startswith(NPY):
+            raise ValueError(f"its kind of pixels is read by `mode: stored`, not {mode}") from error
+        raise
+    with image as opened:
         read = file.tell()
         found |= {
             "format": opened.format or "",
@@ -119,7 +143,10 @@ def _look_into(file: IO[bytes], size: int, mode: Mode, decode: bool, found: dict
             "width": opened.width,
             "height": opened.height,
         }
-        refuse_pixel_type(opened, mode)
+        if mode == "stored":
+            found["pixels"] = layout.words
+        else:
+            refuse_pixel_type(opened, mode)
         if opened.format == "PNG" and opened.width * opened.height > size * MOST_PIXELS_A_BYTE:
             raise ValueError(
                 f"its header promises {opened.width} x {opened.height} pixels, more than its "
@@ -130,8 +157,32 @@ def _look_into(file: IO[bytes], size: int, mode: Mode, decode: bool, found: dict
         found["turned"] = _is_turned(opened)
         found["frames"] = bool(getattr(opened, "is_animated", False))
         if decode or doubtful:
-            pixels_of(opened, mode)
+            if mode == "stored":
+                stored_pixels(file)
+            else:
+                pixels_of(opened, mode)
             found["decoded"] = True
+
+
+def _look_into_numbers(
+    file: IO[bytes], layout: Layout, size: int, decode: bool, found: dict[str, Any]
+) -> None:
+    """The same of files that Pillow does not read; floats are decoded, for their range."""
+    found |= {
+        "format": layout.format,
+        "pixels": layout.words,
+        "width": layout.width,
+        "height": layout.height,
+        "turned": layout.turned,
+        "frames": layout.frames,
+    }
+    if layout.end > size:
+        raise ValueError("it ends before its pixels do")
+    if decode or layout.dtype == "float32":
+        pixels = stored_pixels(file)
+        found["decoded"] = True
+        if layout.dtype == "float32":
+            found |= {"low": float(pixels.min()), "high": float(pixels.max())}
 
 
 def _may_be_cut(opened: Any, size: int, head: bytes, after_header: bytes) -> bool:

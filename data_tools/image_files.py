@@ -7,50 +7,80 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_tools.bad_image import BadImageError, GoneImageError
-from data_tools.input_spec import SCALES, InputSpec
+from data_tools.input_spec import SCALES, Depth, InputSpec
 from data_tools.picture import Mode, pixels_of
 from data_tools.printable import printable
 from data_tools.samples import ImageArray
+from data_tools.stored_picture import Layout, layout_of, stored_pixels
 
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
+ARRAYS = frozenset({".npy"})
+"""Suffixes of pictures that ``mode: stored`` alone reads."""
 
 
 class ImageFiles:
     """Image files by index: each read, decoded and turned upright when asked for.
 
-    How pictures become 8-bit pixels is said in :mod:`data_tools.picture`.
+    How pictures become 8-bit pixels is said in :mod:`data_tools.picture`, and how they are read as
+    they are stored in :mod:`data_tools.stored_picture`.
 
     Args:
         paths: The files.
-        mode: ``"rgb"`` gives ``(H, W, 3)``, ``"grey"`` gives ``(H, W, 1)``.
+        mode: ``"rgb"`` gives ``(H, W, 3)`` and ``"grey"`` ``(H, W, 1)`` uint8; ``"stored"`` gives
+            all channels, in the type that the files have.
         inside: Folder that every file must lie in once links are followed; None for anywhere. It
             is looked at where the files are checked, see :mod:`data_tools.source_check`.
+        scale: The stored value that stands for 1; None is the largest of an integer type, and 1 of
+            floats.
 
     Attributes:
+        expected: Channels and type that all files have, once they were checked; for ``stored``.
         skip_bad: Whether a bad image raises :class:`~data_tools.bad_image.GoneImageError`, which
             readers skip, or :class:`~data_tools.bad_image.BadImageError`, which ends them.
     """
 
     def __init__(
-        self, paths: Sequence[str | Path], mode: Mode = "rgb", inside: str | Path | None = None
+        self,
+        paths: Sequence[str | Path],
+        mode: Mode = "rgb",
+        inside: str | Path | None = None,
+        scale: float | None = None,
     ) -> None:
+        if scale is not None and mode != "stored":
+            raise ValueError(
+                f"Expected no `scale` with mode {mode}, whose pixels are 8 bits, but got {scale:g}."
+                " Try: `mode: stored`, which keeps the stored numbers."
+            )
         self.paths = [str(path) for path in paths]
         self.mode: Mode = mode
         self.inside = None if inside is None else str(inside)
+        self.scale = scale
+        self.expected: tuple[int, Depth] | None = None
         self.skip_bad = False
 
     def spec(self, flips: bool = True) -> InputSpec:
-        """What the pictures are, as they are read."""
-        channels = 3 if self.mode == "rgb" else 1
-        return InputSpec("image", channels, "uint8", None, SCALES["uint8"], flips)
+        """What the pictures are, as they are read; before the check, as the first of them is."""
+        channels, dtype = self.expected or self._first()
+        scale = SCALES[dtype] if self.scale is None else float(self.scale)
+        return InputSpec("image", channels, dtype, None, scale, flips)
+
+    def _first(self) -> tuple[int, Depth]:
+        if self.mode == "stored":
+            for path in self.paths:
+                try:
+                    layout = read_layout(path)
+                except Exception:  # the check of the files tells of it
+                    continue
+                return layout.channels, layout.dtype
+        return (1 if self.mode == "grey" else 3), "uint8"
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> ImageArray:
-        """Image ``index`` as uint8.
+        """Image ``index``.
 
         Raises:
             BadImageError: The file cannot be read as an image. The message names it.
@@ -59,6 +89,8 @@ class ImageFiles:
 
         path = self.paths[index]
         try:
+            if self.mode == "stored":
+                return self._stored(path)
             with Image.open(path) as opened:
                 return pixels_of(opened, self.mode)
         except Exception as error:  # a damaged file makes decoders raise nearly anything
@@ -67,8 +99,28 @@ class ImageFiles:
                 "Try: mend the file, or take it out of the data set."
             )
             if self.skip_bad:
-                raise GoneImageError(message, 3 if self.mode == "rgb" else 1) from error
+                raise GoneImageError(message, *(self.expected or self._first())) from error
             raise BadImageError(message) from error
+
+    def _stored(self, path: str) -> ImageArray:
+        with open(path, "rb") as file:
+            pixels = stored_pixels(file)
+        found = pixels.shape[2], str(pixels.dtype)
+        if self.expected is not None and found != self.expected:
+            raise ValueError(disagreement(found, self.expected))
+        return pixels
+
+
+def disagreement(found: tuple[int, str], expected: tuple[int, str]) -> str:
+    """That a picture differs from the others of its set, in channels or in type."""
+    (channels, dtype), (others, usual) = found, expected
+    return f"it has {channels} channels of {dtype}, and the others {others} of {usual}"
+
+
+def read_layout(path: str) -> Layout:
+    """What one file stores, by its header."""
+    with open(path, "rb") as file:
+        return layout_of(file)
 
 
 def reason_of(error: Exception) -> str:
@@ -84,7 +136,7 @@ def reason_of(error: Exception) -> str:
     return printable(error) or type(error).__name__
 
 
-def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
+def list_images(folder: Path, mode: Mode = "rgb") -> tuple[list[Path], list[Path]]:
     """Every image file below a folder, sorted, and the files that are no images, sorted too.
 
     What is called like an image and is none, a folder say, is among the images: whoever checks
@@ -93,18 +145,19 @@ def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
     Raises:
         OSError: A folder below cannot be listed.
     """
+    suffixes = SUFFIXES | ARRAYS if mode == "stored" else SUFFIXES
     found: list[Path] = []
     others: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
-        pretenders = [name for name in folders if _is_named_as_image(name)]
-        folders[:] = [name for name in folders if not _is_named_as_image(name)]
+        pretenders = [name for name in folders if _suffix(name) in suffixes]
+        folders[:] = [name for name in folders if _suffix(name) not in suffixes]
         for name in [*names, *pretenders]:
-            (found if _is_named_as_image(name) else others).append(Path(parent, name))
+            (found if _suffix(name) in suffixes else others).append(Path(parent, name))
     return sorted(found), sorted(others)
 
 
-def _is_named_as_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def require_files(paths: Sequence[Path], listed_in: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 
 Kind = Literal["image", "vector"]
 Depth = Literal["uint8", "uint16", "float32"]
@@ -57,6 +58,16 @@ class InputSpec:
                 f"Expected a positive number of argument `scale`, but got {self.scale}. "
                 "Try: the value that stands for white."
             )
+
+    def units(self, sample: npt.NDArray[Any], dtype: type = np.float32) -> npt.NDArray[Any]:
+        """A sample in [0, 1] units: divided by the scale, and cut off there."""
+        made: npt.NDArray[Any] = sample.astype(dtype) / dtype(self.scale)
+        return made if self.is_eight_bits else made.clip(0, 1)
+
+    @property
+    def is_eight_bits(self) -> bool:
+        """Whether samples are 8-bit pixels of the usual scale."""
+        return self.dtype == "uint8" and self.scale == SCALES["uint8"]
 
     @staticmethod
     def of(samples: Any, *, flips: bool = True, scale: float | None = None) -> InputSpec:

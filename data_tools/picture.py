@@ -1,4 +1,6 @@
-"""One opened picture as 8-bit pixels: the one rule for all files of a data set.
+"""One opened picture as 8-bit pixels: the rule for files read as ``rgb`` or ``grey``.
+
+What ``stored`` reads, with all its channels and its depth: :mod:`data_tools.stored_picture`.
 
 * EXIF orientation is applied. Of several frames (GIF, WebP, TIFF) the first is read.
 * Palette, CMYK and black-and-white pictures are converted; an alpha channel is left out.
@@ -20,7 +22,7 @@ from data_tools.samples import ImageArray
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Mode = Literal["rgb", "grey"]
+Mode = Literal["rgb", "grey", "stored"]
 
 _SIXTEEN_BITS_AS_I = ("PNG", "PPM")  # formats of 16 bits at most, which Pillow may widen to 32
 

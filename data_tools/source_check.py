@@ -6,10 +6,11 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
+from data_tools.agreement import agreed
 from data_tools.bad_list import BAD_LIST, told_briefly, write_bad_list
 from data_tools.datasets.base import Splits
 from data_tools.duplicates import Listed, find_duplicates
@@ -17,6 +18,8 @@ from data_tools.empty_classes import EmptyClasses, settle_empty_classes
 from data_tools.image_check import Told, check_files
 from data_tools.image_facts import Facts
 from data_tools.image_files import ImageFiles
+from data_tools.input_spec import Depth
+from data_tools.picture import Mode
 from data_tools.samples import SampleSet, Subset
 
 logger = logging.getLogger(__name__)
@@ -119,6 +122,7 @@ def check_source(
         _describe(facts, report)
         if source.train.spec.flips:
             report.notes.append(FLIPS)
+        source = _described(source, held)
         bad = {path for path, one in facts.items() if one.reason}
         chosen = _chosen(held, bad, left_out)
         if bad:
@@ -158,22 +162,43 @@ def _look(
 ) -> dict[str, Facts]:
     """Facts of all files, checked together where they are read in one way."""
     facts: dict[str, Facts] = {}
-    ways: dict[tuple[object, ...], list[str]] = {}
+    ways: dict[tuple[Mode, str | None, float | None], list[str]] = {}
     for files, paths in held.values():
         files.skip_bad = rules.bad_images == "skip"
-        ways.setdefault((files.mode, files.inside), []).extend(paths)
-    for (mode, inside), paths in ways.items():
+        ways.setdefault((files.mode, files.inside, files.scale), []).extend(paths)
+    for (mode, inside, scale), paths in ways.items():
         checked = check_files(
             paths,
-            "grey" if mode == "grey" else "rgb",
-            inside=None if inside is None else str(inside),
+            mode,
+            inside=inside,
             decode=rules.decode,
             hashes=rules.duplicates != "ignore",
             progress=progress,
         )
-        facts |= checked.facts
+        facts |= agreed(checked.facts, scale, report.notes) if mode == "stored" else checked.facts
         report.first |= checked.first
+    for files, paths in held.values():
+        good = [facts[path] for path in paths if not facts[path].reason]
+        if files.mode == "stored" and good:
+            files.expected = good[0].channels, cast(Depth, good[0].depth)
     return facts
+
+
+def _described(source: Splits, held: Mapping[str, tuple[ImageFiles, list[str]]]) -> Splits:
+    """The data set with what the check found that its pictures are."""
+
+    def described(split: str, part: SampleSet) -> SampleSet:
+        if split not in held or held[split][0].mode != "stored":
+            return part
+        return replace(part, spec=held[split][0].spec(part.spec.flips))
+
+    test, validation = source.test, source.validation
+    return replace(
+        source,
+        train=described("train", source.train),
+        test=None if test is None else described("test", test),
+        validation=None if validation is None else described("validation", validation),
+    )
 
 
 def _describe(facts: Mapping[str, Facts], report: SourceReport) -> None:
@@ -195,7 +220,7 @@ def _describe(facts: Mapping[str, Facts], report: SourceReport) -> None:
     if deep:
         report.notes.append(
             "more than 8 bits a pixel, brought to 8 by their type's range (floats from [0, 1]): "
-            f"{deep:,} files"
+            f"{deep:,} files; `data.dataset.mode=stored` keeps them"
         )
 
 

@@ -30,12 +30,3 @@ def empirical_transition(given: IntArray, truth: IntArray, classes: int) -> npt.
     shares = np.full_like(counts, np.nan)
     np.divide(counts, totals, out=shares, where=totals > 0)
     return shares
-
-
-def label_purity(given: IntArray, truth: IntArray, classes: int) -> npt.NDArray[np.float64]:
-    """``(C,)`` share of right labels among the samples given each label; nan where none is."""
-    right = np.bincount(given[given == truth], minlength=classes).astype(np.float64)
-    total = np.bincount(given, minlength=classes)
-    purity = np.full(classes, np.nan)
-    np.divide(right, total, out=purity, where=total > 0)
-    return purity

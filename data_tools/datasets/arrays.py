@@ -1,21 +1,24 @@
-"""Images that are plain arrays in one ``.npz`` file."""
+"""Images that are plain arrays: in one ``.npz`` file, or in a folder of ``.npy`` files."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
-from data_tools.datasets.base import Splits, dataset
-from data_tools.input_spec import InputSpec
-from data_tools.mapped_array import MappedArray, locate
-from data_tools.npz import open_arrays, read_member
-from data_tools.samples import ImageArray, IntArray, SampleSequence, SampleSet
+from data_tools.array_source import ArraySource, open_source
+from data_tools.datasets.base import Scale, Splits, dataset
+from data_tools.input_spec import MOST_CHANNELS, InputSpec
+from data_tools.mapped_array import ArrayPlace, MappedArray
+from data_tools.samples import IntArray, SampleSequence, SampleSet
+from data_tools.stored_picture import depth_of
 
 logger = logging.getLogger(__name__)
+
+BLOCK = 64 * 2**20  # bytes of floats looked at at a time
 
 
 @dataset("arrays")
@@ -23,19 +26,22 @@ def arrays(
     *,
     file: str,
     flips: bool = True,
+    scale: Scale | None = None,
     clean: bool = False,
     map_above_mb: Annotated[int, Field(ge=0)] = 256,
 ) -> Splits:
-    """One ``.npz`` file with x_train, y_train, optional x_test, y_test and classes.
+    """Arrays x_train, y_train, optional x_test, y_test and classes.
 
-    Images are uint8, ``(N, H, W)`` grey or ``(N, H, W, C)`` with C = 1 or 3. Labels are integers
-    from 0. Images that take more than ``map_above_mb`` are left on the disk and mapped from where
-    they lie in the file; that needs a file written by ``np.savez``, and one by
-    ``np.savez_compressed`` is read into memory.
+    Images are uint8, uint16 or floats, ``(N, H, W)`` grey or ``(N, H, W, C)`` with 1 to 16
+    channels. Labels are integers from 0. Images that take more than ``map_above_mb`` are left on
+    the disk and mapped from where they lie in the file; that needs a file written by ``np.savez``
+    or ``np.save``, and one by ``np.savez_compressed`` is read into memory.
 
     Args:
-        file: The file.
+        file: An ``.npz`` file, or a folder of ``x_train.npy``, ``y_train.npy`` and so on.
         flips: Whether a mirrored image keeps its label.
+        scale: The value that stands for 1; None is the largest of an integer type, and 1 of floats,
+            all of which must then be in [0, 1]. With it, what is outside is cut off.
         clean: Whether the labels are known to be right.
         map_above_mb: Size in MiB above which images are mapped.
 
@@ -44,94 +50,141 @@ def arrays(
         ValueError: An array is missing, or has another type, shape or range.
     """
     path = Path(file)
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"Expected a file of argument `file`, but {path} does not exist.")
-    archive = open_arrays(path)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError(
-            f"Expected an .npz file with x_train and y_train, but {path} is one array."
-        )
-    with archive:
+    with open_source(path) as source:
         for needed in ("x_train", "y_train"):
-            if needed not in archive:
+            if needed not in source.names:
                 raise ValueError(
-                    f"Expected an array `{needed}` in {path}, but got {', '.join(archive.files)}."
+                    f"Expected an array `{needed}` in {path}, but got {', '.join(source.names)}."
                 )
-        if ("x_test" in archive) != ("y_test" in archive):
+        if ("x_test" in source.names) != ("y_test" in source.names):
             raise ValueError(f"Expected both x_test and y_test in {path}, or none, but got one.")
-        train = _images(path, archive, "x_train", map_above_mb), _labels(archive, "y_train", path)
-        test = None
-        if "x_test" in archive:
-            test = _images(path, archive, "x_test", map_above_mb), _labels(archive, "y_test", path)
-        if "classes" in archive:
-            classes = _classes(archive, path)
+        splits = ["train", "test"] if "x_test" in source.names else ["train"]
+        images = {split: _images(source, f"x_{split}", map_above_mb, scale) for split in splits}
+        labels = {split: _labels(source, f"y_{split}") for split in splits}
+        if "classes" in source.names:
+            classes = _classes(source)
         else:
-            highest = max(int(part[1].max(initial=0)) for part in (train, test) if part)
+            highest = max(int(label.max(initial=0)) for label in labels.values())
             classes = tuple(str(label) for label in range(highest + 1))
-    return Splits(
-        train=_part(*train, classes, flips),
-        test=None if test is None else _part(*test, classes, flips),
-        truth_known=clean,
-    )
+    specs = {split: InputSpec.of(part, flips=flips, scale=scale) for split, part in images.items()}
+    if "test" in specs:
+        _expect_alike(path, specs["train"], specs["test"])
+    parts = {
+        split: SampleSet(images[split], labels[split], classes, spec=specs[split])
+        for split in splits
+    }
+    return Splits(train=parts["train"], test=parts.get("test"), truth_known=clean)
 
 
-def _part(
-    images: SampleSequence, label: IntArray, classes: tuple[str, ...], flips: bool
-) -> SampleSet:
-    return SampleSet(images, label, classes, spec=InputSpec.of(images, flips=flips))
-
-
-def _images(path: Path, archive: Any, name: str, map_above_mb: int) -> SampleSequence:
-    place = locate(path, name)
+def _images(
+    source: ArraySource, name: str, map_above_mb: int, scale: float | None
+) -> SampleSequence:
+    place = source.place(name)
     shape = place.shape
-    if place.dtype != np.uint8 or len(shape) not in (3, 4):
+    where = f"`{name}` of {source.path}"
+    _refuse_type(place, where)
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise ValueError(f"Expected images (N, H, W) or (N, H, W, C) in {where}, but got {shape}.")
+    channels = shape[3] if len(shape) == 4 else 1
+    first = len(shape) == 4 and shape[1] <= 4 < shape[2] == shape[3]  # (N, C, H, W), surely
+    if channels > MOST_CHANNELS or first:
         raise ValueError(
-            f"Expected uint8 images (N, H, W) or (N, H, W, C) in `{name}` of {path}, "
-            f"but got {place.dtype} {shape}. Try: (x * 255).astype('uint8') if they are in [0, 1]."
-        )
-    if len(shape) == 4 and shape[3] not in (1, 3):
-        raise ValueError(
-            f"Expected 1 or 3 channels in the last axis of `{name}` of {path}, but got {shape}. "
+            f"Expected 1 to {MOST_CHANNELS} channels in the last axis of {where}, but got {shape}. "
             "Try: x.transpose(0, 2, 3, 1)."
         )
-    megabytes = np.prod(shape, dtype=np.int64) / 2**20
-    if megabytes > map_above_mb:
-        if place.offset is not None:
-            return MappedArray(path, place)
+    megabytes = np.prod(shape, dtype=np.int64) * place.dtype.itemsize / 2**20
+    mapped = megabytes > map_above_mb and place.offset is not None
+    if megabytes > map_above_mb and not mapped:
         logger.warning(
             "%s: `%s` (%.0f MiB) is compressed and cannot be mapped; reading it into memory. "
             "Written by np.savez it would stay on the disk.",
-            path,
+            source.path,
             name,
             megabytes,
         )
-    pixels: ImageArray = read_member(archive, name, path)
-    return pixels if pixels.ndim == 4 else pixels[..., None]
+    images: SampleSequence
+    if mapped:
+        images = MappedArray(place)
+    else:
+        pixels = source.read(name)
+        pixels = pixels.astype(depth_of(pixels.dtype), copy=False)
+        images = pixels if pixels.ndim == 4 else pixels[..., None]
+    if place.dtype.kind == "f":
+        _check_range(images, shape, where, scale)
+    return images
 
 
-def _classes(archive: Any, path: Path) -> tuple[str, ...]:
+def _refuse_type(place: ArrayPlace, where: str) -> None:
+    try:
+        depth_of(place.dtype)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected images of uint8, uint16 or floats in {where}, but got {place.dtype}. "
+            "Try: x.astype('uint8') if they are 0 to 255, or 'float32' if they are in [0, 1]."
+        ) from error
+
+
+def _check_range(
+    images: SampleSequence, shape: tuple[int, ...], where: str, scale: float | None
+) -> None:
+    """Refuse floats that are not finite, or of which nothing says what they mean."""
+    step = max(1, BLOCK // (4 * int(np.prod(shape[1:]))))
+    low, high, outside = np.inf, -np.inf, 0
+    for start in range(0, shape[0], step):
+        block = np.stack([images[i] for i in range(start, min(start + step, shape[0]))])
+        finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+        if not finite.all():
+            number = start + int(np.flatnonzero(~finite)[0])
+            raise ValueError(
+                f"Expected finite numbers in {where}, but image {number} has nan or inf. "
+                "Try: np.nan_to_num(x), or leave the image out."
+            )
+        low, high = min(low, float(block.min())), max(high, float(block.max()))
+        outside += int(((block < 0) | (block > (scale or 1))).sum())
+    if outside and scale is None:
+        raise ValueError(
+            f"Expected floats in [0, 1] in {where}, but got {low:.4g} to {high:.4g}. "
+            "Try: `scale`, the value that stands for 1."
+        )
+    if outside:
+        logger.warning("%s: %d floats outside of 0 to %g are cut off", where, outside, scale)
+
+
+def _expect_alike(path: Path, train: InputSpec, test: InputSpec) -> None:
+    if (train.channels, train.dtype) != (test.channels, test.dtype):
+        raise ValueError(
+            f"Expected images of {train.channels} channels of {train.dtype} in `x_test` of {path}, "
+            f"as in `x_train`, but got {test.channels} of {test.dtype}."
+        )
+
+
+def _classes(source: ArraySource) -> tuple[str, ...]:
     """Names of the classes, as the labels number them."""
-    names = read_member(archive, "classes", path)
+    names = source.read("classes")
     if names.ndim != 1 or names.dtype.kind not in "iuU":
         raise ValueError(
-            f"Expected names of the classes, texts or whole numbers (C,), in `classes` of {path}, "
-            f"but got {names.dtype} {names.shape}."
+            "Expected names of the classes, texts or whole numbers (C,), in `classes` of "
+            f"{source.path}, but got {names.dtype} {names.shape}."
         )
     classes = tuple(str(name).strip() for name in names)
     twice = sorted({name for name in classes if classes.count(name) > 1})
     if twice or "" in classes:
         got = f"{twice[0]!r} twice" if twice and twice[0] else "an empty one"
-        raise ValueError(f"Expected a name for each class in `classes` of {path}, but got {got}.")
+        raise ValueError(
+            f"Expected a name for each class in `classes` of {source.path}, but got {got}."
+        )
     return classes
 
 
-def _labels(archive: Any, name: str, path: Path) -> IntArray:
-    label = read_member(archive, name, path)
+def _labels(source: ArraySource, name: str) -> IntArray:
+    label = source.read(name)
     if label.ndim == 2 and label.shape[1] == 1:
         label = label[:, 0]
     if label.ndim != 1 or not np.issubdtype(label.dtype, np.integer):
         raise ValueError(
-            f"Expected integer labels (N,) in `{name}` of {path}, "
+            f"Expected integer labels (N,) in `{name}` of {source.path}, "
             f"but got {label.dtype} {label.shape}."
         )
     return label.astype(np.int64)

@@ -10,6 +10,7 @@ from pydantic import Field
 from data_tools.registry import Registry
 from data_tools.samples import SampleSet
 
+Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from data_tools.arguments import check_between
 from data_tools.class_names import sorted_classes
-from data_tools.datasets.base import Share, Splits, dataset
+from data_tools.datasets.base import Scale, Share, Splits, dataset
 from data_tools.image_files import ImageFiles, list_images
 from data_tools.picture import Mode
 from data_tools.printable import printable
@@ -29,6 +29,7 @@ def image_folder(
     root: str,
     test: Share = 0.2,
     mode: Mode = "rgb",
+    scale: Scale | None = None,
     flips: bool = True,
     clean: bool = False,
     outside: bool = False,
@@ -43,7 +44,9 @@ def image_folder(
     Args:
         root: The folder.
         test: Share of each class that becomes the test set where there is no ``test`` folder.
-        mode: ``rgb`` or ``grey``.
+        mode: ``rgb`` or ``grey``, 8 bits; ``stored`` keeps the channels and the depth of the files.
+        scale: The stored value that stands for 1; None is the largest of an integer type, and 1 of
+            floats, all of which must then be in [0, 1]. With it, what is outside is cut off.
         flips: Whether a mirrored image keeps its label.
         clean: Whether the labels are known to be right.
         outside: Whether links may lead to images outside of the folder.
@@ -63,17 +66,20 @@ def image_folder(
     if not top.is_dir():
         raise FileNotFoundError(f"Expected a folder of argument `root`, but {root} does not exist.")
     split = (top / "train").is_dir()
-    train_files = _classes_of(top / "train" if split else top)
-    test_files = _classes_of(top / "test") if split and (top / "test").is_dir() else {}
+    train_files = _classes_of(top / "train" if split else top, mode)
+    test_files = _classes_of(top / "test", mode) if split and (top / "test").is_dir() else {}
     if not any(train_files.values()):
-        raise FileNotFoundError(f"Expected at least one training image in {top}, but found none.")
+        raise FileNotFoundError(
+            f"Expected at least one training image in {top}, but found none."
+            + ("" if mode == "stored" else " Try: `mode: stored` for .npy pictures.")
+        )
     classes = sorted_classes({*train_files, *test_files})
     inside = None if outside else top
 
     def image_set(files: dict[str, list[Path]]) -> SampleSet:
         paths = [str(path) for name in classes for path in files.get(name, [])]
         counts = [len(files.get(name, [])) for name in classes]
-        files_of = ImageFiles(paths, mode, inside)
+        files_of = ImageFiles(paths, mode, inside, scale)
         return SampleSet(
             samples=files_of,
             label=np.repeat(np.arange(len(classes)), counts).astype(np.int64),
@@ -93,7 +99,7 @@ def image_folder(
     )
 
 
-def _classes_of(folder: Path) -> dict[str, list[Path]]:
+def _classes_of(folder: Path, mode: Mode) -> dict[str, list[Path]]:
     """Image files by class; hidden folders (``.cache``) are no classes."""
     files = {}
     strangers = []
@@ -101,7 +107,7 @@ def _classes_of(folder: Path) -> dict[str, list[Path]]:
         if child.name.startswith(".") or not child.is_dir():
             strangers.append(child)
             continue
-        files[child.name], others = list_images(child)
+        files[child.name], others = list_images(child, mode)
         strangers += others
     if not files:
         raise FileNotFoundError(f"Expected a folder per class in {folder}, but found none.")

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from data_tools.class_names import is_whole_number
-from data_tools.datasets.base import Splits, dataset
+from data_tools.datasets.base import Scale, Splits, dataset
 from data_tools.image_files import ImageFiles, require_files
 from data_tools.picture import Mode
 from data_tools.plain_text import read_text
@@ -44,6 +44,7 @@ def list_file(
     prefix: dict[str, str] | None = None,
     verify: Benchmark | None = None,
     mode: Mode = "rgb",
+    scale: Scale | None = None,
     flips: bool = True,
     clean: bool = False,
     outside: bool = False,
@@ -58,7 +59,9 @@ def list_file(
         prefix: Folders that are called otherwise here, ``{"data_256": "train"}``: the longest that
             a path starts with is replaced.
         verify: Benchmark whose published counts the lists must have.
-        mode: ``rgb`` or ``grey``.
+        mode: ``rgb`` or ``grey``, 8 bits; ``stored`` keeps the channels and the depth of the files.
+        scale: The stored value that stands for 1; None is the largest of an integer type, and 1 of
+            floats, all of which must then be in [0, 1]. With it, what is outside is cut off.
         flips: Whether a mirrored image keeps its label.
         clean: Whether the labels are known to be right.
         outside: Whether images may lie outside of ``root``, by their path or by a link.
@@ -80,7 +83,7 @@ def list_file(
     for split, (names, label) in read.items():
         paths = [Path(root, _renamed(name, prefix or {})) for name in names]
         require_files(paths, Path(str(lists[split])))
-        files = ImageFiles(paths, mode, None if outside else root)
+        files = ImageFiles(paths, mode, None if outside else root, scale)
         parts[split] = SampleSet(
             samples=files,
             label=label,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_tools.class_names import numbered
-from data_tools.datasets.base import Splits, dataset
+from data_tools.datasets.base import Scale, Splits, dataset
 from data_tools.image_files import ImageFiles, require_files
 from data_tools.picture import Mode
 from data_tools.samples import SampleSet
@@ -25,6 +25,7 @@ def manifest(
     file: str,
     root: str | None = None,
     mode: Mode = "rgb",
+    scale: Scale | None = None,
     flips: bool = True,
     clean: bool = False,
     outside: bool = False,
@@ -40,7 +41,9 @@ def manifest(
         file: The table, in UTF-8; its suffix (``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``) says
             its format.
         root: Folder that relative paths start from; None for the table's own.
-        mode: ``rgb`` or ``grey``.
+        mode: ``rgb`` or ``grey``, 8 bits; ``stored`` keeps the channels and the depth of the files.
+        scale: The stored value that stands for 1; None is the largest of an integer type, and 1 of
+            floats, all of which must then be in [0, 1]. With it, what is outside is cut off.
         flips: Whether a mirrored image keeps its label.
         clean: Whether the labels are known to be right.
         outside: Whether images may lie outside of ``root``, by their path or by a link.
@@ -70,7 +73,7 @@ def manifest(
         index = np.flatnonzero(split == name)
         if not len(index):
             return None
-        reader = ImageFiles([files[i] for i in index], mode, None if outside else base)
+        reader = ImageFiles([files[i] for i in index], mode, None if outside else base, scale)
         return SampleSet(
             samples=reader,
             label=label[index],

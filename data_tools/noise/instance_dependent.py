@@ -37,8 +37,9 @@ def instance_dependent(
         train: The images, all of one size, with their true labels. They are read in blocks of 64
             MiB.
         rate: Mean of the noise rates before the cut.
-        pixels: ``raw`` 0 to 255 (the authors' code), ``unit`` 0 to 1, or ``normalized`` by the mean
-            and standard deviation of each channel over ``train`` (DISC).
+        pixels: ``raw`` 0 to 255 (the authors' code; images of another depth are brought to it),
+            ``unit`` 0 to 1, or ``normalized`` by the mean and standard deviation of each channel
+            over ``train`` (DISC).
         seed: Seed of all draws.
 
     Returns:
@@ -103,7 +104,7 @@ def _drawn(chance: Matrix, draw: npt.NDArray[np.float64]) -> IntArray:
 
 def _blocks(train: SampleSet, members: IntArray) -> Iterator[tuple[IntArray, Matrix]]:
     """The images as rows of floats, as many at a time as fit the memory allowed."""
-    shape = train[0].shape
+    spec, shape = train.spec, train[0].shape
     rows = max(1, BLOCK_BYTES // (8 * int(np.prod(shape))))
     for start in range(0, len(members), rows):
         block = members[start : start + rows]
@@ -115,7 +116,7 @@ def _blocks(train: SampleSet, members: IntArray) -> Iterator[tuple[IntArray, Mat
                     f"Expected images of one size for instance-dependent noise, but got {shape} "
                     f"and {image.shape}. Try: resize the images first, or another noise model."
                 )
-            flat[row] = image.reshape(-1)
+            flat[row] = (image if spec.is_eight_bits else 255 * spec.units(image)).reshape(-1)
         yield block, flat
 
 

@@ -58,10 +58,10 @@ def open_set(
             f"Expected at least {len(replaced)} images of argument `foreign`, "
             f"but got {len(other)}. Try: a larger data set, or a smaller share."
         )
-    if len(replaced) and train.spec.channels != other.spec.channels:
+    if len(replaced) and _kind(train) != _kind(other):
         raise ValueError(
-            f"Expected foreign images with {train.spec.channels} channels, "
-            f"but got {other.spec.channels}. Try: a data set of the same kind."
+            f"Expected foreign images with {_kind(train)}, "
+            f"but got {_kind(other)}. Try: a data set of the same kind."
         )
     classes = len(train.classes)
     label, truth = train.label.copy(), train.label.copy()
@@ -110,9 +110,26 @@ class Replaced:
         return picture if picture.shape == image.shape else _resized(picture, image.shape)
 
 
+def _kind(images: SampleSet) -> str:
+    spec = images.spec
+    return f"{spec.channels} channels, {spec.dtype} of scale {spec.scale:g}"
+
+
 def _resized(picture: ImageArray, shape: tuple[int, ...]) -> ImageArray:
     from PIL import Image
 
-    flat = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
-    resized = np.asarray(flat.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
-    return resized.reshape(shape)
+    size = shape[1], shape[0]
+    if picture.dtype == np.uint8 and picture.shape[2] in (1, 3):
+        flat = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+        return np.asarray(flat.resize(size, Image.Resampling.BILINEAR)).reshape(shape)
+    planes = [
+        Image.fromarray(picture[:, :, channel].astype(np.float32)).resize(
+            size, Image.Resampling.BILINEAR
+        )
+        for channel in range(picture.shape[2])
+    ]
+    resized = np.stack([np.asarray(plane) for plane in planes], axis=2)
+    if picture.dtype.kind == "u":
+        resized = resized.round()
+    made: ImageArray = resized.astype(picture.dtype)
+    return made

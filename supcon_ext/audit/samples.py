@@ -84,7 +84,7 @@ class AuditedSamples:
         return [*index[:count], *(f"validation/{place}" for place in index[count:])]
 
     def image(self, number: int) -> ImageArray:
-        """Image ``number``, from 0 to N - 1, as ``(H, W, C)`` uint8."""
+        """Image ``number``, from 0 to N - 1, as ``(H, W, C)``."""
         if number < len(self.train):
             return self.train[number]
         return self.parts[1][number - len(self.train)]

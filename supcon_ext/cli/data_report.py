@@ -42,11 +42,12 @@ def data_report(read: ReadData) -> dict[str, Any]:
         parts = {"train": source.train, "validation": source.validation, "test": source.test}
         arrays = {split: part for split, part in parts.items() if part is not None}
         entries, shapes = _read_arrays(arrays)
+        dtype = source.train.spec.dtype
         found["duplicates"] = find_duplicates(entries)
         widths, heights = [shape[1] for shape in shapes], [shape[0] for shape in shapes]
         found["sides"] = (min(widths), max(widths)), (min(heights), max(heights))
         found["pixels"] = {
-            "uint8, " + ("1 channel" if c == 1 else f"{c} channels"): n
+            f"{dtype}, " + ("1 channel" if c == 1 else f"{c} channels"): n
             for c, n in sorted(_counted(shape[2] for shape in shapes).items())
         }
     return found

@@ -145,16 +145,31 @@ def view_context(
     """Size, channels and statistics of the training images.
 
     Without ``image_size``, arrays of square images keep their size and files are brought to 224
-    pixels. ``statistics`` of None are measured.
+    pixels. Mean and std are those of the recipe, else ``statistics``, else they are measured.
+
+    Raises:
+        ValueError: The recipe's mean or std has not one number a channel.
     """
+    spec = train.spec
     first = next(readable(train.samples, range(len(train))))
     size = section.image_size
     if size is None:
         square = "path" not in train.columns and first.shape[0] == first.shape[1]
         size = first.shape[0] if square else LARGE_SIDE
-    mean, std = statistics or channel_statistics(train, seed=0)
+    for name, values in (("mean", section.mean), ("std", section.std)):
+        if values is not None and len(values) != spec.channels:
+            raise ValueError(
+                f"Expected {spec.channels} numbers in data.{name}, one a channel of the images, "
+                f"but got {len(values)}. Try: {spec.channels} numbers in [0, 1] units, or null"
+            )
+    if section.mean is not None and section.std is not None:
+        mean, std = tuple(section.mean), tuple(section.std)
+    else:
+        mean, std = statistics or channel_statistics(train, seed=0)
+        mean = mean if section.mean is None else tuple(section.mean)
+        std = std if section.std is None else tuple(section.std)
     floor = tuple(max(value, 1e-3) for value in std)
-    return ViewContext(size, first.shape[2], train.spec.flips, mean, floor)
+    return ViewContext(size, spec.channels, spec.flips, mean, floor, spec.dtype, spec.scale)
 
 
 def plain_view(context: ViewContext) -> View:

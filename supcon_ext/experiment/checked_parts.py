@@ -35,6 +35,11 @@ class CheckedView:
     view: View
     shape: tuple[int, int, int]
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Operations of the policy that the images cannot have, in words."""
+        return tuple(getattr(self.view, "left_out", ()))
+
     def __call__(self, image: ImageArray, key: tuple[int, ...]) -> Tensor:
         """Draw one view.
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ PACKAGES = (
     "scipy",
     "albumentations",
     "pillow",
+    "tifffile",
     "scikit-learn",
     "timm",
 )
@@ -50,6 +51,7 @@ class Fingerprint:
         processes: How many.
         threads: Of each process; put back when the run goes on.
         accepted: Differences that were accepted by name, in words.
+        statistics: Mean and std of each channel, which the views are normalised by.
     """
 
     recipe: Mapping[str, Any]
@@ -61,10 +63,17 @@ class Fingerprint:
     processes: int
     threads: int
     accepted: tuple[str, ...] = ()
+    statistics: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @classmethod
     def take(
-        cls, recipe: Recipe, data: str, accelerator: str, processes: int, threads: int
+        cls,
+        recipe: Recipe,
+        data: str,
+        accelerator: str,
+        processes: int,
+        threads: int,
+        statistics: Mapping[str, Sequence[float]],
     ) -> Fingerprint:
         """The fingerprint of what is there now."""
         return cls(
@@ -76,6 +85,7 @@ class Fingerprint:
             accelerator=accelerator,
             processes=processes,
             threads=threads,
+            statistics={name: list(values) for name, values in statistics.items()},
         )
 
     def differences(self, now: Fingerprint) -> list[tuple[str, str]]:
@@ -84,6 +94,7 @@ class Fingerprint:
         pairs: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
             ("recipe", leaves(deciding(self.recipe)), leaves(deciding(now.recipe))),
             ("data", {_DATA: self.data}, {_DATA: now.data}),
+            ("data", self.statistics, now.statistics if self.statistics else {}),
             ("code", {own: self.code}, {own: now.code}),
             ("plugins", self.plugins, now.plugins),
             ("packages", self.packages, now.packages),

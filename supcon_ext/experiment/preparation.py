@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from data_tools.prepared import PreparedData
 from data_tools.source_check import LeftOut
@@ -37,6 +39,8 @@ from supcon_ext.tracking import NullTracker
 from supcon_ext.training.declared_state import check_declared, declared_keys
 from supcon_ext.training.loop import Trainer
 from supcon_ext.training.stage import LoopSettings, Stage, TrainingData
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,8 @@ def _make(
     left_out: LeftOut | None,
     statistics: ChannelStatistics | None,
 ) -> Prepared:
+    first = fabric.global_rank == 0
     with FileProgress() as files:
-        first = fabric.global_rank == 0
         data = build_data(recipe.data, left_out=left_out, progress=files if first else None)
     groups = build_groups(recipe.data, data)
     context = view_context(recipe.data, data.train, statistics)
@@ -125,6 +129,8 @@ def _make(
         network = synchronised(network, fabric.device.type)
     twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)
     stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
+    if first:
+        tell_left_out(stages)
     settings = LoopSettings(
         seed=recipe.seed,
         folder=Path(),
@@ -165,6 +171,12 @@ def _try_network(made: Prepared) -> None:
     try:
         trainer.network.eval()(torch.zeros(shape, device=trainer.device))
     except RuntimeError as error:
+        layers = [layer for layer in trainer.network.modules() if isinstance(layer, nn.Conv2d)]
+        if layers and layers[0].in_channels != context.channels:
+            raise CannotStart(
+                f"Expected images of {layers[0].in_channels} channels, which the first layer of "
+                f"the encoder takes, but got {context.channels}. Try: another model.backbone"
+            ) from error
         raise CannotStart(
             f"Expected a network that takes images of shape {shape[1:]}, but a first batch of them "
             f"gives: {error}. Try: another data.image_size, or another model.backbone"
@@ -172,6 +184,17 @@ def _try_network(made: Prepared) -> None:
     finally:
         trainer.network.train()
     check_declared(trainer.network, declared)
+
+
+def tell_left_out(stages: Sequence[Stage]) -> None:
+    """One line on the operations of policies that the images cannot have."""
+    found: dict[str, dict[str, None]] = {}
+    for view in (view for stage in stages for view in stage.views):
+        for operation in getattr(view, "left_out", ()):
+            found.setdefault(getattr(view, "part", "a policy"), {})[operation] = None
+    if found:
+        told = "; ".join(f"{part}: {', '.join(names)}" for part, names in found.items())
+        logger.warning("left out, since the images have no colour or more than 8 bits: %s", told)
 
 
 def oracle_truth(stages: Sequence[Stage], data: PreparedData) -> torch.Tensor | None:

@@ -302,6 +302,7 @@ class _Session:
             fabric.device.type,
             fabric.world_size,
             torch.get_num_threads(),
+            {"mean": made.context.mean, "std": made.context.std},
         )
 
     def _note(self, folder: Path, record: Record) -> None:

@@ -56,4 +56,4 @@ class Backbone(nn.Module):
 
 
 backbone = Registry[Backbone]("backbone", "supcon_ext.models.backbones")
-"""Functions ``f(channels: int, *, ...) -> Backbone``; 1 channel is grey, 3 are colour."""
+"""Functions ``f(channels: int, *, ...) -> Backbone``, for images of 1 to 16 channels."""

@@ -13,7 +13,7 @@ from supcon_ext.policies.base import View, ViewContext, check_bounds, policy
 from supcon_ext.policies.colour import blur as blur_steps
 from supcon_ext.policies.crops import usual_crop
 from supcon_ext.policies.cutout import cutout as cutout_steps
-from supcon_ext.policies.operations import OPERATIONS
+from supcon_ext.policies.operations import impossible, operate
 from supcon_ext.policies.pipeline import Draws, Pipeline
 
 Choice = tuple[str, float, int]  # operation, probability, magnitude 0 to 9
@@ -88,17 +88,21 @@ class RandomSubPolicy:
     Attributes:
         choices: The pairs, all equally likely.
         fill: Colour of the pixels that a shift leaves empty.
+        left_out: Operations that are passed over.
     """
 
     choices: tuple[SubPolicy, ...]
-    fill: tuple[int, ...]
+    fill: tuple[float, ...]
+    left_out: tuple[str, ...] = ()
 
     def __call__(self, image: ImageArray, draws: Draws) -> ImageArray:
-        """Apply a pair to ``image``, ``(H, W, C)`` uint8."""
+        """Apply a pair to ``image``, ``(H, W, C)``."""
         for name, probability, magnitude in draws.python.choice(self.choices):
             if draws.python.random() < probability:
                 level = magnitude / MAX_MAGNITUDE
-                image = OPERATIONS[name](image, draws.python.choice((-level, level)), self.fill)
+                level = draws.python.choice((-level, level))
+                if name not in self.left_out:
+                    image = operate(name, image, level, self.fill)
         return image
 
 
@@ -113,7 +117,8 @@ def autoaugment(
 ) -> View:
     """Crop and flip, then a learnt pair of operations (Cubuk et al. 2019), then blur and Cutout.
 
-    On grey images the operation Color does nothing.
+    The operation Color is left out where there are not three channels, Posterize and Equalize where
+    there are more than 8 bits; other operations then act on each channel by itself.
 
     Args:
         context: Output size, channels, flips and statistics.
@@ -137,10 +142,11 @@ def autoaugment(
         raise ValueError(
             f"Expected one of {', '.join(POLICIES)} of argument `policy`, but got {policy!r}"
         )
+    left_out = impossible(context)
     steps = [
         *usual_crop(context, min_scale),
-        RandomSubPolicy(POLICIES[policy], context.fill),
+        RandomSubPolicy(POLICIES[policy], context.fill, left_out),
         *blur_steps(context, blur),
         *cutout_steps(context, cutout),
     ]
-    return Pipeline(steps, context)
+    return Pipeline(steps, context, left_out)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from data_tools.input_spec import MOST_CHANNELS, SCALES, Depth, InputSpec
 from data_tools.registry import Registry
 from data_tools.samples import ImageArray
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+RGB = 3
 SMALL_SIDE = 64  # up to this many pixels the literature pads and crops; above, it crops and resizes
 
 
@@ -21,7 +23,7 @@ class View(Protocol):
         """Draw one view.
 
         Args:
-            image: ``(H, W, C)`` uint8, any size; never written to.
+            image: ``(H, W, C)`` of the context's channels and type, any size; never written to.
             key: Non-negative integers that decide every random draw: the same key, the same pixels.
 
         Returns:
@@ -39,10 +41,12 @@ class ViewContext:
 
     Attributes:
         size: Side of the square output in pixels.
-        channels: 1 (grey) or 3 (RGB).
+        channels: 1 (grey), 3 (RGB), or any other number up to 16.
         flips: Whether a mirrored image keeps its label.
         mean: Mean of each channel in [0, 1] units, subtracted from the view.
         std: Standard deviation of each channel in the same units, which divides the view.
+        dtype: Type of the images: uint8, uint16 or float32.
+        scale: The value of an image that stands for 1.
 
     Raises:
         ValueError: A size, a channel count or a statistic that no image has.
@@ -53,16 +57,17 @@ class ViewContext:
     flips: bool
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    dtype: Depth = "uint8"
+    scale: float = SCALES["uint8"]
 
     def __post_init__(self) -> None:
         if self.size < 1:
             raise ValueError(
                 f"Expected a positive number of pixels in argument `size`, but got {self.size}"
             )
-        if self.channels not in (1, 3):
+        if not 1 <= self.channels <= MOST_CHANNELS:
             raise ValueError(
-                f"Expected 1 or 3 in argument `channels`, but got {self.channels}. "
-                "Try: convert the images to grey or RGB"
+                f"Expected 1 to {MOST_CHANNELS} in argument `channels`, but got {self.channels}"
             )
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != self.channels:
@@ -84,9 +89,42 @@ class ViewContext:
         return self.size <= SMALL_SIDE
 
     @property
-    def fill(self) -> tuple[int, ...]:
-        """The mean colour in uint8 units: what fills the pixels that an operation leaves empty."""
+    def spec(self) -> InputSpec:
+        """What the images are."""
+        return InputSpec("image", self.channels, self.dtype, None, self.scale, self.flips)
+
+    @property
+    def eight_bits(self) -> bool:
+        """Whether steps see 8-bit pixels; of all other images they see float32 in [0, 1]."""
+        return self.spec.is_eight_bits
+
+    @property
+    def colour(self) -> bool:
+        """Whether the channels are red, green and blue."""
+        return self.channels == RGB
+
+    @property
+    def fill(self) -> tuple[float, ...]:
+        """The mean colour, as steps see it: fills the pixels that an operation leaves empty."""
+        if not self.eight_bits:
+            return self.mean
         return tuple(round(255 * value) for value in self.mean)
+
+    def require_colour(self, name: str, operation: str) -> None:
+        """Refuse images without colour, for a policy that is nothing without it.
+
+        Args:
+            name: The policy's.
+            operation: What it needs the colour for.
+
+        Raises:
+            ValueError: The images have not three channels.
+        """
+        if not self.colour:
+            raise ValueError(
+                f"Expected images of 3 channels for policy {name}, whose {operation} needs colour, "
+                f"but got {self.channels}. Try: policy weak, or simaugment."
+            )
 
 
 def check_bounds(name: str, value: float, low: float, high: float) -> None:

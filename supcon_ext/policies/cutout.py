@@ -19,10 +19,10 @@ class Cutout:
     """
 
     side: int
-    fill: tuple[int, ...]
+    fill: tuple[float, ...]
 
     def __call__(self, image: ImageArray, draws: Draws) -> ImageArray:
-        """Cover the square in a copy of ``image``, ``(H, W, C)`` uint8."""
+        """Cover the square in a copy of ``image``, ``(H, W, C)``."""
         height, width = image.shape[:2]
         top = draws.python.randrange(height) - self.side // 2
         left = draws.python.randrange(width) - self.side // 2

@@ -4,7 +4,11 @@ Ranges are those of table 6 of Cubuk et al. 2019 (AutoAugment), written so that 
 nothing and the effect grows with the level's size; its sign is the direction, where there is one.
 Translations are shares of the side (in whole pixels), so that all geometric ranges grow with the
 image; shears leave the upper left corner where it is, as in the paper's code. AutoContrast,
-Equalize and Invert have no level. On grey images Color does nothing.
+Equalize and Invert have no level.
+
+Images are uint8, or float32 in [0, 1] where they have more than 8 bits. Color needs three channels:
+on others it does nothing. Posterize and Equalize need 8 bits: they are about the 256 values, and
+are left out on others (:func:`impossible`). Everything else has a meaning in units of [0, 1].
 """
 
 from __future__ import annotations
@@ -16,10 +20,10 @@ from types import ModuleType
 import numpy as np
 
 from data_tools.samples import ImageArray
-from supcon_ext.policies.base import SMALL_SIDE
+from supcon_ext.policies.base import RGB, SMALL_SIDE, ViewContext
 from supcon_ext.policies.pipeline import albumentations
 
-Fill = tuple[int, ...]
+Fill = tuple[float, ...]
 Operation = Callable[[ImageArray, float, Fill], ImageArray]
 
 MAX_SHEAR = 0.3
@@ -119,6 +123,11 @@ def _solarize(image: ImageArray, level: float, fill: Fill) -> ImageArray:
 
 
 def _autocontrast(image: ImageArray, level: float, fill: Fill) -> ImageArray:
+    if image.dtype != np.uint8:
+        low, high = image.min(axis=(0, 1)), image.max(axis=(0, 1))
+        spread = np.where(high > low, high - low, 1)
+        stretched: ImageArray = np.where(high > low, (image - low) / spread, image)
+        return stretched
     result: ImageArray = _pixel().auto_contrast(image, cutoff=0, ignore=None, method="pil")
     return result
 
@@ -154,3 +163,33 @@ OPERATIONS: Mapping[str, Operation] = {
     "Invert": _invert,
     "Identity": _identity,
 }
+
+NEED_COLOUR = ("Color",)
+NEED_EIGHT_BITS = ("Posterize", "Equalize")
+
+
+def impossible(context: ViewContext) -> tuple[str, ...]:
+    """Names of the operations that have no meaning on a data set's images."""
+    return (
+        *(() if context.colour else NEED_COLOUR),
+        *(() if context.eight_bits else NEED_EIGHT_BITS),
+    )
+
+
+def operate(name: str, image: ImageArray, level: float, fill: Fill) -> ImageArray:
+    """Apply an operation; where there are neither 1 nor 3 channels, to each channel by itself.
+
+    Args:
+        name: The operation's.
+        image: ``(H, W, C)`` uint8, or float32 in [0, 1].
+        level: In [-1, 1].
+        fill: One value a channel, for pixels that are left empty.
+    """
+    operation = OPERATIONS[name]
+    if image.shape[2] in (1, RGB):
+        return operation(image, level, fill)
+    planes = [
+        operation(np.ascontiguousarray(image[:, :, c : c + 1]), level, fill[c : c + 1])
+        for c in range(image.shape[2])
+    ]
+    return np.concatenate(planes, axis=2)

@@ -58,7 +58,7 @@ class Step(Protocol):
     """One step of a view; draws what it needs and never writes to its input."""
 
     def __call__(self, image: ImageArray, draws: Draws, /) -> ImageArray:
-        """Take and give ``(H, W, C)`` uint8; H and W may change."""
+        """Take and give ``(H, W, C)`` uint8, or float32 in [0, 1]; H and W may change."""
         ...
 
 
@@ -91,31 +91,38 @@ class Pipeline:
     Args:
         steps: What happens to the image; must end in ``size x size`` pixels.
         context: Output size, channels and statistics.
+        left_out: Operations of the policy that these images cannot have, in words.
 
     A pipeline holds no random state. Two threads must not share one: a transform of albumentations
     keeps its generators while it runs.
     """
 
-    def __init__(self, steps: Sequence[Step], context: ViewContext) -> None:
+    def __init__(
+        self, steps: Sequence[Step], context: ViewContext, left_out: Sequence[str] = ()
+    ) -> None:
         self.steps = tuple(steps)
+        self.left_out = tuple(left_out)
         self.context = context
         std = np.asarray(context.std, dtype=np.float64)[:, None, None]
         mean = np.asarray(context.mean, dtype=np.float64)[:, None, None]
-        self._scale_C11 = (1 / (255 * std)).astype(np.float32)
+        unit = context.scale if context.eight_bits else 1.0
+        self._scale_C11 = (1 / (unit * std)).astype(np.float32)
         self._shift_C11 = (-mean / std).astype(np.float32)
 
     def pixels(self, image: ImageArray, key: tuple[int, ...]) -> ImageArray:
-        """The view before normalisation: ``(size, size, C)`` uint8.
+        """The view before normalisation: ``(size, size, C)`` uint8, or float32 in [0, 1].
 
         Raises:
-            ValueError: The image is not ``(H, W, C)`` uint8 with the context's channels.
+            ValueError: The image is not ``(H, W, C)`` of the context's channels and type.
         """
-        channels = self.context.channels
-        if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8:
+        channels, dtype = self.context.channels, self.context.dtype
+        if image.ndim != 3 or image.shape[2] != channels or image.dtype != dtype:
             raise ValueError(
-                f"Expected a uint8 array (H, W, {channels}) of argument `image`, "
+                f"Expected a {dtype} array (H, W, {channels}) of argument `image`, "
                 f"but got {image.dtype} {image.shape}"
             )
+        if not self.context.eight_bits:
+            image = self.context.spec.units(image)
         draws = Draws(key)
         for step in self.steps:
             image = step(image, draws)

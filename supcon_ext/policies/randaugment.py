@@ -11,7 +11,7 @@ from data_tools.samples import ImageArray
 from supcon_ext.policies.base import View, ViewContext, check_bounds, policy
 from supcon_ext.policies.crops import usual_crop
 from supcon_ext.policies.cutout import cutout as cutout_steps
-from supcon_ext.policies.operations import OPERATIONS
+from supcon_ext.policies.operations import OPERATIONS, impossible, operate
 from supcon_ext.policies.pipeline import Draws, Pipeline
 
 MAX_MAGNITUDE = 10.0
@@ -34,24 +34,24 @@ class RandomOperations:
     count: int
     magnitude: float
     magnitude_std: float
-    fill: tuple[int, ...]
+    fill: tuple[float, ...]
 
     def __call__(self, image: ImageArray, draws: Draws) -> ImageArray:
-        """Apply them to ``image``, ``(H, W, C)`` uint8."""
+        """Apply them to ``image``, ``(H, W, C)``."""
         for _ in range(self.count):
-            operation = OPERATIONS[draws.python.choice(self.names)]
+            name = draws.python.choice(self.names)
             magnitude = self.magnitude
             if self.magnitude_std:
                 magnitude = draws.python.gauss(magnitude, self.magnitude_std)
             level = min(max(magnitude / MAX_MAGNITUDE, 0.0), 1.0)
-            image = operation(image, draws.python.choice((-level, level)), self.fill)
+            image = operate(name, image, draws.python.choice((-level, level)), self.fill)
         return image
 
 
 def random_operations(
     context: ViewContext, count: int, magnitude: float | None, magnitude_std: float
 ) -> RandomOperations:
-    """The step of :func:`randaugment`; grey images go without the operation Color.
+    """The step of :func:`randaugment`; without the operations that the images cannot have.
 
     Raises:
         ValueError: A parameter is out of its bounds.
@@ -61,7 +61,7 @@ def random_operations(
     check_bounds("count", count, 0, 10)
     check_bounds("magnitude", magnitude, 0, MAX_MAGNITUDE)
     check_bounds("magnitude_std", magnitude_std, 0, MAX_MAGNITUDE)
-    names = NAMES if context.channels == 3 else tuple(name for name in NAMES if name != "Color")
+    names = tuple(name for name in NAMES if name not in impossible(context))
     return RandomOperations(names, count, magnitude, magnitude_std, context.fill)
 
 
@@ -79,8 +79,9 @@ def randaugment(
 
     Magnitudes are on the paper's scale of 0 to 10. As is usual since, the effect grows with the
     magnitude for all operations (in the first code, Posterize and Solarize fade and the colour
-    operations are neutral at 5). AutoContrast and Equalize have no magnitude. On grey images the
-    operation Color is left out.
+    operations are neutral at 5). AutoContrast and Equalize have no magnitude. The operation Color
+    is left out where there are not three channels, Posterize and Equalize where there are more than
+    8 bits; the others then act on each channel by itself.
 
     Args:
         context: Output size, channels, flips and statistics.
@@ -103,4 +104,4 @@ def randaugment(
         random_operations(context, count, magnitude, magnitude_std),
         *cutout_steps(context, cutout),
     ]
-    return Pipeline(steps, context)
+    return Pipeline(steps, context, impossible(context) if count else ())

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from supcon_ext.policies.base import View, ViewContext, check_bounds, policy
 from supcon_ext.policies.colour import blur as blur_steps
-from supcon_ext.policies.colour import colour_distortion
+from supcon_ext.policies.colour import colour_distortion, without_colour
 from supcon_ext.policies.crops import resized_crop
 from supcon_ext.policies.pipeline import Pipeline
 
@@ -25,7 +25,8 @@ def simaugment(
 ) -> View:
     """Random resized crop, flip, colour jitter, grey and blur (Chen et al. 2020, appendix A).
 
-    On grey images the jitter moves brightness and contrast alone, and ``grey`` does nothing.
+    Where there are not three channels, the jitter moves brightness and contrast alone, and ``grey``
+    does nothing.
 
     Args:
         context: Output size, channels, flips and statistics.
@@ -48,4 +49,4 @@ def simaugment(
         *colour_distortion(context, strength, jitter, grey),
         *blur_steps(context, blur),
     ]
-    return Pipeline(steps, context)
+    return Pipeline(steps, context, without_colour(context, strength, jitter, grey))

@@ -8,10 +8,13 @@ from pydantic import Field
 
 from supcon_ext.policies.base import View, ViewContext, check_bounds, policy
 from supcon_ext.policies.colour import blur as blur_steps
-from supcon_ext.policies.colour import colour_distortion
+from supcon_ext.policies.colour import colour_distortion, without_colour
 from supcon_ext.policies.crops import resized_crop
+from supcon_ext.policies.operations import impossible
 from supcon_ext.policies.pipeline import Pipeline
 from supcon_ext.policies.randaugment import random_operations
+
+JITTER, GREY = 0.8, 0.2  # probabilities
 
 
 @policy("stacked_randaugment")
@@ -28,8 +31,9 @@ def stacked_randaugment(
     """Resized crop, flip, RandAugment twice, colour jitter, grey, blur (Tian et al. 2020).
 
     "What makes for good views for contrastive learning?"; the strong augmentation of SupCon's
-    deeper ResNets. On grey images the operation Color and the colour drop are left out, and the
-    jitter moves brightness and contrast alone.
+    deeper ResNets. Where there are not three channels, the operation Color and the colour drop are
+    left out, and the jitter moves brightness and contrast alone; where there are more than 8 bits,
+    Posterize and Equalize are left out.
 
     Args:
         context: Output size, channels, flips and statistics.
@@ -51,7 +55,8 @@ def stacked_randaugment(
         *resized_crop(context, min_scale),
         operations,
         operations,
-        *colour_distortion(context, strength, jitter=0.8, grey=0.2),
+        *colour_distortion(context, strength, JITTER, GREY),
         *blur_steps(context, blur),
     ]
-    return Pipeline(steps, context)
+    left_out = impossible(context) if count else ()
+    return Pipeline(steps, context, (*left_out, *without_colour(context, strength, JITTER, GREY)))

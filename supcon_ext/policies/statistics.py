@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from data_tools.bad_image import readable
-from data_tools.samples import SampleSet
+from data_tools.bad_image import GoneImageError
+from data_tools.samples import ImageArray, SampleSet
 
 ChannelStatistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std, in [0, 1] units
 
-PRESETS: Mapping[str, ChannelStatistics] = {
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-}
+EXACT_UP_TO = 2000
+"""Images: of more, that many are drawn."""
+
+KEPT_BYTES = 2**29  # of images held between the two looks at them; the others are read again
 
 
-def channel_statistics(images: SampleSet, limit: int = 2000, *, seed: int) -> ChannelStatistics:
-    """Measure the statistics on a sample of the images.
+def channel_statistics(
+    images: SampleSet, limit: int = EXACT_UP_TO, *, seed: int
+) -> ChannelStatistics:
+    """Measure the statistics: exactly where there are no more than ``limit`` images.
 
-    Every image weighs the same, whatever its size: the views of all have one size.
+    Every image weighs the same, whatever its size: the views of all have one size. Images that are
+    bad and to be skipped are left out.
 
     Args:
         images: The training images.
@@ -40,14 +40,28 @@ def channel_statistics(images: SampleSet, limit: int = 2000, *, seed: int) -> Ch
             f"Expected at least one image to measure, but got {len(images)} and limit {limit}"
         )
     generator = np.random.default_rng(np.random.SeedSequence([seed]))
-    index = np.sort(generator.permutation(len(images))[:count])
-    pixels = [image.astype(np.float64) / 255 for image in readable(images.samples, index)]
-    channels = {image.shape[2] for image in pixels}
+    means, kept, held = {}, {}, 0
+    for index in np.sort(generator.permutation(len(images))[:count]).tolist():
+        try:
+            image = images[index]
+        except GoneImageError:
+            continue
+        means[index] = images.spec.units(image, np.float64).mean(axis=(0, 1))
+        held += image.nbytes
+        if held <= KEPT_BYTES:
+            kept[index] = image
+    channels = {len(mean) for mean in means.values()}
     if len(channels) != 1:
         raise ValueError(
             f"Expected images of one channel count, but got {sorted(channels)}. "
             "Try: convert all to grey or RGB"
         )
-    mean = np.mean([image.mean(axis=(0, 1)) for image in pixels], axis=0)
-    variance = np.mean([((image - mean) ** 2).mean(axis=(0, 1)) for image in pixels], axis=0)
-    return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())
+    mean = np.mean(list(means.values()), axis=0)
+
+    def variance(image: ImageArray) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        deviation = images.spec.units(image, np.float64) - mean
+        found: np.ndarray[tuple[int], np.dtype[np.float64]] = (deviation**2).mean(axis=(0, 1))
+        return found
+
+    spread = [variance(kept[index] if index in kept else images[index]) for index in means]
+    return tuple(mean.tolist()), tuple(np.sqrt(np.mean(spread, axis=0)).tolist())

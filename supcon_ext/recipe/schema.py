@@ -36,6 +36,8 @@ LONGEST_NAME = 100
 Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Width = Annotated[int, Field(ge=1, le=2**16)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+Spread = Annotated[float, Field(gt=0, le=1)]
 
 
 class Section(BaseModel):
@@ -118,6 +120,11 @@ class DataSection(Section):
     """Seed of the validation split."""
     image_size: Annotated[int, Field(ge=8, le=2**13)] | None = None
     """Side of the images in training and evaluation, in pixels; null for the data set's own."""
+    mean: Annotated[list[Unit], Field(min_length=1, max_length=16)] | None = None
+    """Mean of each channel, subtracted from the images, in [0, 1] units; null measures it on the
+    training images, exactly up to 2,000 of them, else on that many."""
+    std: Annotated[list[Spread], Field(min_length=1, max_length=16)] | None = None
+    """Standard deviation of each channel, which divides the images; null measures it likewise."""
     groups: GroupsSection = Field(default_factory=GroupsSection)
     """Shot groups of the evaluation."""
     bad_images: Literal["error", "skip"] = "error"

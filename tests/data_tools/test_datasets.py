@@ -220,8 +220,8 @@ def test_compressed_arrays_are_read_and_the_log_says_so(tmp_path, pixels, caplog
     ("change", "match"),
     [
         ({"x_train": None}, "array `x_train`"),
-        ({"x_train": np.zeros((20, 5, 4, 3))}, "uint8 images.*float64"),
-        ({"x_train": np.zeros((20, 3, 5, 4), np.uint8)}, "1 or 3 channels"),
+        ({"x_train": np.zeros((20, 5, 4, 3), np.int32)}, "uint8, uint16 or floats.*int32"),
+        ({"x_train": np.zeros((20, 3, 5, 5), np.uint8)}, "1 to 16 channels.*transpose"),
         ({"y_train": np.zeros(20)}, "integer labels"),
         ({"y_train": np.zeros(19, np.int64)}, "one label for each of the 20 samples"),
         ({"y_test": None}, "both x_test and y_test"),

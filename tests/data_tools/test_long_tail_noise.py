@@ -12,7 +12,7 @@ from data_tools.noise.long_tail import (
     tail_to_head,
     tail_to_head_matrix,
 )
-from data_tools.summary import empirical_transition, label_purity
+from data_tools.summary import empirical_transition
 from tests.data_tools.toy import balanced, labelled
 
 
@@ -56,6 +56,12 @@ def test_the_two_rolt_protocols_are_different_problems(
         assert tail == pytest.approx(expected[0], abs=0.0051)
         assert head == pytest.approx(expected[1], abs=0.0051)
         assert given_factor == pytest.approx(expected[2], rel=0.02)
+
+
+def label_purity(given: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
+    """Share of right labels among the samples given each label."""
+    right = np.bincount(given[given == truth], minlength=classes)
+    return right / np.bincount(given, minlength=classes)
 
 
 def test_thirty_of_579_tail_labels_are_clean() -> None:

@@ -477,7 +477,7 @@ def test_what_is_done_to_pictures_is_said_when_they_are_first_read(tmp_path: Pat
         "turned upright, as their EXIF says: 1 files",
         "several frames, of which the first is read: 2 files",
         "more than 8 bits a pixel, brought to 8 by their type's range (floats from [0, 1]): "
-        "4 files",
+        "4 files; `data.dataset.mode=stored` keeps them",
         FLIPS,
     ]
     assert report.files == len(GOOD) and report.sides == ((24, 24), (16, 16))

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from data_tools.samples import SampleSet
-from supcon_ext.policies.base import ViewContext
-from supcon_ext.policies.statistics import PRESETS, channel_statistics
+from supcon_ext.policies.statistics import channel_statistics
 
 
 def test_equals_numpy_over_all_pixels(images):
@@ -32,9 +31,3 @@ def test_refuses_nothing_and_mixtures(images):
     pictures = [np.zeros((2, 2, 1), np.uint8), np.zeros((2, 2, 3), np.uint8)]
     with pytest.raises(ValueError, match="one channel count"):
         channel_statistics(SampleSet(pictures, np.zeros(2, np.int64), ("a",)), seed=0)
-
-
-@pytest.mark.parametrize("name", ["cifar10", "cifar100", "imagenet"])
-def test_presets_make_a_context(name):
-    mean, std = PRESETS[name]
-    assert ViewContext(32, 3, True, mean, std).fill == tuple(round(255 * value) for value in mean)

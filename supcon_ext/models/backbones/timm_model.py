@@ -25,7 +25,7 @@ def timm_model(
         channels: Channels of the images.
         name: timm's name of the model, with or without a weights tag (``resnet26d``,
             ``vit_tiny_patch16_224``).
-        pretrained: Download timm's weights; its first layer is adapted to grey images by timm.
+        pretrained: Download timm's weights; timm adapts the first layer to the channels.
         image_size: Side of the images in pixels, for models that fix it when built (vision
             transformers); None keeps the model's own.
 
