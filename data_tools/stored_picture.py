@@ -1,6 +1,6 @@
 """Pictures as their files store them: any channels, 8 or 16 bits, or floats (``mode: stored``).
 
-* Every channel is kept, alpha too. A palette, CMYK and the like become RGB, bilevel becomes grey.
+* Every channel is kept, alpha too. A palette and the CMYK of a JPEG become RGB, bilevel grey.
 * Grey pages of a TIFF, all of one size and type, are the channels of one picture. Of other files
   with several frames the first is read.
 * ``.npy`` files hold ``(H, W)`` or ``(H, W, C)`` arrays. Of floats, any width becomes float32.

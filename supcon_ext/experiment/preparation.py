@@ -130,7 +130,7 @@ def _make(
     twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)
     stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
     if first:
-        tell_left_out(stages)
+        tell_left_out(stages, context)
     settings = LoopSettings(
         seed=recipe.seed,
         folder=Path(),
@@ -186,7 +186,7 @@ def _try_network(made: Prepared) -> None:
     check_declared(trainer.network, declared)
 
 
-def tell_left_out(stages: Sequence[Stage]) -> None:
+def tell_left_out(stages: Sequence[Stage], context: ViewContext) -> None:
     """One line on the operations of policies that the images cannot have."""
     found: dict[str, dict[str, None]] = {}
     for view in (view for stage in stages for view in stage.views):
@@ -194,7 +194,8 @@ def tell_left_out(stages: Sequence[Stage]) -> None:
             found.setdefault(getattr(view, "part", "a policy"), {})[operation] = None
     if found:
         told = "; ".join(f"{part}: {', '.join(names)}" for part, names in found.items())
-        logger.warning("left out, since the images have no colour or more than 8 bits: %s", told)
+        kind = f"{context.channels} channel{'s' * (context.channels > 1)} of {context.dtype}"
+        logger.warning("left out, as images of %s cannot have it: %s", kind, told)
 
 
 def oracle_truth(stages: Sequence[Stage], data: PreparedData) -> torch.Tensor | None:

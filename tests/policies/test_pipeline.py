@@ -115,7 +115,7 @@ def test_refuses_an_unknown_setting():
     ("settings", "argument"),
     [
         ({"size": 0}, "size"),
-        ({"channels": 2, "mean": (0.5, 0.5), "std": (0.5, 0.5)}, "channels"),
+        ({"channels": 17, "mean": (0.5,) * 17, "std": (0.5,) * 17}, "channels"),
         ({"mean": (0.5,)}, "mean"),
         ({"mean": (125.0, 120.0, 110.0)}, "mean"),
         ({"std": (0.1, 0.0, 0.1)}, "std"),
