@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +38,6 @@ from supcon_ext.tracking import NullTracker
 from supcon_ext.training.declared_state import check_declared, declared_keys
 from supcon_ext.training.loop import Trainer
 from supcon_ext.training.stage import LoopSettings, Stage, TrainingData
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,8 +116,8 @@ def _make(
     left_out: LeftOut | None,
     statistics: ChannelStatistics | None,
 ) -> Prepared:
-    first = fabric.global_rank == 0
     with FileProgress() as files:
+        first = fabric.global_rank == 0
         data = build_data(recipe.data, left_out=left_out, progress=files if first else None)
     groups = build_groups(recipe.data, data)
     context = view_context(recipe.data, data.train, statistics)
@@ -129,8 +126,8 @@ def _make(
         network = synchronised(network, fabric.device.type)
     twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)
     stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
-    if first:
-        tell_left_out(stages, context)
+    for line in left_out_of_views(stages, context):
+        progress.warn(line)
     settings = LoopSettings(
         seed=recipe.seed,
         folder=Path(),
@@ -186,16 +183,15 @@ def _try_network(made: Prepared) -> None:
     check_declared(trainer.network, declared)
 
 
-def tell_left_out(stages: Sequence[Stage], context: ViewContext) -> None:
-    """One line on the operations of policies that the images cannot have."""
+def left_out_of_views(stages: Sequence[Stage], context: ViewContext) -> list[str]:
+    """A line on the operations of policies that the images cannot have, if there are any."""
     found: dict[str, dict[str, None]] = {}
-    for view in (view for stage in stages for view in stage.views):
+    for view in (group.view for stage in stages for group in stage.groups):
         for operation in getattr(view, "left_out", ()):
             found.setdefault(getattr(view, "part", "a policy"), {})[operation] = None
-    if found:
-        told = "; ".join(f"{part}: {', '.join(names)}" for part, names in found.items())
-        kind = f"{context.channels} channel{'s' * (context.channels > 1)} of {context.dtype}"
-        logger.warning("left out, as images of %s cannot have it: %s", kind, told)
+    told = "; ".join(f"{part}: {', '.join(names)}" for part, names in found.items())
+    kind = f"{context.channels} channel{'s' * (context.channels > 1)} of {context.dtype}"
+    return [f"left out, as images of {kind} cannot have it: {told}"] if found else []
 
 
 def oracle_truth(stages: Sequence[Stage], data: PreparedData) -> torch.Tensor | None:

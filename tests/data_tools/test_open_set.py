@@ -52,7 +52,7 @@ def test_impossible_settings_are_refused() -> None:
     train = dark(2, 50)
     with pytest.raises(ValueError, match=r"at least 100 images of argument `foreign`, but got 7"):
         open_set(train, rate=1.0, share=1.0, foreign=foreign(7))
-    with pytest.raises(ValueError, match=r"1 channels, but got 3"):
+    with pytest.raises(ValueError, match=r"1 channels, uint8 of scale 255, but got 3"):
         open_set(train, rate=1.0, share=1.0, foreign=foreign(channels=3))
     with pytest.raises(ValueError, match=r"argument `share`"):
         open_set(train, rate=1.0, share=1.1, foreign=foreign())
