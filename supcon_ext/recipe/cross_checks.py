@@ -8,11 +8,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from data_tools.registry import Part, Spec
+from supcon_ext.recipe.origins import Fault, KeyPath
 from supcon_ext.recipe.part_fields import TermItem
-from supcon_ext.recipe.reading import KeyPath
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.recipe.schema_walk import Shape, fields_of, place_at, places
-from supcon_ext.recipe.validation_errors import KeyFault
 
 
 class UnknownValueError(LookupError):
@@ -114,7 +113,7 @@ def _leaf(annotation: Any, value: Any, part: Part | None) -> Any:
         return Partial({}, None)
 
 
-def cross_findings(resolved: Mapping[str, Any]) -> list[KeyFault]:
+def cross_faults(resolved: Mapping[str, Any]) -> list[Fault]:
     """Ask every part that has a function ``problems`` what is wrong between it and the rest.
 
     ``problems(params, stage, recipe)`` is a static method of a part's class, or given to its
@@ -134,7 +133,7 @@ def cross_findings(resolved: Mapping[str, Any]) -> list[KeyFault]:
         try:
             stage = _stage(resolved, place.path)
             for below, message in check(place.given, stage, resolved):
-                found.append(KeyFault((*place.path, *below), message))
+                found.append(Fault((*place.path, *below), message))
         except UnknownValueError:
             continue
     return found

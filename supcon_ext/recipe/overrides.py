@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from supcon_ext.recipe.layers import Layers, ValueOrigin, merge, within
+from supcon_ext.recipe.layers import merge
 from supcon_ext.recipe.limits import DEEPEST, LARGEST_TEXT, MOST_OVERRIDES, TOO_DEEP, text_fault
+from supcon_ext.recipe.origins import Items, Key, KeyPath, ValueOrigin
 from supcon_ext.recipe.problems import COMMAND_LINE, Problem, nearest, shortened, shown
-from supcon_ext.recipe.reading import KeyPath, read_text
+from supcon_ext.recipe.reading import read_text
 from supcon_ext.recipe.schema_walk import is_term
 
 
-def apply_overrides(layers: Layers, overrides: Sequence[str]) -> tuple[Layers, list[Problem]]:
+def apply_overrides(value: Any, overrides: Sequence[str]) -> tuple[Any, list[Problem]]:
     """Lay overrides over a recipe, in order, so that the last one wins.
 
     A step into a list is an index (``stages.0.epochs=3``), the name or kind of an item
@@ -21,7 +22,7 @@ def apply_overrides(layers: Layers, overrides: Sequence[str]) -> tuple[Layers, l
     (``stages.0.objective.contrastive.temperature=0.2``). The value is read as YAML.
 
     Args:
-        layers: The recipe so far; left as it is.
+        value: The recipe so far; left as it is.
         overrides: Texts ``path=value``.
 
     Returns:
@@ -33,17 +34,17 @@ def apply_overrides(layers: Layers, overrides: Sequence[str]) -> tuple[Layers, l
             f"but got {len(overrides):,} of {sum(map(len, overrides)):,}. Try: a recipe that "
             "`extends` this one"
         )
-        return layers, [Problem(COMMAND_LINE, None, "", message)]
+        return value, [Problem(COMMAND_LINE, None, "", message)]
     problems = []
     for text in overrides:
         try:
-            layers = _apply(layers, text)
+            value = _apply(value, text)
         except ValueError as error:
             problems.append(Problem(COMMAND_LINE, None, text, str(error)))
-    return layers, problems
+    return value, problems
 
 
-def _apply(layers: Layers, text: str) -> Layers:
+def _apply(recipe: Any, text: str) -> Any:
     name, equals, value_text = text.partition("=")
     steps = name.strip().split(".")
     if not equals or not all(steps):
@@ -54,40 +55,65 @@ def _apply(layers: Layers, text: str) -> Layers:
     document = read_text(value_text)
     if document.faults:
         raise ValueError(document.faults[0].message)
-    value = dict(layers.value) if isinstance(layers.value, dict) else {}
-    path = _walk(value, steps)
-    origin = ValueOrigin("override", text, target=path)
+    value = dict(recipe) if isinstance(recipe, dict) else {}
+    origin = ValueOrigin("override", text)
+    path = _walk(value, steps, origin)
+    origin = replace(origin, target=path)
     holder = _at(value, path[:-1])
-    below = holder.get(path[-1]) if isinstance(holder, dict) else holder[path[-1]]
-    origins = dict(layers.origins)
-    inside = {
-        place: origins.pop(place)
-        for place in (path, *within(below, path))
-        if place in layers.origins
-    }
-    for length in range(1, len(path)):
-        origins.setdefault(path[:length], origin)
-    merged = Layers(document.value, {path: origin})
-    if below is not None:
-        merged = merge(Layers(below, inside), merged, path)
-    holder[path[-1]] = merged.value
-    return Layers(value, {**origins, **merged.origins})
+    below = _in(holder, path[-1])
+    above = _from(document.value, origin)
+    _put(holder, path[-1], above if below is None else merge(below, above, path), origin)
+    return value
 
 
-def _walk(value: Any, steps: Sequence[str]) -> KeyPath:
+def _from(value: Any, origin: ValueOrigin) -> Any:
+    """A value all of which was written in one place."""
+    if isinstance(value, dict):
+        return {Key.at(key, origin): _from(inner, origin) for key, inner in value.items()}
+    if isinstance(value, list):
+        items = Items(_from(item, origin) for item in value)
+        items.origins = [origin] * len(items)
+        return items
+    return value
+
+
+def _put(holder: dict[str, Any] | Items, step: str | int, value: Any, origin: ValueOrigin) -> None:
+    """Set a value in a mapping or a list, and where it was written."""
+    if isinstance(holder, Items) and isinstance(step, int):
+        holder[step] = value
+        holder.origins = [*holder.origins[:step], origin, *holder.origins[step + 1 :]]
+    elif isinstance(holder, dict):
+        key = Key.at(str(step), origin)
+        items = {**holder, key: value}
+        holder.clear()
+        holder.update({key if each == key else each: inner for each, inner in items.items()})
+
+
+def _walk(value: Any, steps: Sequence[str], origin: ValueOrigin) -> KeyPath:
     """Where the steps lead; missing mappings on the way are made, short forms written out.
 
     What is on the way is copied, so that nothing else than ``value`` itself changes.
     """
     path: KeyPath = ()
     for place, step in enumerate(steps):
-        holder = _at(value, path)
-        keys = _keys(holder, step, path)
+        keys = _keys(_at(value, path), step, path)
         for key in keys:
+            holder = _at(value, path)
             path = (*path, key)
-            _copy_at(value, path)
-            if place + 1 < len(steps) or key != keys[-1]:
-                _write_out(value, path)
+            inner = _in(holder, key)
+            goes_on = place + 1 < len(steps) or key != keys[-1]
+            if inner is None and goes_on:
+                _put(holder, key, {}, origin)
+            elif isinstance(inner, str) and goes_on:
+                long: dict[str, Any] = {inner: {}} if is_term(path) else {"kind": inner}
+                holder[key] = long
+            elif isinstance(inner, dict):
+                holder[key] = dict(inner)
+            elif isinstance(inner, list):
+                copied = Items(inner)
+                origins = getattr(inner, "origins", ())
+                copied.origins = [*origins, *[None] * (len(inner) - len(origins))]
+                holder[key] = copied
     return path
 
 
@@ -128,27 +154,14 @@ def _name(item: Any) -> str | None:
     return None
 
 
-def _write_out(value: Any, path: KeyPath) -> None:
-    """Make what is at ``path`` a mapping or a list, if it is nothing yet or a name."""
-    holder = _at(value, path[:-1])
-    inner = holder.get(path[-1]) if isinstance(holder, dict) else holder[path[-1]]
-    if inner is None:
-        holder[path[-1]] = {}
-    elif isinstance(inner, str):
-        long: dict[str, Any] = {inner: {}} if is_term(path) else {"kind": inner}
-        holder[path[-1]] = long
+def _in(holder: Any, step: str | int) -> Any:
+    return holder.get(step) if isinstance(holder, dict) else holder[step]
 
 
 def _at(value: Any, path: KeyPath) -> Any:
     for step in path:
         value = value[step]
     return value
-
-
-def _copy_at(value: Any, path: KeyPath) -> None:
-    holder = _at(value, path[:-1])
-    if not isinstance(holder, dict) or path[-1] in holder:
-        holder[path[-1]] = copy.copy(holder[path[-1]])
 
 
 def dotted(path: KeyPath) -> str:

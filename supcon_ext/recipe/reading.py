@@ -1,4 +1,4 @@
-"""YAML text as plain values, with the line of every key.
+"""YAML text as values that know where they were written.
 
 Plain scalars are read by the core rules of YAML 1.2: ``1e-5`` is a number, and a key called ``on``
 is the text ``on``. Beyond YAML, three things are wrong in a recipe: a key that is there twice, a
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from supcon_ext.recipe.limits import (
     number_fault,
     text_fault,
 )
+from supcon_ext.recipe.origins import Document, Fault, Items, Key, KeyPath, ValueOrigin
 
-KeyPath = tuple[str | int, ...]
+_NOWHERE = ValueOrigin()
 
 _LONGEST_NUMBER = 100
 _TAG = "tag:yaml.org,2002:"
@@ -69,154 +70,175 @@ class _CoreLoader(yaml.SafeLoader):
 
 
 class _Costly(ValueError):
-    def __init__(self, message: str, line: int, path: KeyPath = ()) -> None:
+    def __init__(self, message: str, line: int | None, path: KeyPath = ()) -> None:
         super().__init__(message)
-        self.fault = Fault(path, line, message)
+        self.line = line
+        self.path = path
 
 
 for _name, _pattern, _first in CORE_SCALARS:
     _CoreLoader.add_implicit_resolver(_TAG + _name, _pattern, _first)
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Something wrong in a text, before anybody asks what the text means."""
-
-    path: KeyPath
-    line: int | None
-    message: str
-
-
-@dataclass
-class Document:
-    """What a YAML text says.
-
-    Attributes:
-        value: Mappings, lists, text, numbers, booleans and None.
-        lines: Line of every key and list item, from 1.
-        faults: What is wrong in the text itself.
-        set_by: Overrides that changed keys at the top since.
-    """
-
-    value: Any
-    lines: dict[KeyPath, int] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
-    set_by: dict[KeyPath, str] = field(default_factory=dict)
-
-
-def read_file(path: Path) -> Document:
+def read_file(path: Path, written: ValueOrigin | None = None) -> Document:
     """Read a YAML file; a text that is no YAML gives a document with a fault and no value.
+
+    Args:
+        path: The file.
+        written: Layer and source of all that is in it; its path if None.
 
     Raises:
         OSError: The file cannot be read.
     """
+    written = ValueOrigin(source=str(path)) if written is None else written
     with path.open("rb") as file:
         raw = file.read(4 * LARGEST_TEXT + 1)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         if len(raw) > 4 * LARGEST_TEXT:
-            return _unread(_TOO_LONG)
+            return _unread(written, _TOO_LONG)
         line = raw.count(b"\n", 0, error.start) + 1
         found = f"byte 0x{raw[error.start]:02x} is none ({error.reason})"
-        return _unread(f"Expected text in UTF-8, but {found}. Try: save it as UTF-8.", line)
-    return read_text(text.replace("\r\n", "\n").replace("\r", "\n"))
+        message = f"Expected text in UTF-8, but {found}. Try: save it as UTF-8."
+        return _unread(written, message, line)
+    return read_text(text.replace("\r\n", "\n").replace("\r", "\n"), written)
 
 
-def read_text(text: str) -> Document:
+def read_text(text: str, written: ValueOrigin = _NOWHERE) -> Document:
     """Read a YAML text; one that is no YAML gives a document with a fault and no value."""
     if len(text) > LARGEST_TEXT:
-        return _unread(_TOO_LONG)
-    document = Document(None)
+        return _unread(written, _TOO_LONG)
+    reader = _Reader(written)
     try:
         node = yaml.compose(text, Loader=_CoreLoader)
-        if node is not None:
-            document.value = _value(node, (), document, Allowance())
+        value = None if node is None else reader.value(node, ())
     except _Costly as error:
-        return Document(None, faults=[error.fault])
+        return _unread(written, str(error), error.line, error.path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = " ".join(part for part in (error.context, error.problem) if part)
         line = None if mark is None else mark.line + 1
-        return _unread(f"Expected YAML, but found an error {reason}.", line)
+        return _unread(written, f"Expected YAML, but found an error {reason}.", line)
     except yaml.reader.ReaderError as error:
         letter, line = int(error.character), text.count("\n", 0, error.position) + 1
-        return _unread(f"Expected YAML, but it has the character U+{letter:04X}.", line)
+        return _unread(written, f"Expected YAML, but it has the character U+{letter:04X}.", line)
     except yaml.YAMLError as error:
-        return _unread(f"Expected YAML, but {error}.")
-    return document
+        return _unread(written, f"Expected YAML, but {error}.")
+    return Document(value, reader.faults, reader.at(None if node is None else _line(node)))
 
 
 _TOO_LONG = f"Expected a text of at most {LARGEST_TEXT:,} characters, but it is longer."
 
 
-def _unread(message: str, line: int | None = None) -> Document:
-    return Document(None, faults=[Fault((), line, message)])
+def _unread(
+    written: ValueOrigin, message: str, line: int | None = None, path: KeyPath = ()
+) -> Document:
+    return Document(None, [Fault(path, message, origin=replace(written, line=line))])
 
 
-def _value(
-    node: yaml.Node,
-    path: KeyPath,
-    document: Document,
-    allowance: Allowance,
-    above: tuple[yaml.Node, ...] = (),
-) -> Any:
-    """The value of a node; ``above`` are the nodes that hold it."""
-    line = node.start_mark.line + 1
-    document.lines.setdefault(path, line)
-    if node in above:
-        document.faults.append(
-            Fault(path, line, "Expected no alias of a part that holds the alias.")
-        )
-        return None
-    try:
-        allowance.visit(len(above))
-    except TooLargeError as error:
-        raise _Costly(str(error), document.lines[path[:1]], path[:1]) from None
-    if not isinstance(node, yaml.ScalarNode) and node.tag not in (_TAG + "map", _TAG + "seq"):
-        document.faults.append(Fault(path, line, _tagged(node)))
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, document, allowance, (*above, node))
-    if isinstance(node, yaml.SequenceNode):
-        return [
-            _value(item, (*path, place), document, allowance, (*above, node))
-            for place, item in enumerate(node.value)
-        ]
-    if isinstance(node, yaml.ScalarNode):
-        return _scalar(node, path, document)
-    raise TypeError(f"Expected a YAML node, but got {node!r}")
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+class _Reader:
+    """Makes values of YAML's nodes, and notes what is wrong on the way."""
+
+    def __init__(self, written: ValueOrigin) -> None:
+        self.faults: list[Fault] = []
+        self._written = written
+        self._allowance = Allowance()
+        self._top: int | None = None
+
+    def at(self, line: int | None) -> ValueOrigin:
+        return replace(self._written, line=line)
+
+    def _wrong(self, path: KeyPath, node: yaml.Node, message: str | None) -> bool:
+        if message is not None:
+            self.faults.append(Fault(path, message, origin=self.at(_line(node))))
+        return message is not None
+
+    def value(self, node: yaml.Node, path: KeyPath, above: tuple[yaml.Node, ...] = ()) -> Any:
+        """The value of a node; ``above`` are the nodes that hold it."""
+        if node in above:
+            self._wrong(path, node, "Expected no alias of a part that holds the alias.")
+            return None
+        try:
+            self._allowance.visit(len(above))
+        except TooLargeError as error:
+            raise _Costly(str(error), self._top, path[:1]) from None
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        if node.tag not in (_TAG + "map", _TAG + "seq"):
+            self._wrong(path, node, _tagged(node))
+        above = (*above, node)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path, above)
+        if len(above) == 1:
+            self._top = _line(node)
+        items = Items(self.value(item, (*path, i), above) for i, item in enumerate(node.value))
+        items.origins = [self.at(_line(item)) for item in node.value]
+        return items
+
+    def _mapping(
+        self, node: yaml.MappingNode, path: KeyPath, above: tuple[yaml.Node, ...]
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        lines: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._wrong(path, key_node, "Expected plain text as a key.")
+                continue
+            text = _joined(str(key_node.value))
+            merges = text == "<<" and key_node.style is None
+            if self._wrong(path, key_node, _MERGE_KEY if merges else text_fault(text)):
+                continue
+            here = (*path, text)
+            if text in values:
+                message = f"Expected each key once, but `{text}` is in line {lines[text]} too."
+                self._wrong(here, key_node, message)
+                continue
+            lines[text] = _line(key_node)
+            if not path:
+                self._top = lines[text]
+            key = Key.at(text, self.at(lines[text]))
+            values[key] = self.value(value_node, here, above)
+        return values
+
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
+        text = str(node.value)
+        kind = node.tag.removeprefix(_TAG)
+        if kind == "str":
+            text = _joined(text)
+            self._wrong(path, node, text_fault(text))
+            if node.style is None and text.lower() in _YAML_1_1_TRUTHS:
+                message = (
+                    f'Expected true or false, or text in quotes ("{text}"), but got a bare '
+                    f"`{text}`, which some YAML readers take for true or false."
+                )
+                self._wrong(path, node, message)
+            return text
+        value: Any = None
+        try:
+            if kind == "bool":
+                value = {"true": True, "false": False}[text.lower()]
+            elif kind == "int" and len(text) > _LONGEST_NUMBER:  # costly to read, and too large
+                value = LARGEST_NUMBER + 1
+            elif kind == "int":
+                value = int(text, 0) if text.startswith(("0o", "0x")) else int(text)
+            elif kind == "float":
+                value = float(re.sub(r"\.(inf|nan)\Z", r"\1", text.lower()))
+            elif kind != "null":
+                self._wrong(path, node, _tagged(node))
+        except (KeyError, ValueError):
+            self._wrong(path, node, f"Expected a value of `{node.tag}`, but got `{text:.60}`.")
+        if value is not None and self._wrong(path, node, number_fault(value, text)):
+            return None
+        return value
 
 
 def _tagged(node: yaml.Node) -> str:
     return f"Expected plain YAML, but got a tag `{node.tag}`."
-
-
-def _mapping(
-    node: yaml.MappingNode,
-    path: KeyPath,
-    document: Document,
-    allowance: Allowance,
-    above: tuple[yaml.Node, ...],
-) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        line = key_node.start_mark.line + 1
-        if not isinstance(key_node, yaml.ScalarNode):
-            document.faults.append(Fault(path, line, "Expected plain text as a key."))
-            continue
-        key = _joined(str(key_node.value))
-        fault = _MERGE_KEY if key == "<<" and key_node.style is None else text_fault(key)
-        if fault is not None:
-            document.faults.append(Fault(path, line, fault))
-            continue
-        here = (*path, key)
-        if key in values:
-            message = f"Expected each key once, but `{key}` is in line {document.lines[here]} too."
-            document.faults.append(Fault(here, line, message))
-            continue
-        document.lines[here] = line
-        values[key] = _value(value_node, here, document, allowance, above)
-    return values
 
 
 _MERGE_KEY = (
@@ -230,43 +252,6 @@ def _joined(text: str) -> str:
     if text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _scalar(node: yaml.ScalarNode, path: KeyPath, document: Document) -> Any:
-    text, line = str(node.value), node.start_mark.line + 1
-    kind = node.tag.removeprefix(_TAG)
-    if kind == "str":
-        text = _joined(text)
-        fault = text_fault(text)
-        if fault is not None:
-            document.faults.append(Fault(path, line, fault))
-        if node.style is None and text.lower() in _YAML_1_1_TRUTHS:
-            message = (
-                f'Expected true or false, or text in quotes ("{text}"), but got a bare `{text}`, '
-                "which some YAML readers take for true or false."
-            )
-            document.faults.append(Fault(path, line, message))
-        return text
-    value: Any = None
-    try:
-        if kind == "bool":
-            value = {"true": True, "false": False}[text.lower()]
-        elif kind == "int" and len(text) > _LONGEST_NUMBER:  # costly to read, and too large anyway
-            value = LARGEST_NUMBER + 1
-        elif kind == "int":
-            value = int(text, 0) if text.startswith(("0o", "0x")) else int(text)
-        elif kind == "float":
-            value = float(re.sub(r"\.(inf|nan)\Z", r"\1", text.lower()))
-        elif kind != "null":
-            document.faults.append(Fault(path, line, _tagged(node)))
-    except (KeyError, ValueError):
-        message = f"Expected a value of `{node.tag}`, but got `{text:.60}`."
-        document.faults.append(Fault(path, line, message))
-    fault = None if value is None else number_fault(value, text)
-    if fault is not None:
-        document.faults.append(Fault(path, line, fault))
-        return None
-    return value
 
 
 def plain_faults(value: Any) -> list[Fault]:
@@ -293,11 +278,11 @@ def _faults(value: Any, path: KeyPath, allowance: Allowance) -> Iterator[Fault]:
                 message = f"Expected text as a key, but got {key!r:.60}."
                 if key is True:
                     message += " YAML 1.1 reads a bare `on` so; a term's `on` is `samples` now."
-                yield Fault(path, None, message)
+                yield Fault(path, message)
                 continue
             fault = text_fault(key)
             if fault is not None:
-                yield Fault((*path, key), None, fault)
+                yield Fault((*path, key), fault)
             yield from _faults(inner, (*path, key), allowance)
     elif isinstance(value, (list, tuple)):
         for place, inner in enumerate(value):
@@ -309,4 +294,4 @@ def _faults(value: Any, path: KeyPath, allowance: Allowance) -> Iterator[Fault]:
         elif isinstance(value, (int, float)):
             fault = number_fault(value, str(value) if isinstance(value, float) else "")
         if fault is not None:
-            yield Fault(path, None, fault)
+            yield Fault(path, fault)

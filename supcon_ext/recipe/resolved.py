@@ -33,6 +33,8 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
+_Dumper.add_multi_representer(str, _text)  # keys and lists that were read know their origin
+_Dumper.add_multi_representer(list, _Dumper.represent_list)
 
 
 def resolve(recipe: Recipe) -> dict[str, Any]:

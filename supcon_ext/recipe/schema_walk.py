@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
 from data_tools.registry import Entry, Part, family
+from supcon_ext.recipe.origins import KeyPath
 from supcon_ext.recipe.part_fields import PartOr, TermItem, split_term
-from supcon_ext.recipe.reading import KeyPath
 from supcon_ext.recipe.schema import Recipe
 
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from data_tools.registry import family
 from supcon_ext.recipe.families import load_families
+from supcon_ext.recipe.origins import KeyPath
 from supcon_ext.recipe.part_fields import TermItem
 from supcon_ext.recipe.problems import nearest
-from supcon_ext.recipe.reading import KeyPath
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.recipe.schema_walk import KnownMapping, Shape, fields_of, places
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from supcon_ext.recipe.origins import Fault, KeyPath
 from supcon_ext.recipe.problems import nearest, shown
-from supcon_ext.recipe.reading import KeyPath
 from supcon_ext.recipe.schema import PATTERNS
 from supcon_ext.recipe.unknown_keys import UnknownKeys
 
@@ -38,16 +37,7 @@ _BOUNDS = {
 _OWN_WORDS = frozenset({"term_type", "term_parameters"})
 
 
-@dataclass(frozen=True)
-class KeyFault:
-    """Something wrong at a key of the document."""
-
-    path: KeyPath
-    message: str
-    suggestion: str = ""
-
-
-def findings(errors: Iterable[Mapping[str, Any]], document: Any) -> list[KeyFault]:
+def faults_of(errors: Iterable[Mapping[str, Any]], document: Any) -> list[Fault]:
     """Say pydantic's errors in our words.
 
     Args:
@@ -55,14 +45,14 @@ def findings(errors: Iterable[Mapping[str, Any]], document: Any) -> list[KeyFaul
         document: What was validated.
 
     Returns:
-        One finding for each key; the members of a union that all refuse a value are one finding,
+        One fault for each key; the members of a union that all refuse a value are one fault,
         and a key that is missing because it is misspelt is told once.
     """
     errors = list(errors)
     unknown = UnknownKeys(document)
     strange = [locate(document, e["loc"]) for e in errors if e["type"] == "extra_forbidden"]
     misspelt = {(*path[:-1], unknown.meant(path)) for path in strange}
-    found: list[KeyFault] = []
+    found: list[Fault] = []
     wanted: dict[KeyPath, tuple[list[str], Any]] = {}
     for error in errors:
         path = locate(document, error["loc"], missing=error["type"] == "missing")
@@ -72,12 +62,12 @@ def findings(errors: Iterable[Mapping[str, Any]], document: Any) -> list[KeyFaul
             if expected not in phrases:
                 phrases.append(expected)
         elif error["type"] == "extra_forbidden":
-            found.append(KeyFault(path, "Unknown key.", unknown.advice(path)))
+            found.append(Fault(path, "Unknown key.", unknown.advice(path)))
         elif error["type"] != "missing" or path not in misspelt:
             found.append(_special(error, path, document))
     for path, (phrases, value) in wanted.items():
         message = f"Expected {' or '.join(phrases)}, but got {shown(value)}."
-        found.append(KeyFault(path, message, _hint(phrases, value)))
+        found.append(Fault(path, message, _hint(phrases, value)))
     return found
 
 
@@ -127,14 +117,14 @@ def _expected(error: Mapping[str, Any]) -> str | None:
     return _TYPES.get(stem) if end in ("type", "parsing") else None
 
 
-def _special(error: Mapping[str, Any], path: KeyPath, document: Any) -> KeyFault:
+def _special(error: Mapping[str, Any], path: KeyPath, document: Any) -> Fault:
     kind, context = str(error["type"]), error.get("ctx", {})
     if kind == "missing":
-        return KeyFault(path, "Expected this key, but it is missing.")
+        return Fault(path, "Expected this key, but it is missing.")
     if kind == "part_unknown":
         given, names = str(context["given"]), context["names"]
         near = nearest(given, names)
-        return KeyFault(
+        return Fault(
             locate(document, (*path, "kind")),
             f"Expected the name of {_a(context['family'])}, but "
             + (f"{context['reason']}." if "." in given else f"got `{given}`."),
@@ -146,22 +136,20 @@ def _special(error: Mapping[str, Any], path: KeyPath, document: Any) -> KeyFault
     if message.startswith("Input should be "):  # pydantic's own words, of a type that is rare here
         wanted = "a list" if "Sequence" in message else message.removeprefix("Input should be ")
         message = f"Expected {wanted}, but got {shown(error['input'])}."
-    return KeyFault(path, message)
+    return Fault(path, message)
 
 
-def _no_part(error: Mapping[str, Any], path: KeyPath) -> KeyFault:
+def _no_part(error: Mapping[str, Any], path: KeyPath) -> Fault:
     value, names = error["input"], error["ctx"]["names"]
     what = _a(error["ctx"]["family"])
     expected = f"Expected the name of {what}, or a mapping with `kind`"
     if isinstance(value, list):
-        return KeyFault(path, f"Expected one {error['ctx']['family']}, but got {shown(value)}.")
+        return Fault(path, f"Expected one {error['ctx']['family']}, but got {shown(value)}.")
     if isinstance(value, Mapping):
         key = next((key for key in value if key in names), None)
         suggestion = f"Try: {{kind: {key}, ...}}" if key else f"(there are: {', '.join(names)})"
-        return KeyFault(path, f"{expected}, but got {shown(dict(value))}.", suggestion)
-    return KeyFault(
-        path, f"{expected}, but got {shown(value)}.", f"(there are: {', '.join(names)})"
-    )
+        return Fault(path, f"{expected}, but got {shown(dict(value))}.", suggestion)
+    return Fault(path, f"{expected}, but got {shown(value)}.", f"(there are: {', '.join(names)})")
 
 
 def _hint(phrases: Sequence[str], value: Any) -> str:

@@ -27,16 +27,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from supcon_ext.plugin_sources import plugin_digest
-from supcon_ext.recipe.layers import Layers, merge
+from supcon_ext.recipe.layers import merge
 from supcon_ext.recipe.library import find_recipe
 from supcon_ext.recipe.limits import MOST_PROBLEMS, MOST_RUNS
-from supcon_ext.recipe.load import check, load_layers
-from supcon_ext.recipe.overrides import apply_overrides, dotted
+from supcon_ext.recipe.load import check, load_layers, problem_at
+from supcon_ext.recipe.origins import Document, Fault, KeyPath, without_origins
+from supcon_ext.recipe.overrides import apply_overrides
 from supcon_ext.recipe.problems import COMMAND_LINE, Problem, RecipeError
-from supcon_ext.recipe.reading import Document, KeyPath, read_file, read_text
+from supcon_ext.recipe.reading import read_file
 from supcon_ext.recipe.resolved import recipe_hash
 from supcon_ext.recipe.schema import LONGEST_NAME, SLUG, Recipe
-from supcon_ext.recipe.validation_errors import findings
+from supcon_ext.recipe.validation_errors import faults_of
 
 _LONGEST_LABEL = 80
 _Variants = Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
@@ -101,24 +102,25 @@ def load_sweep(source: str | os.PathLike[str], overrides: Sequence[str] = ()) ->
     """
     path = find_recipe(source)
     document, for_recipes = _read(path, overrides)
+    value = without_origins(document.value)
     try:
-        file = SweepFile.model_validate(document.value)
+        file = SweepFile.model_validate(value)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        found = findings(errors[:MOST_PROBLEMS], document.value)
-        problems = [_problem(path, document, f.path, f.message, f.suggestion) for f in found]
+        found = faults_of(errors[:MOST_PROBLEMS], value)
+        problems = [problem_at(document, fault) for fault in found]
         raise RecipeError(problems, more=max(0, len(errors) - MOST_PROBLEMS)) from None
     count = math.prod(map(len, file.grid.values())) * len(file.seeds)
     if count > MOST_RUNS:
         message = f"Expected at most {MOST_RUNS:,} runs, but the grid and the seeds make {count:,}."
-        raise RecipeError([_problem(path, document, ("grid",), message)])
+        raise RecipeError([problem_at(document, Fault(("grid",), message))])
     base, problems = _base(file, path, document)
     children: dict[str, Child] = {}
     for variant, seed in itertools.product(_variants(file), file.seeds):
         name = f"{_label(variant)}-s{seed}"
         if name in children and len(problems) < MOST_PROBLEMS:
             message = f"Expected runs of different names, but two are called `{name}`."
-            problems.append(_problem(path, document, ("grid",), message))
+            problems.append(problem_at(document, Fault(("grid",), message)))
         try:
             recipe = _recipe(file, path, document, base, variant, seed, for_recipes)
             children[name] = Child(name, variant, seed, recipe)
@@ -143,56 +145,41 @@ def _read(path: Path, overrides: Sequence[str]) -> tuple[Document, list[str]]:
         message = f"Expected a file that can be read, but {error.strerror}."
         raise RecipeError([Problem(str(path), None, "", message)]) from error
     if document.faults:
-        raise RecipeError(_problem(path, document, f.path, f.message) for f in document.faults)
+        raise RecipeError(problem_at(document, fault) for fault in document.faults)
     if not isinstance(document.value, dict):
         message = "Expected a mapping with the keys of a sweep, but the file is something else."
-        raise RecipeError([_problem(path, document, (), message)])
+        raise RecipeError([problem_at(document, Fault((), message))])
     rest: list[str] = []
     for text in overrides:
-        key, equals, value = text.partition("=")
+        key, equals, _ = text.partition("=")
         if key.strip() != "seeds" or not equals:
             rest.append(text)
             continue
-        given = read_text(value)
-        if given.faults:
-            raise RecipeError([Problem(COMMAND_LINE, None, text, given.faults[0].message)])
-        document.value["seeds"] = given.value
-        document.set_by[("seeds",)] = text
+        document.value, problems = apply_overrides(document.value, [text])
+        if problems:
+            raise RecipeError(problems)
     return document, rest
 
 
-def _problem(
-    path: Path, document: Document, place: KeyPath, message: str, suggestion: str = ""
-) -> Problem:
-    override = document.set_by.get(place[:1])
-    if override is not None:
-        return Problem(COMMAND_LINE, None, override, message, suggestion)
-    lines = [document.lines.get(place[:n]) for n in range(len(place), -1, -1)]
-    line = next((line for line in lines if line is not None), None)
-    return Problem(str(path), line, dotted(place), message, suggestion)
-
-
-def _base(file: SweepFile, path: Path, document: Document) -> tuple[Layers, list[Problem]]:
+def _base(file: SweepFile, path: Path, document: Document) -> tuple[Document, list[Problem]]:
     if isinstance(file.recipe, str):
         try:
             source = find_recipe(file.recipe, path.parent)
         except RecipeError as error:
             found = error.problems[0]
             message = f"{found.message[:-1]}: `{file.recipe}`."
-            problem = _problem(path, document, ("recipe",), message, found.suggestion)
-            raise RecipeError([problem]) from None
+            fault = Fault(("recipe",), message, found.suggestion)
+            raise RecipeError([problem_at(document, fault)]) from None
         return load_layers(source)
-    return _part(document, ("recipe",), path), []
+    return _part(document, ("recipe",)), []
 
 
-def _part(document: Document, place: KeyPath, path: Path) -> Layers:
-    """What a sweep file says at a place, as a layer of a recipe."""
+def _part(document: Document, place: KeyPath) -> Document:
+    """What a sweep file says at a place, as a document of its own."""
     value: Any = document.value
     for key in place:
         value = value[key]
-    depth = len(place)
-    lines = {key[depth:]: line for key, line in document.lines.items() if key[:depth] == place}
-    return Layers.of_document(Document(value or {}, lines, []), "file", str(path))
+    return Document(value or {}, origin=document.origin_at(place))
 
 
 def _variants(file: SweepFile) -> list[dict[str, Any]]:
@@ -204,7 +191,7 @@ def _recipe(
     file: SweepFile,
     path: Path,
     document: Document,
-    base: Layers,
+    base: Document,
     variant: Mapping[str, Any],
     seed: int,
     overrides: Sequence[str],
@@ -214,21 +201,21 @@ def _recipe(
     Raises:
         RecipeError: What is wrong with it, at its place in the sweep's file.
     """
-    layers, places = base, dict[str, KeyPath]()
+    value, places = base.value, dict[str, KeyPath]()
     for axis, choice in variant.items():
         choices = file.grid[axis]
         if isinstance(choices, dict):
-            layers = merge(layers, _part(document, ("grid", axis, choice), path))
+            value = merge(value, _part(document, ("grid", axis, choice)).value)
         else:
             places[f"{axis}={json.dumps(choice)}"] = ("grid", axis, choices.index(choice))
     places |= {f"{key}={seed}": ("seed_keys", number) for number, key in enumerate(file.seed_keys)}
     name = f"name={file.name}-{_label(variant)}"
-    layers, problems = apply_overrides(layers, [name, *places, *overrides])
+    value, problems = apply_overrides(value, [name, *places, *overrides])
     try:
-        return check(layers, problems)
+        return check(Document(value, origin=base.origin), problems)
     except RecipeError as error:
         raise RecipeError(
-            _problem(path, document, places[p.path], p.message, p.suggestion)
+            problem_at(document, Fault(places[p.path], p.message, p.suggestion))
             if p.file == COMMAND_LINE and p.path in places
             else p
             for p in error.problems

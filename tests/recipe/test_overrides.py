@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supcon_ext.recipe.layers import Layers
 from supcon_ext.recipe.overrides import apply_overrides
 from tests.recipe.values import scalars
 
@@ -34,14 +33,14 @@ RECIPE: dict[str, Any] = {
 
 
 def overridden(*texts: str) -> dict[str, Any]:
-    layers, problems = apply_overrides(Layers(RECIPE), texts)
+    value, problems = apply_overrides(RECIPE, texts)
     assert problems == []
-    value: dict[str, Any] = layers.value
+    assert isinstance(value, dict)
     return value
 
 
 def message(*texts: str) -> str:
-    _, problems = apply_overrides(Layers(RECIPE), texts)
+    _, problems = apply_overrides(RECIPE, texts)
     assert [problem.file for problem in problems] == ["command line"]
     return problems[0].message
 
@@ -141,8 +140,8 @@ def test_what_is_wrong_with_an_override(text: str, fragment: str) -> None:
 
 
 def test_a_wrong_override_leaves_the_others_standing() -> None:
-    layers, problems = apply_overrides(Layers(RECIPE), ["nonsense", "seed=4"])
-    assert layers.value["seed"] == 4
+    value, problems = apply_overrides(RECIPE, ["nonsense", "seed=4"])
+    assert value["seed"] == 4
     assert [problem.path for problem in problems] == ["nonsense"]
 
 
@@ -170,9 +169,9 @@ def test_a_path_that_is_set_is_set_and_nothing_else_is(path: tuple[str, ...], va
     for other in leaves(RECIPE):
         if other != path:
             assert at(after, other) == at(RECIPE, other)
-    again, problems = apply_overrides(Layers(after), [text])
+    again, problems = apply_overrides(after, [text])
     assert problems == []
-    assert again.value == after
+    assert again == after
 
 
 names = st.text("abcdefgh_", min_size=1, max_size=6)
@@ -180,7 +179,7 @@ names = st.text("abcdefgh_", min_size=1, max_size=6)
 
 @given(st.lists(names, min_size=1, max_size=4), scalars)
 def test_new_paths_are_made(path: list[str], value: Any) -> None:
-    layers, problems = apply_overrides(Layers({}), [f"{'.'.join(path)}={json.dumps(value)}"])
+    made, problems = apply_overrides({}, [f"{'.'.join(path)}={json.dumps(value)}"])
     assert problems == []
-    assert at(layers.value, tuple(path)) == value
-    assert len(leaves(layers.value)) == 1
+    assert at(made, tuple(path)) == value
+    assert len(leaves(made)) == 1

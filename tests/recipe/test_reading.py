@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supcon_ext.recipe.origins import KeyPath
 from supcon_ext.recipe.reading import read_file, read_text
 from supcon_ext.recipe.resolved import dump
 from tests.recipe.values import scalars, texts
@@ -53,14 +54,14 @@ def test_keys_are_text_whatever_they_look_like() -> None:
 @pytest.mark.parametrize("word", ["on", "off", "yes", "no", "On", "OFF", "Yes", "NO"])
 def test_truths_of_yaml_1_1_must_be_quoted(word: str) -> None:
     document = read_text(f"a: 1\nb: {word}")
-    assert [(f.path, f.line) for f in document.faults] == [(("b",), 2)]
+    assert [(f.path, f.origin and f.origin.line) for f in document.faults] == [(("b",), 2)]
     assert f'"{word}"' in document.faults[0].message
     assert read_text(f'b: "{word}"').faults == []
 
 
 def test_lines_of_keys_and_items() -> None:
     document = read_text("a:\n  - x\n  -\n    b: 1\n\n    c: [2,\n      3]\n")
-    assert document.lines == {
+    lines: dict[KeyPath, int] = {
         (): 1,
         ("a",): 1,
         ("a", 0): 2,
@@ -70,6 +71,9 @@ def test_lines_of_keys_and_items() -> None:
         ("a", 1, "c", 0): 6,
         ("a", 1, "c", 1): 7,
     }
+    for path, line in lines.items():
+        origin = document.origin_at(path)
+        assert origin is not None and origin.line == line
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_lines_of_keys_and_items() -> None:
 )
 def test_faults(text: str, path: tuple[str | int, ...], line: int, message: str) -> None:
     faults = read_text(text).faults
-    assert [(fault.path, fault.line) for fault in faults] == [(path, line)]
+    assert [(fault.path, fault.origin and fault.origin.line) for fault in faults] == [(path, line)]
     assert message in faults[0].message
 
 
