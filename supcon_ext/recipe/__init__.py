@@ -1,7 +1,8 @@
 """Recipes: what one says, how a file becomes one, and what is said when it does not.
 
 * ``schema`` says every key; ``families`` and ``part_fields`` how it names registered parts.
-* ``reading`` makes YAML or Python's values a document, within the ``limits``; ``library`` finds it.
+* ``reading`` makes YAML or Python's values a document, whose values know their ``origins``,
+  within the ``limits``; ``library`` finds the files.
 * ``layers`` lays documents over each other, ``overrides`` the command line over them.
 * ``load`` does all that and checks the outcome: begin there.
 * ``validation_errors`` puts pydantic's errors in words, ``unknown_keys`` finds what was meant,
