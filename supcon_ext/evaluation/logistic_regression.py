@@ -44,7 +44,11 @@ def fit_logistic_regression(
 ) -> LinearModel:
     """Minimise ``mean cross-entropy + l2 / 2 * ||weight||^2``; the bias is free.
 
-    scikit-learn's ``LogisticRegression(C=1 / (l2 * N))`` has the same minimum.
+    scikit-learn's ``LogisticRegression(C=1 / (l2 * N))`` has the same minimum. It is searched in
+    coordinates in which the objective curves at most alike in all directions, by the bound of
+    Böhning 1992, "Multinomial logistic regression algorithm", section 3: half the features'
+    covariance, and l2. Features of an encoder are so unlike in their directions that the search
+    takes many times as many steps without.
 
     Args:
         features: ``(N, F)``, used in float64.
@@ -53,7 +57,8 @@ def fit_logistic_regression(
         l2: Strength of the penalty, above 0.
         start: Where to begin; at zero by default.
         max_iterations: At most so many steps; a fit that ends there is logged as not converged.
-        tolerance: Greatest entry of the objective's gradient at which the fit has converged.
+        tolerance: Greatest entry of the gradient, in those coordinates, at which the fit has
+            converged.
 
     Raises:
         ValueError: ``l2`` is not above 0.
@@ -62,14 +67,17 @@ def fit_logistic_regression(
         raise ValueError(f"Expected a value above 0 of argument `l2`, but got {l2}. Try: 0.001.")
     x = features.double()
     label = label.clone()  # autograd cannot keep labels that were made in inference mode
+    mean = x.mean(0)
+    root, inverse = _bound(x - mean, l2)
+    rows = (x - mean) @ inverse.T
     if start is None:
-        weight, bias = x.new_zeros(classes, x.shape[1]), x.new_zeros(classes)
+        direction, bias = x.new_zeros(classes, x.shape[1]), x.new_zeros(classes)
     else:
-        weight, bias = start.weight.clone(), start.bias.clone()
-    weight.requires_grad_()
+        direction, bias = start.weight @ root, start.bias + start.weight @ mean
+    direction.requires_grad_()
     bias.requires_grad_()
     optimizer = torch.optim.LBFGS(
-        [weight, bias],
+        [direction, bias],
         max_iter=max_iterations,
         max_eval=2 * max_iterations,
         tolerance_grad=tolerance,
@@ -80,13 +88,14 @@ def fit_logistic_regression(
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = F.cross_entropy(x @ weight.T + bias, label) + l2 / 2 * weight.square().sum()
+        penalty = l2 / 2 * (direction @ inverse).square().sum()
+        loss = F.cross_entropy(rows @ direction.T + bias, label) + penalty
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     closure()
-    slope = max(float(p.grad.abs().max()) for p in (weight, bias) if p.grad is not None)
+    slope = max(float(p.grad.abs().max()) for p in (direction, bias) if p.grad is not None)
     if not slope <= tolerance:
         logger.warning(
             "logistic regression (l2=%g) has not converged: gradient %.2g after at most %d steps",
@@ -94,4 +103,13 @@ def fit_logistic_regression(
             slope,
             max_iterations,
         )
-    return LinearModel(weight.detach(), bias.detach())
+    weight = direction.detach() @ inverse
+    return LinearModel(weight, bias.detach() - weight @ mean)
+
+
+def _bound(centred: Tensor, l2: float) -> tuple[Tensor, Tensor]:
+    """``(F, F)`` lower root of a bound on the curvature in a class's weights, and its inverse."""
+    size = centred.shape[1]
+    unit = torch.eye(size, dtype=centred.dtype, device=centred.device)
+    root = torch.linalg.cholesky(centred.T @ centred / (2 * len(centred)) + l2 * unit)
+    return root, torch.linalg.solve_triangular(root, unit, upper=False)
