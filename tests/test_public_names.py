@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -53,3 +55,9 @@ def test_a_package_alone_loads_nothing(package: ModuleType) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
+
+
+def test_the_readme_imports_from_what_is_public() -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    modules = set(re.findall(r"^from (supcon_ext[\w.]*) import", text, flags=re.MULTILINE))
+    assert modules == {"supcon_ext", "supcon_ext.testing"}

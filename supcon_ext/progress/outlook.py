@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MINUTE, HOUR, DAY = 60, 3_600, 86_400
+MINUTE, HOUR = 60, 3_600
 GUESS_STEPS = 3
 GUESS_SECONDS = 2.0
 SLOW_SECONDS = 20.0
