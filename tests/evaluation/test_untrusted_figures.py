@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from supcon_ext.compare.comparison import Comparison, Row, Spread
+from supcon_ext.compare.comparison_files import write_comparison
 from supcon_ext.compare.figure import draw
 from supcon_ext.compare.selection_curves import _line
 from supcon_ext.evaluation import figures
@@ -81,6 +82,6 @@ def test_markdown_keeps_its_columns():
 
 
 def test_comparisons_are_no_formulas(tmp_path):
-    written = {path.suffix: path for path in comparison().write(tmp_path)}
+    written = {path.suffix: path for path in write_comparison(comparison(), tmp_path)}
     text = written[".csv"].read_text(encoding="utf-8")
     assert "'=HYPERLINK" in text and not set(UNPRINTABLE) & set(text.replace("\r\n", "\n"))
