@@ -5,7 +5,7 @@ Shape letters: N rows, A anchors, K contrasts, D embedding size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
@@ -16,6 +16,21 @@ from torch import Tensor
 from supcon_ext.losses.arguments import fractions, integers, shown
 
 FIELDS = ("label", "index", "uid", "source", "trust")
+
+
+class MissingColumn(ValueError):
+    """A column that rows do not have.
+
+    Args:
+        name: Of the column.
+        there: Those that they have.
+    """
+
+    def __init__(self, name: str, there: Sequence[str]) -> None:
+        super().__init__(
+            f"Expected a column of the rows, but got `{name}`. There are: {', '.join(there)}"
+        )
+        self.name = name
 
 
 class Source(IntEnum):
@@ -111,16 +126,13 @@ class Rows:
         """The column called ``name``: one of the fixed ones, or one of ``columns``.
 
         Raises:
-            ValueError: There is no such column.
+            MissingColumn: There is no such column.
         """
         if name in FIELDS:
             column: Tensor = getattr(self, name)
             return column
         if name not in self.columns:
-            raise ValueError(
-                f"Expected a column of the views, but got `{name}`. There are: "
-                f"{', '.join((*FIELDS, *self.columns))}"
-            )
+            raise MissingColumn(name, (*FIELDS, *self.columns))
         return self.columns[name]
 
     def rows(self, rows: slice | Tensor) -> Rows:

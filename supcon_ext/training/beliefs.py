@@ -19,6 +19,7 @@ from supcon_ext.objectives.base import Beliefs
 from supcon_ext.samplers.base import SamplerInput, asked_order
 from supcon_ext.samplers.shuffled import Shuffled
 from supcon_ext.selectors.base import Role, Selection
+from supcon_ext.training.columns import row_columns
 from supcon_ext.training.gone import GoneImages
 from supcon_ext.training.stage import Stage
 
@@ -45,11 +46,7 @@ class TrainingBeliefs:
             label=self.given.to(device),
             trust=torch.ones(len(self.given), device=device),
             role=torch.zeros(len(self.given), dtype=torch.int8, device=device),
-            columns={
-                name: torch.from_numpy(column).to(device)
-                for name, column in train.columns.items()
-                if column.dtype.kind in "iufb"
-            },
+            columns=row_columns(train.columns, device),
         )
         self.gone = GoneImages(train, warn)
 

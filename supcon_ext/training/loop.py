@@ -6,56 +6,38 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from data_tools.samples import SampleSet
 from supcon_ext.feed.base import Batch, Draw, EpochPlan, Feed, StageFeed
 from supcon_ext.interrupt import stop_requests
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network, Outputs
-from supcon_ext.models.new_weights import network_like, renew
-from supcon_ext.objectives.base import Objective, TrainingFacts
 from supcon_ext.policies.base import View
 from supcon_ext.training.averages import Averages
-from supcon_ext.training.bank import BATCH, embed, make_bank
+from supcon_ext.training.bank import BATCH, embed
 from supcon_ext.training.beliefs import TrainingBeliefs
 from supcon_ext.training.checkpoint import BEST, save_checkpoint, save_generation
-from supcon_ext.training.declared_state import check_declared, declared_keys
+from supcon_ext.training.columns import check_columns
+from supcon_ext.training.declared_state import check_declared
 from supcon_ext.training.health import check_batch_sizes, check_finite, warn_about
-from supcon_ext.training.observers import Observe, Progress, Recorder, Refreshed, Validate
+from supcon_ext.training.observers import Observe, Progress, Recorder, Validate
 from supcon_ext.training.one_network import agree
 from supcon_ext.training.position import Position
 from supcon_ext.training.random_state import seeded_generator
+from supcon_ext.training.refresh import refresh
+from supcon_ext.training.running import Running, start
 from supcon_ext.training.stage import LoopSettings, Stage, TrainingData
 from supcon_ext.training.state import gather_state, restore_random, restore_state
-from supcon_ext.training.step import TrainingStep
 from supcon_ext.training.stopping import Stopping
 
 LOG_EVERY = 20
 CHECKPOINT = "checkpoint"  # the tag that says which one was written last
-
-
-@dataclass(slots=True)
-class Running:
-    """The objects of the stage that runs now."""
-
-    module: nn.Module
-    step: TrainingStep
-    optimizer: Any
-    objective: Objective
-    feed: StageFeed
-    plan: EpochPlan
-    declared: frozenset[str] | None = field(repr=False)
-
-    @property
-    def steps(self) -> int:
-        """Of the epoch that runs now."""
-        return self.feed.steps(self.plan)
 
 
 class Trainer:
@@ -143,15 +125,16 @@ class Trainer:
         return embed(network or self.network, len(samples), batches, self.device)
 
     def check_stages(self) -> None:
-        """See that every stage has a batch, and that the views of its first sample can be drawn.
+        """See that every stage has a batch, columns that it names, and views that can be drawn.
 
         Raises:
-            ValueError: A stage has none, its views differ in size, or batch normalisation would
-                get one row.
+            ValueError: A stage has none, its views differ in size, a selector names a column that
+                the data set has not, or batch normalisation would get one row.
         """
         check_batch_sizes(self.network, self.stages, self.fabric.world_size)
-        for number in range(len(self.stages)):
-            self._fed(number).check()
+        for number, stage in enumerate(self.stages):
+            self.stage_feed(number).check()
+            check_columns(stage, self.beliefs.now.columns)
 
     def record_to(self, folder: Path, recorder: Recorder) -> None:
         """Choose where checkpoints and numbers go."""
@@ -184,7 +167,7 @@ class Trainer:
                 self._start_stage(saved)
                 saved = None
                 self._run_stage()
-                self.peer = self.peer_state()
+                self.peer = self.running.peer_state()
                 self.at.next_stage()
         self._running = None
 
@@ -192,48 +175,21 @@ class Trainer:
         """Make one step of the first stage and nothing more: its numbers. The trainer is spent."""
         self._start_stage(None)
         running = self.running
-        self._refresh(running)
+        self._refresh()
         running.plan = EpochPlan(0, order=self._order(self.stages[0]))
         _, stats = self._step(self.stages[0], running, next(iter(running.feed.epoch(running.plan))))
         return {name: float(value) for name, value in stats.items()}
 
     def _start_stage(self, saved: dict[str, Any] | None) -> None:
-        stage, seed = self.stages[self.at.stage], self.settings.seed
-        objective = stage.objective
-        objective.setup(
-            TrainingFacts(
-                samples=len(self.beliefs.given),
-                classes=self.beliefs.classes,
-                counts=self.beliefs.counts,
-                dim=self.network.projector.dim,
-                features=self.network.backbone.dim,
-                epochs=stage.epochs,
-                new_network=lambda name: network_like(self.network, seed, f"{stage.name}/{name}"),
-            )
-        )
-        if saved is None:
-            if self.peer is not None and objective.peer is not None:
-                objective.peer.load_state_dict(self.peer)  # goes on from the stage before
-            for head in stage.reset:
-                renew(getattr(self.network, head), seed, f"{stage.name}/{head}")
-        module = TrainingStep(self.network, objective).to(self.device)
-        optimizer = stage.optimizer(module)
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
-        if saved is not None:
-            objective.load_state_dict(saved["objective"])
-            optimizer.load_state_dict(saved["optimizer"])
-        wrapped, optimizer = self.fabric.setup(module, optimizer)
-        feed, plan = self._fed(self.at.stage), EpochPlan(self.at.epoch)
-        declared = declared_keys(module)
-        self._running = Running(wrapped, module, optimizer, objective, feed, plan, declared)
+        self._running = running = start(self, saved)
         if saved is not None:
             restore_random(self, saved)  # last of all: setting up may draw
-        done = self.at.epoch - self.at.unvalidated
-        self.progress.start_stage(stage.name, stage.epochs, feed.steps(plan), done, self.at.step)
+        stage, done = self.stages[self.at.stage], self.at.epoch - self.at.unvalidated
+        steps = running.steps
+        self.progress.start_stage(stage.name, stage.epochs, steps, done, self.at.step)
 
-    def _fed(self, number: int) -> StageFeed:
-        """The batches of a stage."""
+    def stage_feed(self, number: int) -> StageFeed:
+        """The batches of a stage, by its number."""
         stage = self.stages[number]
         return self.feed.stage(
             stage.groups,
@@ -242,11 +198,6 @@ class Trainer:
             order_seed=self._key("order", number),
             drop_last=stage.drop_last,
         )
-
-    def peer_state(self) -> dict[str, Any] | None:
-        """The weights of the objective's second network, or None where it has none."""
-        peer = self.running.objective.peer
-        return None if peer is None else {k: v.clone() for k, v in peer.state_dict().items()}
 
     def _order(self, stage: Stage) -> Any:
         return self.beliefs.order(stage, self.at.epoch, self._key("sampler", self.at.stage))
@@ -282,7 +233,7 @@ class Trainer:
         if self.at.step == 0:
             self.averages.reset()
             with self.stopping.saved_if_bad():
-                self._refresh(running)
+                self._refresh()
             self.beliefs.gone.drop(self.beliefs.now)
         running.plan = EpochPlan(self.at.epoch, self.at.step, self._order(stage))
         running.module.train()
@@ -362,48 +313,10 @@ class Trainer:
             self.twin.update(self.network)
         return loss.detach(), {"loss": loss.detach(), **stats}
 
-    def _refresh(self, running: Running) -> None:
-        """Let the objective look at the training set at the start of an epoch."""
-        agree(running.objective)
-        objective, train = running.objective, self.data.train
-        peer = objective.peer
-        passed: list[Outputs] = []
-
-        def outputs() -> Outputs:
-            passed.append(self.embed(train))
-            return passed[-1]
-
-        with self.stopping.anywhere():
-            bank = make_bank(
-                objective.requires_at(self.at.epoch),
-                self.beliefs.given,
-                self.beliefs.classes,
-                self.beliefs.now,
-                outputs,
-                None if peer is None else lambda: self.embed(train, peer).logits,
-                self.data.truth,
-                self.device,
-                self.settings.neighbours,
-            )
-        selection = objective.refresh(bank, self.at.epoch)
-        if selection is None:
-            return
-        self.beliefs.believe(selection)
-        stats = {f"selection/{name}": value for name, value in selection.stats.items()}
-        stats["selection/trusted"] = float((selection.trust > 0.5).float().mean())
-        if self.observe is not None:
-            seen = Refreshed(
-                selection=selection,
-                bank=bank,
-                selector=objective.selector_in_use,
-                stage=self.stages[self.at.stage].name,
-                epoch=self.at.epochs_done,
-                predicted=passed[0].logits.argmax(1)
-                if passed and objective.trains_classifier
-                else None,
-            )
-            stats |= {f"selection/{k}": v for k, v in self.observe(seen).items()}
-        self.recorder.metrics(stats, self.at.global_step)
+    def _refresh(self) -> None:
+        found = refresh(self)
+        if found:
+            self.recorder.metrics(found, self.at.global_step)
 
     def _check_finite(self, loss: Tensor) -> None:
         stage = self.stages[self.at.stage].name

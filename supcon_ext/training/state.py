@@ -28,7 +28,7 @@ def gather_state(trainer: Trainer) -> dict[str, Any]:
         "best": trainer.best,
         "twin": None if trainer.twin is None else trainer.twin.state_dict(),
         "objective": running.objective.state_dict(),
-        "peer": trainer.peer_state(),
+        "peer": running.peer_state(),
         "optimizer": running.optimizer.state_dict(),
         "scaler": None if scaler is None else scaler.state_dict(),
         "averages": trainer.averages.state_dict(),

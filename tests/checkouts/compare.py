@@ -2,7 +2,8 @@
 
     python -m tests.checkouts.compare OLD NEW supcon/digits bcl/digits stages.train.epochs=2
 
-Each recipe (a file, or the name of one that ships) is trained by both checkouts; every step's loss,
+Each recipe (a file, the name of one that ships, or a function of each checkout's, as
+``tests.experiment.members:compared:0:6``) is trained by both checkouts; every step's loss,
 gradients and weights are compared to the last bit, then the results. What is printed is the first
 step that differs, or that none does. ``--workers 0,2`` repeats it with so many data workers,
 ``--processes 1,2`` in so many processes, ``--stop 5`` stops each run after so many steps and goes
@@ -33,7 +34,7 @@ class Setting:
     """How a recipe is trained.
 
     Attributes:
-        recipe: A file, or a shipped name.
+        recipe: As ``trace.py`` takes it.
         overrides: Keys of the recipe.
         workers: Data workers.
         processes: How many processes train.
@@ -133,23 +134,16 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def variants(recipe: str, overrides: tuple[str, ...], folder: Path) -> list[tuple[str, str]]:
-    """Name and file of each recipe to train: the recipe itself, or a sweep's variants."""
+def variants(recipe: str) -> list[str]:
+    """Each recipe to train: the recipe itself, or a sweep's variants with the first seed."""
     from supcon_ext.recipe.library import find_recipe, is_sweep
-    from supcon_ext.recipe.resolved import to_yaml
     from supcon_ext.sweep import load_sweep
 
-    path = find_recipe(recipe)
-    if not is_sweep(path):
-        return [(recipe, recipe if recipe != str(path) else str(path.resolve()))]
-    children = load_sweep(path, overrides).children
+    if ":" in recipe or not is_sweep(find_recipe(recipe)):
+        return [str(Path(recipe).resolve()) if Path(recipe).is_file() else recipe]
+    children = load_sweep(find_recipe(recipe)).children
     first = [child for child in children if child.seed == children[0].seed]
-    files = []
-    for child in first:
-        file = folder / f"{child.name.replace('/', '_')}.yaml"
-        file.write_text(to_yaml(child.recipe))
-        files.append((f"{recipe}:{child.name}", str(file)))
-    return files
+    return [f"{recipe}::{child.name}" for child in first]
 
 
 def _numbers(context: click.Context, option: click.Parameter, text: str) -> list[int]:
@@ -183,27 +177,29 @@ def main(
     click.echo("| --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        named = [
-            each
+        settings = [
+            Setting(name, overrides, w, p, s)
             for text in recipes
             if "=" not in text
-            for each in variants(text, overrides, folder)
-        ]
-        settings = [
-            (name, Setting(file, () if file.startswith(temporary) else overrides, w, p, s))
-            for name, file in named
+            for name in variants(text)
             for w in workers
             for p in processes
             for s in stop
         ]
-        for number, (name, setting) in enumerate(settings):
+        for number, setting in enumerate(settings):
             places = [folder / f"{number}" / side for side in ("old", "new")]
             for checkout, place in zip((old, new), places, strict=True):
                 train(checkout, setting, place)
             found = first_difference(*places)
             failed = failed or found is not None
             counted = len(next(iter(steps_of(places[1]).values())))
-            cells = [name, setting.workers, setting.processes, setting.stop or "-", counted]
+            cells = [
+                setting.recipe,
+                setting.workers,
+                setting.processes,
+                setting.stop or "-",
+                counted,
+            ]
             told = "none" if found is None else f"{found.where}: {found.what}"
             click.echo(f"| {' | '.join(map(str, cells))} | {told} |")
     if failed:

@@ -3,6 +3,10 @@
 Run by its path, so that it imports nothing of the checkout that it lies in:
 ``PYTHONPATH=CHECKOUT python tests/checkouts/trace.py OUT STOP FOLDER RECIPE [KEY=VALUE ...]``
 
+A recipe is a file or a shipped name; ``SWEEP::CHILD``, a run of a sweep; or
+``MODULE:FUNCTION:NUMBER:...``, a function of the checkout that gives a recipe as a mapping. So each
+checkout reads its own, and keys may have been renamed between the two.
+
 Torch's own hooks do the watching, so that any version of the package can be watched. A line of
 ``OUT`` (``OUT.<rank>`` for further processes) is one step: the loss, gradients and weights, each as
 the digest of all its bits. Tensors are taken in the order of their digests: parameters may be
@@ -12,6 +16,7 @@ arranged otherwise, and still be the same.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import signal
@@ -69,18 +74,35 @@ def watch(out: Path, stop: int) -> None:
     register_optimizer_step_post_hook(write)
 
 
+def recipe_of(named: str, overrides: list[str]) -> Any:
+    """The recipe that a text names."""
+    from supcon_ext.recipe import load_recipe, parse_recipe
+
+    if "::" in named:
+        from supcon_ext.recipe.library import find_recipe
+        from supcon_ext.sweep import load_sweep
+
+        sweep, child = named.split("::")
+        children = load_sweep(find_recipe(sweep), overrides).children
+        return next(each.recipe for each in children if each.name == child)
+    if ":" in named and not Path(named).exists():
+        module, function, *numbers = named.split(":")
+        made = getattr(importlib.import_module(module), function)(*map(int, numbers))
+        return parse_recipe(made, overrides)
+    return load_recipe(named, overrides)
+
+
 def main() -> None:
     """Run, or go on with the run that is in the folder."""
     out, stop, folder = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     from supcon_ext.experiment import Interrupted, resume, run
-    from supcon_ext.recipe import load_recipe
 
     watch(out, stop)
     try:
         if (folder / "recipe.yaml").is_file():
             resume(folder)
         else:
-            run(load_recipe(sys.argv[4], sys.argv[5:]), folder=folder)
+            run(recipe_of(sys.argv[4], sys.argv[5:]), folder=folder)
     except Interrupted:
         sys.exit(130)
 

@@ -19,6 +19,7 @@ from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.tracking.results import read_metrics
 from supcon_ext.training.loop import Trainer
+from supcon_ext.training.running import Running
 from tests.experiment.tiny import recipe
 from tests.objectives.test_terms import FACTS, batch
 
@@ -116,7 +117,7 @@ def test_unicon_trains_two_networks_and_the_second_goes_on(tmp_path: Path) -> No
     ]
     ends: list[dict[str, torch.Tensor]] = []
     starts: list[dict[str, torch.Tensor]] = []
-    start, finish = Trainer._start_stage, Trainer.peer_state
+    start, finish = Trainer._start_stage, Running.peer_state
 
     def starting(self: Trainer, saved: object) -> None:
         start(self, saved)  # type: ignore[arg-type]
@@ -124,7 +125,7 @@ def test_unicon_trains_two_networks_and_the_second_goes_on(tmp_path: Path) -> No
         assert peer is not None
         starts.append(copy.deepcopy(peer.state_dict()))
 
-    def finishing(self: Trainer) -> object:
+    def finishing(self: Running) -> object:
         state = finish(self)
         assert state is not None
         ends.append(copy.deepcopy(state))
@@ -133,7 +134,7 @@ def test_unicon_trains_two_networks_and_the_second_goes_on(tmp_path: Path) -> No
     made = recipe(stages=stages, evaluation=["classifier"], validate_every=0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "_start_stage", starting)
-        patch.setattr(Trainer, "peer_state", finishing)
+        patch.setattr(Running, "peer_state", finishing)
         run(parse_recipe(made), folder=tmp_path)
     metrics = read_metrics(tmp_path)
     assert metrics["train/co_teaching/kept"][0][1] == 1
