@@ -21,7 +21,8 @@ from supcon_ext.selectors.base import Role, SampleBank, Selection
 from supcon_ext.selectors.label import Label
 from supcon_ext.tracking.results import read_metrics, read_results, same_metrics
 from supcon_ext.tracking.selection_history import read_selections
-from supcon_ext.training.loop import Refreshed, Trainer
+from supcon_ext.training.loop import Trainer
+from supcon_ext.training.observers import Refreshed
 from tests.experiment.tiny import recipe
 
 GIVEN = np.array([0, 0, 0, 1, 1, 1])
