@@ -96,6 +96,7 @@ def kill_at(what: str, number: int) -> None:
     """Make this process kill itself at the ``number``-th occurrence of something."""
     from data_tools import whole_file
     from supcon_ext.training import loop
+    from supcon_ext.training.beliefs import TrainingBeliefs
 
     count = 0
 
@@ -124,13 +125,13 @@ def kill_at(what: str, number: int) -> None:
 
         whole_file.os.replace = replacing  # type: ignore[assignment]
     elif what == "refresh":
-        believe = loop.Trainer.believe
+        believe = TrainingBeliefs.believe
 
         def believing(self: Any, selection: Any) -> None:
             believe(self, selection)
             now()
 
-        loop.Trainer.believe = believing  # type: ignore[method-assign]
+        TrainingBeliefs.believe = believing  # type: ignore[method-assign]
     elif what == "term":
         step = loop.Trainer._step
 
