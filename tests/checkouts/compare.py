@@ -152,12 +152,12 @@ def _numbers(context: click.Context, option: click.Parameter, text: str) -> list
     return [int(part) for part in text.split(",")]
 
 
-_FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
 
 
 @click.command()
-@click.argument("old", type=_FOLDER)
-@click.argument("new", type=_FOLDER)
+@click.argument("old", type=FOLDER)
+@click.argument("new", type=FOLDER)
 @click.argument("recipes", nargs=-1, required=True, metavar="RECIPE... [KEY=VALUE...]")
 @click.option("--workers", default="0", callback=_numbers, help="Numbers of data workers.")
 @click.option("--processes", default="1", callback=_numbers, help="Numbers of processes.")

@@ -46,3 +46,13 @@ def test_equal_checkouts_and_one_that_differs_from_the_second_epoch_on(copy: Pat
     other = CliRunner().invoke(main, arguments)
     assert other.exit_code == 1, other.output
     assert "| 8 | step 5: weights" in other.output.splitlines()[-1]
+
+
+@pytest.mark.long
+def test_times_of_two_checkouts_that_are_one() -> None:
+    from tests.checkouts.times import main as times
+
+    keys = [*QUICK, "stages.train.epochs=3", "--rounds", "1"]
+    found = CliRunner().invoke(times, [str(ROOT), str(ROOT), "supcon/digits", *keys])
+    assert found.exit_code == 0, found.output
+    assert "2 epochs" in found.output.splitlines()[-1]
