@@ -4,7 +4,8 @@ from supcon_ext.experiment.cannot_start import CannotStart
 from supcon_ext.experiment.folder import find_run
 from supcon_ext.experiment.processes import as_launched
 from supcon_ext.experiment.results_table import result_rows
-from supcon_ext.experiment.runner import RunResult, dry_run, resume, run
+from supcon_ext.experiment.runner import dry_run, resume, run
+from supcon_ext.experiment.session import RunResult
 from supcon_ext.interrupt import Interrupted
 
 __all__ = [

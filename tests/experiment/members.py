@@ -248,14 +248,15 @@ def go(text: dict[str, Any], folder: str, what: str = "", at: int = 0) -> int:
         what: ``term`` or ``kill`` after step ``at``, ``kill_saved`` after the checkpoint there.
         at: Steps of the run.
     """
-    from supcon_ext.experiment import Interrupted, report, resume, run, runner
+    from supcon_ext.experiment import Interrupted, report, resume, run
+    from supcon_ext.experiment.selection_watch import SelectionWatch
     from supcon_ext.recipe import parse_recipe
     from supcon_ext.training import loop
     from supcon_ext.weightings import tsc
 
     tsc.STEPS = 20  # of a search that takes a second and has no state
     report._draw = lambda *args: []  # type: ignore[assignment]
-    runner.SelectionWatch.draw = lambda self: []  # type: ignore[method-assign]
+    SelectionWatch.draw = lambda self: []  # type: ignore[method-assign]
     report.export_encoder = lambda *a, **k: _written(*a)  # type: ignore[assignment]
     step, save = loop.Trainer._step, loop.Trainer.save
 
