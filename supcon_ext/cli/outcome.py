@@ -8,14 +8,6 @@ from pathlib import Path
 import click
 
 
-def is_first_process() -> bool:
-    """Whether this process speaks for all processes of the run."""
-    from torch import distributed
-
-    alone = not (distributed.is_available() and distributed.is_initialized())
-    return alone or distributed.get_rank() == 0
-
-
 def print_results(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
     """Print a table of results."""
     from supcon_ext.progress.console import ConsoleProgress

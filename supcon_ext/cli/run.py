@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from supcon_ext.cli.group import WrongInputError, user_input
-from supcon_ext.cli.outcome import is_first_process, print_place, print_results
+from supcon_ext.cli.outcome import print_place, print_results
+from supcon_ext.progress.first_process import is_first_process
 
 if TYPE_CHECKING:
     from supcon_ext.experiment import RunResult

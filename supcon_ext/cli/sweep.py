@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from supcon_ext.cli.group import FAILED, WRONG_INPUT, user_input
-from supcon_ext.cli.outcome import is_first_process, print_place, print_results
+from supcon_ext.cli.outcome import print_place, print_results
+from supcon_ext.progress.first_process import is_first_process
 
 
 @click.command(

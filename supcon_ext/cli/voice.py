@@ -9,20 +9,14 @@ from __future__ import annotations
 import os
 import sys
 
+from supcon_ext.progress.first_process import is_first_process
+
 _kept: list[int] = []
-
-
-def is_first() -> bool:
-    """Whether this process is the first of those that a launcher started, or the only one."""
-    environment = os.environ
-    if "RANK" in environment:
-        return environment["RANK"] == "0"
-    return environment.get("LOCAL_RANK", "0") == "0" and environment.get("NODE_RANK", "0") == "0"
 
 
 def fall_silent() -> None:
     """Print nothing from here on, unless this process is the first."""
-    if is_first() or _kept:
+    if is_first_process() or _kept:
         return
     sys.stdout.flush()
     sys.stderr.flush()
@@ -43,11 +37,11 @@ def speak_up() -> None:
 def has_the_word() -> bool:
     """Whether this process shall say why it failed: the first that does, whichever it is."""
     if "torch.distributed" not in sys.modules:
-        return is_first()
+        return is_first_process()
     from supcon_ext.losses.gather import world_size
 
     if world_size() == 1:
-        return is_first()
+        return is_first_process()
     from supcon_ext.experiment.processes import first_to_fail
 
     if not first_to_fail():

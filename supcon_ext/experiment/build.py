@@ -29,11 +29,11 @@ from supcon_ext.experiment.checked_parts import (
 )
 from supcon_ext.feed.base import GroupPlan
 from supcon_ext.models.network import Network, build_network
-from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.objectives.base import Objective
 from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.policies.statistics import ChannelStatistics, channel_statistics
 from supcon_ext.recipe.schema import DataSection, Recipe, StageSection
+from supcon_ext.seeding import seeded_weights
 from supcon_ext.training.stage import Stage
 
 LARGE_SIDE = 224

@@ -18,8 +18,8 @@ from supcon_ext.models.base import Backbone
 from supcon_ext.models.heads.base import Head
 from supcon_ext.models.heads.linear import LinearClassifier
 from supcon_ext.models.heads.mlp import MLP
-from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.models.unit_rows import unit_rows
+from supcon_ext.seeding import seeded_weights
 
 MakeHead = Callable[[int, int], Head]
 """``(in_dim, classes)`` to a head."""

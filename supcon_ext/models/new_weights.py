@@ -7,7 +7,7 @@ import copy
 from torch import nn
 
 from supcon_ext.models.network import Network
-from supcon_ext.models.seeding import seeded_weights
+from supcon_ext.seeding import seeded_weights
 
 
 def renew(module: nn.Module, seed: int, name: str) -> None:

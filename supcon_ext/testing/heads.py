@@ -9,7 +9,7 @@ from torch import Tensor
 
 from data_tools.border import check_array, check_type
 from supcon_ext.models.heads.base import Head
-from supcon_ext.models.seeding import seeded_weights
+from supcon_ext.seeding import seeded_weights
 from supcon_ext.testing.contract import Contract, same
 from supcon_ext.training.declared_state import declared_keys
 

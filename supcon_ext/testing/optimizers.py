@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from data_tools.border import check_type
-from supcon_ext.models.seeding import seeded_weights
+from supcon_ext.seeding import seeded_weights
 from supcon_ext.testing.contract import Contract, same
 
 CONTRACT = Contract("optimizer")

@@ -13,13 +13,12 @@ from supcon_ext.feed.base import Group
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.heads.mlp import MLP
 from supcon_ext.models.network import Network, build_network
-from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.objectives.base import Beliefs, Objective, StepBatch, Term, TrainingFacts
+from supcon_ext.seeding import seeded_generator, seeded_weights
 from supcon_ext.selectors.label import Label
 from supcon_ext.testing.bank import CLASSES, DIM, FEATURES, NAMES, SAMPLES, bank
 from supcon_ext.testing.contract import Contract, pristine, same
 from supcon_ext.training.declared_state import declared_keys
-from supcon_ext.training.random_state import seeded_generator
 
 CONTRACT = Contract("term")
 DRAWS = "`batch.generator`"

@@ -13,7 +13,7 @@ from supcon_ext.losses.reference import reference_loss
 from supcon_ext.losses.rows import Rows, WeightingStep
 from supcon_ext.losses.supcon import SameLabel, SupConLoss
 from supcon_ext.models.batch_norms import BATCH_NORMS
-from supcon_ext.models.seeding import seeded_weights
+from supcon_ext.seeding import seeded_weights
 from supcon_ext.testing.bank import CLASSES, DIM, FEATURES, SAMPLES, rows
 from supcon_ext.testing.contract import Contract, pristine, same
 from supcon_ext.training.declared_state import declared_keys

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -19,6 +18,7 @@ from supcon_ext.interrupt import stop_requests
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network, Outputs
 from supcon_ext.policies.base import View
+from supcon_ext.seeding import derived_seed, seeded_generator
 from supcon_ext.training.averages import Averages
 from supcon_ext.training.bank import BATCH, embed
 from supcon_ext.training.beliefs import TrainingBeliefs
@@ -29,7 +29,6 @@ from supcon_ext.training.health import check_batch_sizes, check_finite, warn_abo
 from supcon_ext.training.observers import Observe, Progress, Recorder, Validate
 from supcon_ext.training.one_network import agree
 from supcon_ext.training.position import Position
-from supcon_ext.training.random_state import seeded_generator
 from supcon_ext.training.refresh import refresh
 from supcon_ext.training.running import Running, start
 from supcon_ext.training.stage import LoopSettings, Stage, TrainingData
@@ -194,18 +193,14 @@ class Trainer:
         return self.feed.stage(
             stage.groups,
             stage.batch_size,
-            views_seed=self._key("views", number),
-            order_seed=self._key("order", number),
+            views_seed=derived_seed(self.settings.seed, number, "views"),
+            order_seed=derived_seed(self.settings.seed, number, "order"),
             drop_last=stage.drop_last,
         )
 
     def _order(self, stage: Stage) -> Any:
-        return self.beliefs.order(stage, self.at.epoch, self._key("sampler", self.at.stage))
-
-    def _key(self, purpose: str, stage: int) -> int:
-        """A seed of its own for each purpose and stage, the same in every process."""
-        text = f"{self.settings.seed}/{stage}/{purpose}".encode()
-        return int.from_bytes(hashlib.sha256(text).digest()[:4], "little")
+        seed = derived_seed(self.settings.seed, self.at.stage, "sampler")
+        return self.beliefs.order(stage, self.at.epoch, seed)
 
     def _run_stage(self) -> None:
         stage = self.stages[self.at.stage]

@@ -9,12 +9,6 @@ import numpy as np
 import torch
 
 
-def seeded_generator(*key: int) -> torch.Generator:
-    """A generator on the CPU that depends on the key alone."""
-    words = np.random.SeedSequence(key).generate_state(2, np.uint32)
-    return torch.Generator().manual_seed(int(words[0]) << 32 | int(words[1]))
-
-
 def random_state() -> dict[str, Any]:
     """State of the global generators of Python, NumPy, torch and CUDA, in plain types."""
     numpy_state = np.random.get_state(legacy=False)

@@ -57,6 +57,9 @@ def watch(out: Path, stop: int) -> None:
 
     def write(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         nonlocal done
+        if isinstance(optimizer, torch.optim.LBFGS):
+            losses.clear()  # an evaluator's search
+            return
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         done += 1
         line = {

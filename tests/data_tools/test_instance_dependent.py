@@ -5,7 +5,7 @@ from scipy.stats import truncnorm
 from data_tools.noise import instance_dependent as module
 from data_tools.noise.instance_dependent import instance_dependent
 from data_tools.samples import SampleSet
-from data_tools.summary import empirical_transition
+from tests.data_tools.empirical import empirical_transition
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from data_tools.noise.long_tail import (
     tail_to_head,
     tail_to_head_matrix,
 )
-from data_tools.summary import empirical_transition
+from tests.data_tools.empirical import empirical_transition
 from tests.data_tools.toy import balanced, labelled
 
 

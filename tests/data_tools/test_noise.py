@@ -18,7 +18,7 @@ from data_tools.noise.pair_flip import pair_flip
 from data_tools.noise.superclasses import SUPERCLASSES
 from data_tools.noise.symmetric import Redraw, symmetric
 from data_tools.samples import SampleSet
-from data_tools.summary import empirical_transition
+from tests.data_tools.empirical import empirical_transition
 from tests.data_tools.toy import balanced, labelled
 
 # Coarse label of each fine label, in the order of CIFAR-100's fine labels.

@@ -12,8 +12,8 @@ from supcon_ext.models.heads.cosine import CosineClassifier
 from supcon_ext.models.heads.linear import LinearClassifier
 from supcon_ext.models.heads.mlp import MLP
 from supcon_ext.models.network import Network, Outputs, build_network
-from supcon_ext.models.seeding import seeded_weights
 from supcon_ext.models.unit_rows import unit_rows
+from supcon_ext.seeding import seeded_weights
 
 SMALL: dict[str, Any] = {"kind": "mlp", "hidden": 16, "dim": 8}
 

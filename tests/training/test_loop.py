@@ -18,6 +18,7 @@ from supcon_ext.interrupt import stop_requests
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives.base import Beliefs
 from supcon_ext.recipe import parse_recipe
+from supcon_ext.seeding import seeded_generator
 from supcon_ext.tracking.journal import read
 from supcon_ext.tracking.results import read_metrics
 from supcon_ext.training.averages import Averages
@@ -26,7 +27,6 @@ from supcon_ext.training.loop import Trainer
 from supcon_ext.training.random_state import (
     random_state,
     restore_random_state,
-    seeded_generator,
 )
 from supcon_ext.training.stage import TrainingData
 from tests.experiment.tiny import recipe

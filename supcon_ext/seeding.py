@@ -1,7 +1,12 @@
-"""Initial weights that depend on the seed and nothing else."""
+"""Every seed of torch's draws: from the run's seed and a purpose, and nothing else.
+
+What numpy draws is seeded by :func:`data_tools.randomness.generator` in the same way; views draw by
+their keys (:mod:`supcon_ext.policies.pipeline`).
+"""
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,3 +38,15 @@ def seeded_weights(seed: int, part: str) -> Iterator[None]:
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(stream.generate_state(1, np.uint64)[0]))
         yield
+
+
+def seeded_generator(*key: int) -> torch.Generator:
+    """A generator on the CPU that depends on the key alone."""
+    words = np.random.SeedSequence(key).generate_state(2, np.uint32)
+    return torch.Generator().manual_seed(int(words[0]) << 32 | int(words[1]))
+
+
+def derived_seed(seed: int, *purpose: str | int) -> int:
+    """A seed of 32 bits of its own for each purpose, the same in every process."""
+    text = "/".join(map(str, (seed, *purpose))).encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:4], "little")
