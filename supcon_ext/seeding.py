@@ -7,12 +7,13 @@ their keys (:mod:`supcon_ext.policies.pipeline`).
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+from data_tools.randomness import named_stream, stream
 
 
 @contextmanager
@@ -30,19 +31,15 @@ def seeded_weights(seed: int, part: str) -> Iterator[None]:
     Raises:
         ValueError: The seed is negative.
     """
-    if seed < 0:
-        raise ValueError(
-            f"Expected a non-negative integer of argument `seed`, but got {seed}. Try: 0."
-        )
-    stream = np.random.SeedSequence([seed, zlib.crc32(part.encode())])
+    drawn = named_stream(part, seed)
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(int(stream.generate_state(1, np.uint64)[0]))
+        torch.default_generator.manual_seed(int(drawn.generate_state(1, np.uint64)[0]))
         yield
 
 
 def seeded_generator(*key: int) -> torch.Generator:
     """A generator on the CPU that depends on the key alone."""
-    words = np.random.SeedSequence(key).generate_state(2, np.uint32)
+    words = stream(*key).generate_state(2, np.uint32)
     return torch.Generator().manual_seed(int(words[0]) << 32 | int(words[1]))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from data_tools.randomness import keyed_generator
 from supcon_ext.evaluation.selection_quality import BoolArray, IntArray, is_right
 from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.factors import factors_of, targets_of
@@ -35,7 +36,7 @@ def sample_rows(usable: BoolArray, seed: int, size: int = SAMPLED) -> IntArray:
     """
     rows = np.flatnonzero(usable)
     if len(rows) > size:
-        draw = np.random.default_rng(np.random.SeedSequence([seed, 0x9A125]))
+        draw = keyed_generator(seed, 0x9A125)
         rows = np.sort(draw.choice(rows, size, replace=False))
     return rows.astype(np.int64)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from torch.utils.data import Sampler
 
+from data_tools.randomness import keyed_generator
 from data_tools.samples import IntArray
 from supcon_ext.feed.base import EpochPlan
 
@@ -132,7 +132,7 @@ class EpochBatches(Sampler[list[Key]]):
 
     def _keys(self, epoch: int, order: IntArray | None) -> list[Key]:
         if order is None:
-            generator = np.random.default_rng(np.random.SeedSequence([self.seed, epoch]))
+            generator = keyed_generator(self.seed, epoch)
             return [(epoch, index) for index in generator.permutation(self.count).tolist()]
         visits: dict[int, int] = {}
         keys: list[Key] = []

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from data_tools.randomness import keyed_generator
 from data_tools.samples import ImageArray
 from supcon_ext.policies.base import ViewContext
 
@@ -43,14 +44,14 @@ class Draws:
         key: Non-negative integers.
 
     Attributes:
-        numpy: Generator seeded with ``SeedSequence(key)``.
+        numpy: The generator of the key.
         python: Generator seeded with the first draw of ``numpy``.
     """
 
     __slots__ = ("numpy", "python")
 
     def __init__(self, key: tuple[int, ...]) -> None:
-        self.numpy = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+        self.numpy = keyed_generator(*key)
         self.python = random.Random(int(self.numpy.integers(1 << 63)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data_tools.bad_image import GoneImageError
+from data_tools.randomness import keyed_generator
 from data_tools.samples import ImageArray, SampleSet
 
 ChannelStatistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std, in [0, 1] units
@@ -39,7 +40,7 @@ def channel_statistics(
         raise ValueError(
             f"Expected at least one image to measure, but got {len(images)} and limit {limit}"
         )
-    generator = np.random.default_rng(np.random.SeedSequence([seed]))
+    generator = keyed_generator(seed)
     means, kept, held = {}, {}, 0
     for index in np.sort(generator.permutation(len(images))[:count]).tolist():
         try:

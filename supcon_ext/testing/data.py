@@ -21,8 +21,8 @@ DRAWS = "np.random.default_rng with a `seed` of the recipe"
 def check_dataset(dataset: Callable[[], Splits]) -> None:
     """Check that a data set keeps the contract that experiments rely on.
 
-    Images that are uint8 ``(H, W, 1 or 3)``, the same when read again; the same images and labels
-    whenever it is made, with no draw from a global generator.
+    Images ``(H, W, C)`` of the spec's channels and type, the same when read again; the same images
+    and labels whenever it is made, with no draw from a global generator.
 
     Args:
         dataset: Makes the data set; a recipe's parameters are filled in.

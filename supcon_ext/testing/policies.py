@@ -9,11 +9,18 @@ import numpy as np
 import torch
 
 from data_tools.border import check_array
+from data_tools.input_spec import SCALES, Depth
 from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.testing.contract import Contract
 
 CONTRACT = Contract("policy")
 DRAWS = "a generator made of the key, np.random.default_rng(key)"
+OTHERS: tuple[tuple[int, Depth], ...] = (
+    (1, "uint16"),
+    (3, "float32"),
+    (5, "uint8"),
+    (12, "float32"),
+)
 KEYS = ((0, 0, 0, 0), (0, 0, 0, 1), (0, 1, 5, 0), (3, 7, 2, 1, 1))
 
 
@@ -22,7 +29,8 @@ def check_policy(policy: Callable[[ViewContext], View]) -> None:
 
     Pictures of the right shape and type from images of any size, grey or in colour; the same key
     gives the same pixels, from any instance, in any order and any process; the image is left as it
-    is; a view can be sent to a worker.
+    is; a view can be sent to a worker. Images of other channels, of 16 bits and of floats get the
+    same, or are refused with a ValueError when the policy is made.
 
     Args:
         policy: Gives a view for a context; a recipe's parameters are filled in.
@@ -34,13 +42,24 @@ def check_policy(policy: Callable[[ViewContext], View]) -> None:
         for size in (12, 72):
             grey = (0.4,) * channels, (0.25,) * channels
             _check(policy, ViewContext(size, channels, channels == 3, *grey))
+    for channels, dtype in OTHERS:
+        grey = (0.4,) * channels, (0.25,) * channels
+        context = ViewContext(12, channels, True, *grey, dtype, SCALES[dtype])
+        try:
+            policy(context)
+        except ValueError:
+            continue
+        _check(policy, context)
 
 
 def _check(policy: Callable[[ViewContext], View], context: ViewContext) -> None:
     shape = (context.channels, context.size, context.size)
     drawn = np.random.default_rng(0)
     sides = ((context.size, context.size), (context.size + 9, context.size + 4))
-    images = [drawn.integers(0, 256, (*side, context.channels), np.uint8) for side in sides]
+    images = [
+        (drawn.random((*side, context.channels)) * context.scale).astype(context.dtype)
+        for side in sides
+    ]
     kept = [image.copy() for image in images]
     found = []
     policy(context)(images[0].copy(), KEYS[0])

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from data_tools.randomness import keyed_generator
 from data_tools.samples import IntArray, SampleSet
 from supcon_ext.feed.base import Batch, Group
 from supcon_ext.objectives.base import Beliefs
@@ -96,7 +96,7 @@ class TrainingBeliefs:
                 batch_size=stage.batch_size,
                 epoch=epoch,
                 epochs=stage.epochs,
-                generator=np.random.default_rng(np.random.SeedSequence([seed, epoch])),
+                generator=keyed_generator(seed, epoch),
             ),
         )
         kept: IntArray = order[~dropped.cpu().numpy()[order]]

@@ -17,6 +17,7 @@ from supcon_ext.recipe.resolved import to_yaml
 from tests.data_tools import bad_pictures
 from tests.data_tools.bad_pictures import BAD, GOOD, ODD, encoded
 from tests.data_tools.toy import write_png
+from tests.made_pictures import KINDS, write_set
 
 
 @pytest.fixture(autouse=True)
@@ -210,3 +211,12 @@ def test_options_that_do_not_go_together() -> None:
     assert "--decode goes with --data" in supcon("validate", name, "--decode").stderr
     result = supcon("validate", "quickstart", "--data")
     assert result.exit_code == 2 and "quickstart is a sweep" in result.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_channels_and_depth_are_told_of(tmp_path, kind: str) -> None:
+    data = write_set(tmp_path / "data", kind, 5, "uint16")
+    name = write_recipe(data, validation=0)
+    rows = rows_of(supcon("validate", name, "--data"))
+    assert rows["pixels"] == ["40 uint16, 5 channels"] and rows["size"] == ["12 wide, 12 high"]
+    assert json.loads(supcon("validate", name, "--data", "--json").stdout)["data"]["pixels"]

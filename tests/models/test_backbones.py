@@ -46,16 +46,19 @@ def test_colour_images_become_dim_features_and_the_size_is_known(name: str) -> N
 
 
 @pytest.mark.parametrize("name", backbone.names())
-def test_grey_images_change_the_first_layer_only(name: str) -> None:
+def test_other_channels_change_the_first_layer_only(name: str) -> None:
     with torch.device("meta"):
-        grey, colour = make(name, 1), make(name, 3)
-    different = [
-        key
-        for key, tensor in grey.state_dict().items()
-        if tensor.shape != colour.state_dict()[key].shape
-    ]
-    assert len(different) == 1
-    assert grey(torch.empty(2, 1, 16, 16, device="meta")).shape == (2, grey.dim)
+        colour = make(name, 3).state_dict()
+        for channels in (1, 5, 16) if name in ("conv4", "resnet32", "timm") else (1, 12):
+            other = make(name, channels)
+            different = [
+                key
+                for key, tensor in other.state_dict().items()
+                if tensor.shape != colour[key].shape
+            ]
+            assert len(different) == 1
+            images = torch.empty(2, channels, 16, 16, device="meta")
+            assert other(images).shape == (2, other.dim)
 
 
 def test_every_backbone_has_its_parameters_counted() -> None:
