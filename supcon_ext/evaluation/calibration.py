@@ -41,6 +41,11 @@ class Calibration:
         """What the judged evaluator requires."""
         return self.of.requires
 
+    @property
+    def needs_validation(self) -> bool:
+        """Whether the judged evaluator does."""
+        return getattr(self.of, "needs_validation", False)
+
     def evaluate(self, data: EvaluationInput, split: Split) -> Report:
         """Metrics ``ece``, ``nll`` and ``brier``; a figure and a table ``reliability``.
 

@@ -29,6 +29,12 @@ USED_BY = {"l2": "lbfgs", "epochs": "sgd", "batch_size": "sgd", "lr": "sgd"}
 class LinearProbe(Predictor):
     """Linear classifier on frozen features, fitted on the training samples' given labels.
 
+    With ``logit_adjustment`` it is the balanced linear head of a long-tailed set (Menon et al.
+    2021; the linear head of LIFT, Shi et al. 2024): tau times the log of the classes' shares is
+    taken from the logits of the fitted model. Trained with the adjusted loss, which adds it to the
+    logits in training, a logistic regression whose bias is not penalised comes to the same model,
+    so the two kinds of adjustment are one here (with ``lbfgs``; ``sgd`` does not end there).
+
     Args:
         solver: ``lbfgs``: logistic regression on features standardised by the training samples'
             mean and standard deviation, to convergence. ``sgd``: the protocol of Khosla et al. 2020
@@ -41,6 +47,8 @@ class LinearProbe(Predictor):
         epochs: Of ``sgd``.
         batch_size: Of ``sgd``.
         lr: Of ``sgd``: first learning rate.
+        logit_adjustment: tau; the shares are those of the given labels, and a class without samples
+            counts as one. 0 for none. ``l2: validation`` chooses before the adjustment.
 
     Raises:
         ValueError: An unknown solver, or a parameter of the other solver has been set.
@@ -51,6 +59,7 @@ class LinearProbe(Predictor):
     epochs: Annotated[int, Field(ge=1)] = 100
     batch_size: Annotated[int, Field(ge=1)] = 512
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
+    logit_adjustment: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     def __post_init__(self) -> None:
         if self.solver not in ("lbfgs", "sgd"):
@@ -65,14 +74,22 @@ class LinearProbe(Predictor):
                     f"but got solver {self.solver!r}. Try: leave `{parameter.name}` out."
                 )
 
+    @property
+    def needs_validation(self) -> bool:
+        """Where the penalty is chosen there."""
+        return self.l2 == "validation"
+
     def fit(self, data: EvaluationInput) -> Predict:
         """Fit on the training samples.
 
         Raises:
             ValueError: ``l2: validation`` without a validation split.
         """
+        log_prior = _log_prior(data.train.label, len(data.classes))
+        adjustment = self.logit_adjustment * log_prior
         if self.solver == "sgd":
-            return self._fit_sgd(data)
+            plain = self._fit_sgd(data).less(adjustment)
+            return lambda part: plain.probabilities(part.features)
         mean = data.train.features.double().mean(dim=0)
         std = data.train.features.double().std(dim=0, correction=0)
         # A feature that never changes says nothing; left at its scale it weighs 0.
@@ -81,7 +98,7 @@ class LinearProbe(Predictor):
         def standardised(part: Embedded) -> Tensor:
             return (part.features.double() - mean) / std
 
-        model = self._fit_lbfgs(data, standardised)
+        model = self._fit_lbfgs(data, standardised).less(adjustment)
         return lambda part: model.probabilities(standardised(part))
 
     def _fit_lbfgs(
@@ -102,11 +119,11 @@ class LinearProbe(Predictor):
         logger.info("linear probe: l2=%g, validation accuracy %.4f", l2, accuracy)
         return best
 
-    def _fit_sgd(self, data: EvaluationInput) -> Predict:
+    def _fit_sgd(self, data: EvaluationInput) -> LinearModel:
         plain = data.train.features
         if data.augmented is None:
             logger.info("linear probe: no augmented features, every epoch uses the plain ones")
-        model = fit_sgd_probe(
+        return fit_sgd_probe(
             data.augmented or (lambda epoch: plain),
             data.train.label,
             len(data.classes),
@@ -115,4 +132,9 @@ class LinearProbe(Predictor):
             self.batch_size,
             self.lr,
         )
-        return lambda part: model.probabilities(part.features)
+
+
+def _log_prior(label: Tensor, classes: int) -> Tensor:
+    """``(C,)`` float64 log share of each class; one without samples counts as one sample."""
+    count = label.bincount(minlength=classes).clamp(min=1).double()
+    return (count / count.sum()).log()

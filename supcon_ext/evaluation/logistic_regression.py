@@ -32,6 +32,10 @@ class LinearModel:
         logits = features.to(self.weight.dtype) @ self.weight.T + self.bias
         return F.softmax(logits, dim=1).float()
 
+    def less(self, adjustment: Tensor) -> LinearModel:
+        """The model whose logits are lower by a number for each class, ``(C,)``."""
+        return LinearModel(self.weight, self.bias - adjustment.to(self.bias))
+
 
 def fit_logistic_regression(
     features: Tensor,

@@ -35,6 +35,11 @@ class Predictor(ABC):
     requires: ClassVar[frozenset[str]] = frozenset()
     probabilistic: ClassVar[bool] = True
 
+    @property
+    def needs_validation(self) -> bool:
+        """Whether it selects on the validation split, and so cannot do without one."""
+        return False
+
     @abstractmethod
     def fit(self, data: EvaluationInput) -> Predict:
         """Learn from ``data.train`` and select on ``data.validation``; ``data.test`` is None.

@@ -105,6 +105,7 @@ def prepare(
             progress.warn(line)
         made = _make(recipe, fabric, progress, left_out, statistics)
         made.trainer.check_stages()
+        _check_evaluators(made)
         _try_network(made)
     return made
 
@@ -157,6 +158,16 @@ def _make(
     measurer = Measurer(trainer, data, groups, classifies, augmented_view(context), recipe.seed)
     trainer.validate = measurer.validate if settings.validate_every else None
     return Prepared(data, context, trainer, measurer, build_evaluators(recipe.evaluation))
+
+
+def _check_evaluators(made: Prepared) -> None:
+    """Those that select on the validation split find one."""
+    for name, part in made.evaluators.items():
+        if made.data.validation is None and getattr(part, "needs_validation", False):
+            raise ValueError(
+                f"Expected a validation split for evaluator `{name}`, which selects on it, but got "
+                "none. Try: data.validation=0.1"
+            )
 
 
 @torch.no_grad()

@@ -25,6 +25,10 @@ class Bmm(SampleSelector):
     where the high component's density rises at 0 too, its table takes every sample for wrong; here
     the smallest losses are believed.
 
+    On frozen features of a pretrained encoder small losses are said to fail: those of right and
+    wrong labels overlap by 53 to 61 % (a benchmark of 6,000 runs, arXiv 2605.22591), where counts
+    of predictions that agree hold better (``disagreement``).
+
     Args:
         scaling: What becomes 0 and 1: the 5th and 95th ``percentiles``, between which the densities
             are fitted (the code), or the ends of the ``range`` (the paper).

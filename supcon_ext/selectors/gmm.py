@@ -33,6 +33,10 @@ class Gmm(SampleSelector):
     the best; here it starts from the best. Losses that are all the same keep every sample, with a
     warning. The score is the loss, negated.
 
+    On frozen features of a pretrained encoder small losses are said to fail: those of right and
+    wrong labels overlap by 53 to 61 % (a benchmark of 6,000 runs, arXiv 2605.22591), where counts
+    of predictions that agree hold better (``disagreement``).
+
     Args:
         history: Refreshes whose losses are averaged, each brought to [0, 1] first. DivideMix takes
             5 where it knows that nine labels in ten are wrong, else 1.

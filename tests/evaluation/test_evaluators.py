@@ -16,7 +16,7 @@ from supcon_ext.evaluation.metrics import scores
 from supcon_ext.evaluation.predictor import Predictor
 from tests.evaluation.toy import blob_input, embedded
 
-KINDS = ["calibration", "classifier", "embedding", "knn", "linear_probe"]
+KINDS = ["calibration", "classifier", "embedding", "knn", "linear_probe", "ni_erm", "wann"]
 
 
 def with_logits(data: EvaluationInput) -> EvaluationInput:

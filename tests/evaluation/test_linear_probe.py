@@ -8,6 +8,7 @@ from sklearn.preprocessing import StandardScaler
 
 from supcon_ext.evaluation.linear_probe import L2_GRID, LinearProbe
 from supcon_ext.evaluation.logistic_regression import fit_logistic_regression
+from supcon_ext.evaluation.ni_erm import NoiseIgnorant
 from supcon_ext.evaluation.sgd_probe import fit_sgd_probe
 from tests.evaluation.toy import blob_input, blobs, embedded
 
@@ -34,6 +35,87 @@ def test_evaluator_equals_sklearn_on_standardised_features():
     )
     expected = theirs.predict_proba(scaler.transform(data.test.features.double().numpy()))
     found = report.predictions["test"].probabilities.numpy()
+    assert np.abs(found - expected).max() < 1e-3
+
+
+def long_tailed_input():
+    """Classes of 120, 30 and 8, much overlapping; a test set of as many each."""
+    parts = []
+    for seed, sizes in enumerate(((120, 30, 8), (30, 10, 5), (40, 40, 40))):
+        x, label = blobs(2000, spread=2.0, seed=seed)
+        rows = np.concatenate([np.flatnonzero(label == c)[:n] for c, n in enumerate(sizes)])
+        parts.append(embedded(x[rows], label[rows]))
+    return replace(blob_input(), train=parts[0], validation=parts[1], test=parts[2])
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("l2", [0.05, 1e-3])
+def test_the_adjusted_head_equals_sklearn_post_hoc(tau, l2):
+    data = long_tailed_input()
+    x, query = data.train.features.double().numpy(), data.test.features.double().numpy()
+    scaler = StandardScaler().fit(x)
+    theirs = LogisticRegression(C=1 / (l2 * 158), tol=1e-10, max_iter=10_000)
+    theirs.fit(scaler.transform(x), data.train.label.numpy())
+    logits = theirs.decision_function(scaler.transform(query))
+    logits -= tau * np.log(np.array([120, 30, 8]) / 158)
+    expected = torch.tensor(logits).softmax(1)
+    report = LinearProbe(l2=l2, logit_adjustment=tau).evaluate(data, "test")
+    found = report.predictions["test"].probabilities
+    assert (found - expected).abs().max() < 1e-3
+    if tau == 0:
+        plain = LinearProbe(l2=l2).evaluate(data, "test").predictions["test"].probabilities
+        assert torch.equal(found, plain)
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0, 2.0])
+def test_the_adjusted_loss_of_training_has_the_same_minimum(tau):
+    """Menon et al.'s eq. 10 on logits to which tau log prior is added: its gradient is zero."""
+    x, label = (torch.tensor(value) for value in blobs(400, spread=2.0))
+    keep = torch.cat([(label == c).nonzero()[:n, 0] for c, n in enumerate((100, 30, 6))])
+    x, label = x[keep], label[keep]
+    adjustment = tau * (label.bincount().double() / len(label)).log()
+    model = fit_logistic_regression(x, label, 3, 0.01).less(adjustment)
+    weight, bias = model.weight.clone().requires_grad_(), model.bias.clone().requires_grad_()
+    logits = x @ weight.T + bias + adjustment
+    loss = torch.nn.functional.cross_entropy(logits, label) + 0.005 * weight.square().sum()
+    loss.backward()
+    assert max(weight.grad.abs().max(), bias.grad.abs().max()) <= 5e-6
+
+
+@pytest.mark.parametrize("solver", [{}, {"solver": "sgd", "lr": 0.1, "epochs": 100}])
+def test_adjustment_finds_the_rare_classes(solver):
+    plain, adjusted = (
+        LinearProbe(**solver, logit_adjustment=tau).evaluate(long_tailed_input(), "test").metrics
+        for tau in (0.0, 1.0)
+    )
+    assert adjusted["balanced_accuracy"] > plain["balanced_accuracy"] + 0.05
+    assert adjusted["worst_class"] > plain["worst_class"]
+
+
+@pytest.mark.parametrize("tau", [0.0, 1.0])
+def test_ni_erm_is_the_penalty_chosen_on_noisy_labels(tau):
+    data = noisy_input()
+    found = NoiseIgnorant(tau).evaluate(data, "test").predictions["test"].probabilities
+    probe = LinearProbe(l2="validation", logit_adjustment=tau).evaluate(data, "test")
+    assert torch.equal(found, probe.predictions["test"].probabilities)
+    with pytest.raises(ValueError, match="validation split"):
+        NoiseIgnorant().evaluate(replace(data, validation=None), "test")
+
+
+def test_the_penalty_is_sklearns_of_the_same_grid():
+    data = noisy_input()
+    scaler = StandardScaler().fit(data.train.features.double().numpy())
+    x, held_out, query = (
+        scaler.transform(part.features.double().numpy())
+        for part in (data.train, data.validation, data.test)
+    )
+    fits = [
+        LogisticRegression(C=1 / (l2 * 100), tol=1e-9, max_iter=10_000).fit(x, data.train.label)
+        for l2 in L2_GRID
+    ]
+    scored = [fit.score(held_out, data.validation.label) for fit in fits]
+    expected = fits[int(np.argmax(scored))].predict_proba(query)
+    found = NoiseIgnorant().evaluate(data, "test").predictions["test"].probabilities.numpy()
     assert np.abs(found - expected).max() < 1e-3
 
 

@@ -29,10 +29,12 @@ PARAMETERS: dict[str, dict[str, dict[str, Any]]] = {
         "any_of": {"members": ["aum", "similarity_top_k"]},
         "balance": {"inner": "elr_history"},
         "confident_pairs": {"neighbours": 10, "pair_threshold": "per_class"},
+        "disagreement": {"per_class": True, "soft": True},
         "fine": {"from_kept": True},
         "gmm": {"history": 3},
         "offline_scores": {"path": "scores.csv"},
         "then": {"first": "forgetting", "second": {"kind": "confident_pairs", "neighbours": 5}},
+        "wann": {"kmin": 3, "kmax": 9},
     },
     "weighting": {
         "balanced": {"hidden": 8},
@@ -131,6 +133,8 @@ def stage(
     wanted = [term] if term not in (None, "contrastive") else []
     if "peer_logits" in needs and "co_teaching" not in wanted:
         wanted.append("co_teaching")
+    if "elr" in wanted:
+        wanted.append("cross_entropy")
     for name in wanted:
         parameters = given("term", name)
         objective.append({parameters.pop("kind"): parameters})

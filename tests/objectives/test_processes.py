@@ -20,6 +20,7 @@ from supcon_ext.objectives import StepBatch, Term
 from supcon_ext.objectives.base import Beliefs, TermResult, TrainingFacts
 from supcon_ext.objectives.contrastive import Contrastive
 from supcon_ext.objectives.dynamic_bootstrap import DynamicBootstrap
+from supcon_ext.objectives.elr import ElrRegulariser
 from supcon_ext.objectives.mixing import Mix
 from supcon_ext.objectives.paco import PaCo
 from supcon_ext.objectives.proco import ProCo
@@ -75,6 +76,7 @@ def results(share: slice) -> dict[str, Any]:
         "deferred": Contrastive("label", Deferred(PrototypeSoftmax(hidden=5), 0.0), **CAPPED),
         "targets": Contrastive("label", TSC(start=0.0, seed=7), queue=9, **CAPPED),
         "dynamic_bootstrap": UnmixedBootstrap(),
+        "elr": ElrRegulariser(),
     }
     images = torch.randn(2, 14, 1, 2, 2, generator=torch.Generator().manual_seed(3))
     for name, term in made.items():

@@ -18,8 +18,10 @@ from supcon_ext.models.unit_rows import unit_rows
 class CosineClassifier(Head):
     """Logits ``scale * cos(features, weight)``, float32 even under autocast.
 
-    Zhu et al. 2022 (BCL) use it with scale 30 on ImageNet-LT and iNaturalist. The class vectors
-    start as random directions of norm 1.
+    Zhu et al. 2022 (BCL) use it with scale 30 on ImageNet-LT and iNaturalist; LIFT (Shi et al.
+    2024) on a frozen or lightly tuned encoder with scale 25 and the logit-adjusted loss:
+    ``cross_entropy: {logit_adjustment: 1}``. The class vectors start as random directions of norm
+    1; LIFT's start as the embeddings of the classes' names (CLIP) or as the classes' means.
 
     Args:
         in_dim: Length F of a feature vector.
