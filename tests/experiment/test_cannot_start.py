@@ -43,6 +43,19 @@ def test_a_mistake_is_known_before(kind: str, mistake: str, tmp_path: Path) -> N
     )
 
 
+@pytest.mark.parametrize(
+    "chosen", ["ni_erm", "{kind: linear_probe, l2: validation}", "{kind: calibration, of: ni_erm}"]
+)
+def test_who_selects_on_validation_is_told_before_that_there_is_none(
+    chosen: str, tmp_path: Path
+) -> None:
+    overrides = [f"evaluation=[{chosen}]", "data.validation=0"]
+    told = supcon("run", "lean.yaml", *overrides, cwd=tmp_path)
+    assert told.wait() == 2, told.stderr
+    assert "Expected a validation split for evaluator" in told.stderr
+    assert "data.validation=0.1" in told.stderr and "raceback" not in told.stderr
+
+
 def test_killed_before_the_first_checkpoint_the_journal_is_whole_again(tmp_path: Path) -> None:
     folder = stopped(tmp_path, 1)
     done = supcon("resume", str(folder), cwd=tmp_path)
