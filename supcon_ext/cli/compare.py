@@ -35,7 +35,7 @@ def compare(runs: tuple[str, ...], by: tuple[str, ...], as_json: bool, out: Path
     if as_json:
         print_json(comparison.to_json())
     else:
-        print_results(comparison.table(), comparison.columns)
+        print_results(comparison.table(), comparison.columns, len(comparison.keys))
     if out is not None:
         for path in write_comparison(comparison, out):
             click.echo(str(path), err=True)

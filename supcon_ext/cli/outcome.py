@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 
-def print_results(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
-    """Print a table of results."""
+def print_results(rows: Sequence[Mapping[str, object]], columns: Sequence[str], keys: int) -> None:
+    """Print a table of results, whose first columns, so many, tell its rows apart."""
     from supcon_ext.progress.console import ConsoleProgress
 
-    ConsoleProgress().results_table(rows, columns)
+    ConsoleProgress().results_table(rows, columns, keys=keys)
 
 
 def print_place(what: str, folder: Path, tracking_uri: str | None) -> None:

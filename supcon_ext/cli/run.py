@@ -129,7 +129,8 @@ def _print_result(result: RunResult) -> None:
     if not is_first_process():
         return
     from supcon_ext.experiment import result_rows
+    from supcon_ext.experiment.results_table import KEYS
 
     rows = result_rows(result.results)
-    print_results(rows, list(dict.fromkeys(column for row in rows for column in row)))
+    print_results(rows, list(dict.fromkeys(column for row in rows for column in row)), KEYS)
     print_place("run", result.folder, result.tracking_uri)

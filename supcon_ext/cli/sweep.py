@@ -65,7 +65,8 @@ def run_sweep_file(
         result = run_sweep(loaded, again=again, jobs=jobs)
     if is_first_process():
         if result.comparison is not None:
-            print_results(result.comparison.table(), result.comparison.columns)
+            found = result.comparison
+            print_results(found.table(), found.columns, len(found.keys))
         print_place("sweep", result.folder, result.tracking_uri)
     if result.failed:
         click.echo(f"Failed: {', '.join(result.failed)}", err=True)

@@ -14,18 +14,10 @@ from typing import Any
 import yaml
 
 from data_tools.printable import printable
+from supcon_ext.evaluation.headline import headline, is_long_tailed
 from supcon_ext.recipe.resolved import leaves
 from supcon_ext.tracking.results import read_results
 
-METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "accuracy_many",
-    "accuracy_medium",
-    "accuracy_few",
-    "knn accuracy",
-    "ece",
-)
 FEW_KEYS = 3
 
 
@@ -82,16 +74,28 @@ class Comparison:
     Attributes:
         axes: Keys in which the rows differ.
         rows: Last epoch and best on validation of each variant.
+        long_tailed: Whether a run is, so that what cannot hide a lost class stands first.
     """
 
     axes: tuple[str, ...]
     rows: tuple[Row, ...]
+    long_tailed: bool = False
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that a row has, in the order of the table."""
+        names = (*headline(self.long_tailed), "knn accuracy", "ece")
+        return [name for name in names if any(name in row.metrics for row in self.rows)]
+
+    @property
+    def keys(self) -> list[str]:
+        """Headings of what tells the rows apart."""
+        return [*self.axes, "network"]
 
     @property
     def columns(self) -> list[str]:
         """Headings of the table."""
-        shown = [name for name in METRICS if any(name in row.metrics for row in self.rows)]
-        return [*self.axes, "network", "evaluator", "n", *shown]
+        return [*self.keys, "evaluator", "n", *self.metrics]
 
     def table(self) -> list[dict[str, str]]:
         """Cells by heading, a mapping for each row; ``n/a`` where a metric does not apply."""
@@ -101,11 +105,7 @@ class Comparison:
                 "network": row.network,
                 "evaluator": row.evaluator,
                 "n": str(len(row.seeds)),
-                **{
-                    name: str(row.metrics.get(name, "n/a"))
-                    for name in self.columns
-                    if name in METRICS
-                },
+                **{name: str(row.metrics.get(name, "n/a")) for name in self.metrics},
             }
             for row in self.rows
         ]
@@ -168,7 +168,7 @@ def compare(runs: Iterable[Path], by: Sequence[str] | None = None) -> Comparison
             for network in ("last", "best")
             if all("test" in results[folder].get(network, {}) for folder in group)
         ]
-    return Comparison(axes, tuple(rows))
+    return Comparison(axes, tuple(rows), any(map(is_long_tailed, results.values())))
 
 
 def _expand(run: Path) -> list[Path]:

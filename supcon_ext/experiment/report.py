@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 
 from data_tools.csv_cell import csv_cell
+from data_tools.prepared import PreparedData
+from data_tools.summary import imbalance_factor
 from data_tools.whole_file import write_whole
 from supcon_ext.evaluation import figures
 from supcon_ext.evaluation.base import Report
@@ -70,6 +73,7 @@ def measure(recipe: Recipe, made: Prepared) -> tuple[dict[str, Any], dict[str, R
         "steps": trainer.at.global_step,
         "headline": next(iter(evaluators), None),
         "shot_groups": {**groups.sizes(), "rule": groups.rule},
+        "imbalance_factor": _imbalance(measurer.data),
         "last": {split: _metrics(reports) for split, reports in last.items()},
     }
     if trainer.best is not None:
@@ -80,6 +84,19 @@ def measure(recipe: Recipe, made: Prepared) -> tuple[dict[str, Any], dict[str, R
         results["best"] = {split: _metrics(reports) for split, reports in found.items()}
         results["best_epoch"] = trainer.best["epoch"]
     return results, last.get("test", {})
+
+
+def _imbalance(data: PreparedData) -> dict[str, float | None]:
+    """Largest class over smallest of each split, None with an empty class.
+
+    Of the training split by given labels and, where they are known, by true ones.
+    """
+    counts = {"train": data.counts}
+    if data.clean_counts is not None:
+        counts["train_true"] = data.clean_counts
+    if data.test is not None:
+        counts["test"] = np.bincount(data.test.label, minlength=len(data.test.classes))
+    return {name: imbalance_factor(each) for name, each in counts.items()}
 
 
 def record_end(

@@ -25,17 +25,18 @@ from rich.progress import (
     TaskID,
     TextColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
-from data_tools.printable import printable, printable_lines
+from data_tools.printable import printable_lines
 from supcon_ext.progress.first_process import is_first_process
+from supcon_ext.progress.fitted_table import fitted_tables, shown_number
 from supcon_ext.progress.outlook import Outlook, Work, duration
 
 REDRAW_SECONDS = 0.5
 QUIET_SECONDS = 5.0
 STEP_SECONDS = 30.0
 LONG_SECONDS = 600.0
+FILE_WIDTH = 100
 LOGGERS = ("supcon_ext", "data_tools")
 
 
@@ -186,7 +187,7 @@ class ConsoleProgress:
         step = self._steps - self._epoch * self._steps_per_epoch
         parts = [self._stage, f"epoch {self._epoch + 1}/{self._epochs}"]
         parts += [f"step {step:,}/{self._steps_per_epoch:,}"]
-        parts += [] if loss is None else [f"loss {_number(float(loss))}"]
+        parts += [] if loss is None else [f"loss {shown_number(float(loss))}"]
         parts += [] if left is None else [f"about {duration(left)} left"]
         self._say("  ".join(parts))
 
@@ -204,7 +205,7 @@ class ConsoleProgress:
             return
         self._told = self._step_told = now
         width = len(str(self._epochs))
-        numbers = "  ".join(f"{name} {_number(value)}" for name, value in metrics.items())
+        numbers = "  ".join(f"{name} {shown_number(value)}" for name, value in metrics.items())
         left = self._outlook.left(now)
         self._say(
             f"{self._stage}  epoch {self._epoch:>{width}}/{self._epochs}  {numbers}  "
@@ -225,25 +226,32 @@ class ConsoleProgress:
         self._say(f"warning: {message}", "yellow")
 
     def results_table(
-        self, rows: Sequence[Mapping[str, object]], columns: Sequence[str], title: str = ""
+        self,
+        rows: Sequence[Mapping[str, object]],
+        columns: Sequence[str],
+        title: str = "",
+        keys: int = 1,
     ) -> None:
         """Print a table on stdout; numbers to four digits, ``-`` where a row has no value.
+
+        A file gets tables of at most 100 characters, a terminal as wide as it is; columns that do
+        not fit are in tables of their own below.
 
         Args:
             rows: One mapping a row, by column.
             columns: Which columns, in this order; also their headings.
             title: Above the table.
+            keys: How many of the first columns tell the rows apart, and come again in each table.
         """
         self._end_stage()
-        table = Table(title=title or None, title_justify="left")
-        for position, column in enumerate(columns):
-            table.add_column(column, justify="right" if position else "left", no_wrap=True)
-        for row in rows:
-            table.add_row(*(Text(printable(_cell(row.get(column)))) for column in columns))
         console = Console(file=sys.stdout, highlight=False)
-        if not console.is_terminal:  # a file has no width to fit in
+        if not console.is_terminal:
+            console = Console(file=sys.stdout, highlight=False, width=FILE_WIDTH)
+        tables = fitted_tables(rows, columns, console.width, keys, title)
+        if not console.is_terminal:  # a file cuts nothing off, however wide its keys are
             console = Console(file=sys.stdout, highlight=False, width=10_000)
-        console.print(table)
+        for table in tables:
+            console.print(table)
 
     def _say(self, message: str, style: str = "") -> None:
         if is_first_process():
@@ -267,19 +275,3 @@ class _WarningHandler(logging.Handler):
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}" + "s" * (number != 1)
-
-
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        return str(value)
-    if isinstance(value, int):
-        return str(value)
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    return "-" if not math.isfinite(value) else _number(value)

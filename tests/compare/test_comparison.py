@@ -107,6 +107,29 @@ def test_written_tables_agree(tmp_path: Path) -> None:
     assert paths[3].read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.parametrize("factor", [1.0, 20.0])
+def test_a_long_tail_in_one_run_puts_first_what_cannot_hide_a_lost_class(
+    factor: float, tmp_path: Path
+) -> None:
+    folders = [make_run(tmp_path / f"r{s}", s, 0.5) for s in range(2)]
+    path = folders[1] / "results.json"
+    results = json.loads(path.read_text())
+    results["imbalance_factor"] = {"train": factor, "test": 1.0}
+    for network in ("last", "best"):
+        results[network]["test"]["linear_probe"]["worst_class"] = 0.1
+    path.write_text(json.dumps(results))
+    found = compare(folders)
+    expected = ["balanced_accuracy", "accuracy"]
+    if factor == 1:
+        expected.reverse()
+    assert found.metrics == [*expected, "knn accuracy"]  # one run has no worst class
+    assert found.columns == ["network", "evaluator", "n", *found.metrics]
+    assert found.keys == ["network"]
+    assert list(found.table()[0]) == found.columns
+    head = found.markdown().splitlines()[0].strip("| ").split(" | ")
+    assert head == found.columns
+
+
 def test_unfinished_runs_and_nothing_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="none"):
         compare([tmp_path])

@@ -153,6 +153,7 @@ def test_a_wide_table_is_not_cut_in_a_file(plain, capsys):
         progress.results_table([dict.fromkeys(columns, 1)], columns)
     text = capsys.readouterr().out
     assert all(column in text for column in columns)
+    assert max(map(len, text.splitlines())) <= 100
 
 
 def test_the_bar_is_gone_after_an_interrupt(monkeypatch):
