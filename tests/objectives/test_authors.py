@@ -13,6 +13,7 @@ from supcon_ext.losses import Rows, SupConLoss
 from supcon_ext.losses.mixup import MixupRule, mixed_rows
 from supcon_ext.losses.rows import Source
 from supcon_ext.losses.supcon import SameLabel
+from supcon_ext.models.heads.cosine import CosineClassifier
 from supcon_ext.models.network import Network, Outputs
 from supcon_ext.objectives import StepBatch, Term
 from supcon_ext.objectives.base import TrainingFacts
@@ -63,6 +64,19 @@ def test_selcl_similarity(mixup: float, expected: float) -> None:
 def test_selcl_cross_entropy(mixup: float, expected: float) -> None:
     """The same repository, ClassificationLoss."""
     assert value(CrossEntropy(mixup=mixup), two_views(mixup)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("tau", "expected"), [(0.0, 4.764596), (1.0, 3.78985), (1.5, 3.4866438)])
+def test_lifts_cosine_head_and_adjusted_loss(tau: float, expected: float) -> None:
+    """shijxcs/LIFT ce15c60: CosineClassifier of scale 25, LogitAdjustedLoss."""
+    head = CosineClassifier(DIM, CLASSES, scale=25)
+    with torch.no_grad():
+        head.weight.copy_(normal(CLASSES, DIM, seed=62))
+    logits = head(normal(SIZE, DIM, seed=61))
+    term = CrossEntropy(logit_adjustment=tau)
+    term.setup(replace(FACTS, counts=torch.tensor([60, 12, 3])))
+    found = term(step(unit(1, SIZE, DIM, seed=1), LABEL, logits[None])).loss
+    assert found.item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_selcl_contrastive() -> None:
