@@ -65,7 +65,7 @@ def _without(source: Splits, empty: IntArray) -> Splits:
     train, test, validation = map(renamed, (source.train, source.test, source.validation))
     if train is None or not len(train):
         raise ValueError("Expected a training image, but got none.")
-    return Splits(train, _or_none(test), source.truth_known, _or_none(validation))
+    return replace(source, train=train, test=_or_none(test), validation=_or_none(validation))
 
 
 def _or_none(part: SampleSet | None) -> SampleSet | None:

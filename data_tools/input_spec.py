@@ -22,7 +22,7 @@ class InputSpec:
     """What all samples of a set share.
 
     Attributes:
-        kind: ``image``: ``(H, W, C)``; ``vector``: ``(D,)``.
+        kind: ``image``: ``(H, W, C)``; ``vector``: ``(D,)``, or ``(V, D)`` of V stored views.
         channels: C of an image, 1 to 16; D of a vector.
         dtype: Type of the samples as they are read.
         size: ``(H, W)`` where all images share it, else None.
@@ -70,11 +70,17 @@ class InputSpec:
         return self.dtype == "uint8" and self.scale == SCALES["uint8"]
 
     @staticmethod
+    def of_vectors(width: int) -> InputSpec:
+        """Vectors of so many coordinates."""
+        return InputSpec("vector", width, "float32", None, 1.0, flips=False)
+
+    @staticmethod
     def of(samples: Any, *, flips: bool = True, scale: float | None = None) -> InputSpec:
-        """What images are, told by the array that holds them, or by the first of them.
+        """What samples are, told by the array that holds them, or by the first of them.
 
         Args:
-            samples: An ``(N, H, W, C)`` array, or ``(H, W, C)`` arrays by index.
+            samples: An ``(N, H, W, C)`` array, or ``(H, W, C)`` arrays by index; floats ``(N, D)``
+                are vectors.
             flips: Whether a mirrored image keeps its label.
             scale: The value that stands for 1; None is the largest of an integer type, 1 of floats.
 
@@ -88,6 +94,8 @@ class InputSpec:
             )
         shape = samples.shape[1:] if whole else np.shape(samples[0])
         dtype = str(samples.dtype if whole else np.asarray(samples[0]).dtype)
+        if len(shape) == 1 and np.dtype(dtype).kind == "f":
+            return InputSpec.of_vectors(int(shape[0]))
         if len(shape) != 3:
             raise ValueError(f"Expected images (H, W, C), but got the shape {tuple(shape)}.")
         usual = SCALES.get(cast(Depth, dtype), 1.0)

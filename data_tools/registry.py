@@ -39,6 +39,9 @@ Problems = Callable[
 FAMILY_MARK = "x-definition"
 """Key of a JSON Schema by which a part stands for all of its family."""
 
+IMAGES = frozenset({"image"})
+"""What parts take that say nothing of it, where it matters: images, and no vectors."""
+
 _FAMILIES: dict[str, Registry[Any]] = {}
 
 
@@ -50,6 +53,7 @@ class Entry(Generic[T]):
     name: str
     target: Callable[..., T]
     check: Problems | None = None
+    takes: frozenset[str] = IMAGES
 
     @property
     def problems(self) -> Problems | None:
@@ -192,14 +196,19 @@ class Registry(Generic[T]):
         self._loaded = False
         _FAMILIES[family] = self
 
-    def __call__(self, name: str, problems: Problems | None = None) -> Callable[[F], F]:
+    def __call__(
+        self, name: str, problems: Problems | None = None, takes: Iterable[str] = IMAGES
+    ) -> Callable[[F], F]:
         """Decorator: register a class or a function under ``name``.
 
         Args:
             name: What recipes call it.
             problems: Finds mistakes between its parameters and the recipe around it; a class may
                 have a static method of this name instead.
+            takes: Kinds of samples that it can be given, ``image``, ``vector``; heeded in families
+                whose parts see samples: policies and backbones.
         """
+        kinds = frozenset(takes)
 
         def register(target: F) -> F:
             known = self._entries.get(name)
@@ -208,7 +217,7 @@ class Registry(Generic[T]):
                     f"Expected a new name for {self.family} `{target.__qualname__}`, but `{name}` "
                     f"already names {known.target.__module__}.{known.target.__qualname__}"
                 )
-            self._entries[name] = Entry(self.family, name, target, problems)
+            self._entries[name] = Entry(self.family, name, target, problems, kinds)
             return target
 
         return register
@@ -250,6 +259,10 @@ class Registry(Generic[T]):
                     return entry
             return self._unnamed(name, target)
         raise KeyError(f"no {self.family} is called `{name}`; there are: {', '.join(self.names())}")
+
+    def that_take(self, kind: str) -> list[str]:
+        """Names of the parts that can be given samples of a kind, sorted."""
+        return [entry.name for entry in self if kind in entry.takes]
 
     def _unnamed(self, name: str, target: Any) -> Entry[T]:
         """A part that nobody registered, by its dotted path."""

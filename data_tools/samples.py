@@ -47,7 +47,8 @@ class SampleSet:
 
     Attributes:
         samples: N samples. ``samples[i]`` and ``set[i]`` are arrays of the spec's kind and type:
-            images ``(H, W, C)``, whose sizes may differ between files.
+            images ``(H, W, C)``, whose sizes may differ between files; vectors ``(F,)``, or
+            ``(V, F)`` where V views of each are stored.
         label: ``(N,)`` int64 in ``[0, C)``, the label as the data set ships it.
         classes: Names of the C classes.
         columns: Whatever else is known of each sample, N values a column (a manifest's

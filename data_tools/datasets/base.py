@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -24,12 +25,15 @@ class Splits:
         truth_known: Whether the training labels are known to be right (a curated benchmark). Where
             they are not, a truth exists only relative to injected noise.
         validation: Validation images that the data set ships apart from ``train``, or None.
+        made_by: Plain values that say what made the samples, if they know: a vector file's encoder,
+            weights and policy. Part of the made data's settings, and so of its fingerprint.
     """
 
     train: SampleSet
     test: SampleSet | None
     truth_known: bool
     validation: SampleSet | None = None
+    made_by: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, part in (("test", self.test), ("validation", self.validation)):

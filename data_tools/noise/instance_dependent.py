@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -40,14 +40,16 @@ def instance_dependent(
         pixels: ``raw`` 0 to 255 (the authors' code; images of another depth are brought to it),
             ``unit`` 0 to 1, or ``normalized`` by the mean and standard deviation of each channel
             over ``train`` (DISC).
+            Of vectors ``raw`` is what is stored, ``normalized`` is by coordinate, and there is no
+            ``unit``; of several stored views the first counts.
         seed: Seed of all draws.
 
     Returns:
         Labels; ``transition`` is the mean of the images' probabilities in each true class.
 
     Raises:
-        ValueError: ``rate`` is outside [0, 1], there is one class only, or the images differ in
-            size.
+        ValueError: ``rate`` is outside [0, 1], there is one class only, the images differ in
+            size, or ``unit`` is asked of vectors.
     """
     from scipy.stats import truncnorm
 
@@ -58,6 +60,11 @@ def instance_dependent(
         return NoisyLabels(label, train.label.copy(), transition=transition)
     if classes < 2:
         raise ValueError(f"Expected at least two classes for label noise, but got {classes}.")
+    if pixels == "unit" and train.spec.kind == "vector":
+        raise ValueError(
+            "Expected `raw` or `normalized` of argument `pixels` on vectors, which have no "
+            "largest value, but got `unit`. Try: normalized."
+        )
     random = generator("noise", seed)
     cut = truncnorm(-rate / SPREAD, (1 - rate) / SPREAD, loc=rate, scale=SPREAD)
     flip_rate = cut.rvs(len(train), random_state=random)
@@ -104,20 +111,29 @@ def _drawn(chance: Matrix, draw: npt.NDArray[np.float64]) -> IntArray:
 
 def _blocks(train: SampleSet, members: IntArray) -> Iterator[tuple[IntArray, Matrix]]:
     """The images as rows of floats, as many at a time as fit the memory allowed."""
-    spec, shape = train.spec, train[0].shape
-    rows = max(1, BLOCK_BYTES // (8 * int(np.prod(shape))))
+    shape = train[0].shape
+    size = _flat(train, 0, shape).size
+    rows = max(1, BLOCK_BYTES // (8 * size))
     for start in range(0, len(members), rows):
         block = members[start : start + rows]
-        flat = np.empty((len(block), int(np.prod(shape))))
+        flat = np.empty((len(block), size))
         for row, index in enumerate(block):
-            image = train[int(index)]
-            if image.shape != shape:
-                raise ValueError(
-                    f"Expected images of one size for instance-dependent noise, but got {shape} "
-                    f"and {image.shape}. Try: resize the images first, or another noise model."
-                )
-            flat[row] = (image if spec.is_eight_bits else 255 * spec.units(image)).reshape(-1)
+            flat[row] = _flat(train, int(index), shape)
         yield block, flat
+
+
+def _flat(train: SampleSet, index: int, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """The numbers of a sample that count, in one row."""
+    sample, spec = train[index], train.spec
+    if spec.kind == "vector":
+        first: npt.NDArray[Any] = sample.reshape(-1, spec.channels)[0]
+        return first
+    if sample.shape != shape:
+        raise ValueError(
+            f"Expected images of one size for instance-dependent noise, but got {shape} "
+            f"and {sample.shape}. Try: resize the images first, or another noise model."
+        )
+    return (sample if spec.is_eight_bits else 255 * spec.units(sample)).reshape(-1)
 
 
 def _scaling(train: SampleSet, pixels: Pixels) -> tuple[Matrix | float, Matrix | float]:

@@ -45,7 +45,7 @@ def open_set(
 
     Raises:
         ValueError: A share is outside [0, 1], there are too few foreign images, or they have
-            another number of channels.
+            another number of channels, or vectors of another width.
     """
     check_rate(rate)
     check_between("share", share, 0, 1, "0.5")
@@ -60,8 +60,13 @@ def open_set(
         )
     if len(replaced) and _kind(train) != _kind(other):
         raise ValueError(
-            f"Expected foreign images with {_kind(train)}, "
+            f"Expected foreign samples with {_kind(train)}, "
             f"but got {_kind(other)}. Try: a data set of the same kind."
+        )
+    if len(replaced) and train.spec.kind == "vector" and train[0].shape != other[0].shape:
+        raise ValueError(
+            f"Expected foreign vectors of as many stored views, {train[0].shape}, but got "
+            f"{other[0].shape}. Try: files embedded with one number of views."
         )
     classes = len(train.classes)
     label, truth = train.label.copy(), train.label.copy()
@@ -112,6 +117,8 @@ class Replaced:
 
 def _kind(images: SampleSet) -> str:
     spec = images.spec
+    if spec.kind == "vector":
+        return f"vectors of {spec.channels} coordinates"
     return f"{spec.channels} channels, {spec.dtype} of scale {spec.scale:g}"
 
 

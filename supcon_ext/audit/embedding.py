@@ -9,7 +9,8 @@ from torch import Tensor
 from data_tools.samples import SampleSet
 from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.experiment.open import OpenedRun
-from supcon_ext.feed.workers import WorkerFeed
+from supcon_ext.feed.base import Feed
+from supcon_ext.feed.choice import feed_of
 from supcon_ext.models.network import Outputs
 from supcon_ext.progress.console import ConsoleProgress
 from supcon_ext.training.bank import embed
@@ -29,12 +30,12 @@ def embed_samples(opened: OpenedRun, samples: AuditedSamples, progress: ConsoleP
     progress.start_stage("embedding", 1, sum(-(-len(part) // BATCH) for part in parts))
     made = []
     for part in parts:
-        feed = WorkerFeed(part, workers=opened.recipe.compute.workers)
+        feed = feed_of(part, workers=opened.recipe.compute.workers)
 
         def batches(
-            places: Tensor, feed: WorkerFeed = feed, part: SampleSet = part
+            places: Tensor, feed: Feed = feed, part: SampleSet = part
         ) -> Iterator[tuple[Tensor, Tensor]]:
-            for batch in feed.plain(part, opened.view, places, BATCH):
+            for batch in feed.plain(part, opened.view, places, BATCH, None):
                 yield batch
                 progress.step()
 

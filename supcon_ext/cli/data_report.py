@@ -15,6 +15,8 @@ def data_report(read: ReadData) -> dict[str, Any]:
 
     Where images are no files, each is read, for its size and to find equal ones.
     """
+    from collections import Counter
+
     from data_tools.duplicates import find_duplicates
 
     made, report = read.made, read.report
@@ -44,11 +46,18 @@ def data_report(read: ReadData) -> dict[str, Any]:
         entries, shapes = _read_arrays(arrays)
         dtype = source.train.spec.dtype
         found["duplicates"] = find_duplicates(entries)
+        if source.train.spec.kind == "vector":
+            found["made_by"] = dict(source.made_by)
+            found["vectors"] = {
+                f"{shape[-1]} coordinates" + (f", {shape[0]} views" if len(shape) > 1 else ""): n
+                for shape, n in Counter(shapes).items()
+            }
+            return found
         widths, heights = [shape[1] for shape in shapes], [shape[0] for shape in shapes]
         found["sides"] = (min(widths), max(widths)), (min(heights), max(heights))
         found["pixels"] = {
             f"{dtype}, " + ("1 channel" if c == 1 else f"{c} channels"): n
-            for c, n in sorted(_counted(shape[2] for shape in shapes).items())
+            for c, n in sorted(Counter(shape[2] for shape in shapes).items())
         }
     return found
 
@@ -58,10 +67,14 @@ def report_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     from data_tools.printable import printable
 
     images, counts = found["images"], found["class_counts"]
+    vectors = found.get("vectors")
     classes = [printable(name) for name in found["classes"]]
     named = ", ".join(classes[:5]) + (", ..." if len(classes) > 5 else "")
     rows = [
-        ("images", ", ".join(f"{number:,} {split}" for split, number in images.items() if number)),
+        (
+            "vectors" if vectors else "images",
+            ", ".join(f"{number:,} {split}" for split, number in images.items() if number),
+        ),
         ("classes", f"{len(classes):,}: {named}"),
         ("per class", f"{min(counts):,} to {max(counts):,} training images"),
     ]
@@ -76,10 +89,15 @@ def report_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         wide = f"{left}" if left == right else f"{left} to {right}"
         tall = f"{low}" if low == high else f"{low} to {high}"
         rows.append(("size", f"{wide} wide, {tall} high"))
+    equal = [("equal", line) for line in found["duplicates"]] or [("equal", "no two pictures")]
+    if vectors:
+        rows.append(("width", _listed(vectors)))
+        rows += [("made by", f"{name}: {value}") for name, value in found["made_by"].items()]
+        return rows + equal + [("note", line) for line in found["notes"]]
     rows.append(("pixels", _listed(found["pixels"])))
     bad = found["bad"]
     rows.append(("bad files", f"{len(bad):,}, listed in {found['bad_list']}" if bad else "none"))
-    rows += [("equal", line) for line in found["duplicates"]] or [("equal", "no two pictures")]
+    rows += equal
     rows.append(("flips", "views may mirror images" if found["flips"] else "never mirrored"))
     return rows + [("note", line) for line in found["notes"]]
 
@@ -101,9 +119,3 @@ def _read_arrays(parts: Mapping[str, SampleSet]) -> tuple[list[Any], list[tuple[
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in counts.items())
-
-
-def _counted(values: Any) -> dict[int, int]:
-    from collections import Counter
-
-    return dict(Counter(values))

@@ -11,6 +11,7 @@ from data_tools.bad_list import BAD_LIST
 from data_tools.class_names import class_number
 from data_tools.datasets.base import Splits
 from data_tools.image_check import Told
+from data_tools.input_spec import InputSpec
 from data_tools.labels_file import read_labels
 from data_tools.prepared import PreparedData, prepare_data
 from data_tools.registry import Spec, family
@@ -32,6 +33,8 @@ from supcon_ext.models.network import Network, build_network
 from supcon_ext.objectives.base import Objective
 from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.policies.statistics import ChannelStatistics, channel_statistics
+from supcon_ext.policies.vector_statistics import vector_statistics
+from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.recipe.schema import DataSection, Recipe, StageSection
 from supcon_ext.seeding import seeded_weights
 from supcon_ext.training.stage import Stage
@@ -85,6 +88,8 @@ def read_data(
     settings = section.model_dump(mode="json", include={"dataset", "noise", "imbalance", "order"})
     if report.left_out:
         settings["left_out"] = report.left_out
+    if source.made_by:
+        settings["made_by"] = dict(source.made_by)
     made = prepare_data(
         source,
         noise=None if section.noise is None else noise_of(_checked(section.noise, rules)),
@@ -139,8 +144,29 @@ def build_groups(section: DataSection, data: PreparedData) -> ShotGroups:
     return by_counts(counts, many_above=groups.many_above, few_below=groups.few_below)
 
 
-def view_context(
+def sample_context(
     section: DataSection, train: SampleSet, statistics: ChannelStatistics | None = None
+) -> ViewContext | VectorContext:
+    """What policies are told of the training samples: images or vectors.
+
+    Raises:
+        ValueError: The recipe says of vectors what only images have, or its mean or std has not one
+            number a channel.
+    """
+    if train.spec.kind == "image":
+        return _view_context(section, train, statistics)
+    for name in ("image_size", "mean", "std"):
+        if getattr(section, name) is not None:
+            raise ValueError(
+                f"Expected no data.{name} on vectors, which are standardised by their training "
+                f"split, but got one. Try: data.{name}: null"
+            )
+    mean, std = statistics or vector_statistics(train, seed=0)
+    return VectorContext(train.spec.channels, mean, std, train)
+
+
+def _view_context(
+    section: DataSection, train: SampleSet, statistics: ChannelStatistics | None
 ) -> ViewContext:
     """Size, channels and statistics of the training images.
 
@@ -172,22 +198,27 @@ def view_context(
     return ViewContext(size, spec.channels, spec.flips, mean, floor, spec.dtype, spec.scale)
 
 
-def plain_view(context: ViewContext) -> View:
+def plain_view(context: ViewContext | VectorContext) -> View:
     """The view that evaluation uses: no augmentation."""
     return view_of(family("policy").spec("none"), context)
 
 
-def augmented_view(context: ViewContext) -> View:
-    """The weak view of the SGD linear probe: crop and flip."""
-    return view_of(family("policy").spec("weak"), context)
+def augmented_view(context: ViewContext | VectorContext) -> View:
+    """The weak view of the SGD linear probe: crop and flip; of vectors a stored view."""
+    weak = "weak" if context.spec.kind == "image" else "stored_view"
+    return view_of(family("policy").spec(weak), context)
 
 
-def build_model(recipe: Recipe, classes: int, channels: int) -> Network:
-    """The network, its first weights drawn from the recipe's seed alone."""
+def build_model(recipe: Recipe, classes: int, spec: InputSpec) -> Network:
+    """The network, its first weights drawn from the recipe's seed alone.
+
+    Raises:
+        ValueError: The backbone does not take samples of this kind.
+    """
     model = recipe.model
     return build_network(
-        backbone_of(model.backbone),
-        channels,
+        backbone_of(model.backbone, spec.kind),
+        spec.channels,
         classes,
         projector=head_of(model.projector),
         classifier=head_of(model.classifier),
@@ -207,7 +238,7 @@ def build_objective(section: StageSection, seed: int) -> Objective:
     return Objective(terms)
 
 
-def build_stage(section: StageSection, context: ViewContext, seed: int) -> Stage:
+def build_stage(section: StageSection, context: ViewContext | VectorContext, seed: int) -> Stage:
     """One stage, ready for the loop."""
     groups = tuple(
         GroupPlan(group.name or f"views_{number}", view_of(group.policy, context), group.count)

@@ -15,9 +15,11 @@ from data_tools.datasets.base import Splits
 from data_tools.noise.base import NoisyLabels
 from data_tools.registry import Spec, part_name
 from data_tools.samples import ImageArray, IntArray, SampleSet
+from supcon_ext.experiment.fitting import expect_fit
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.heads.base import Head
 from supcon_ext.policies.base import View, ViewContext
+from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.schedules.base import Factor
 
 
@@ -33,7 +35,7 @@ class CheckedView:
 
     part: str
     view: View
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -46,32 +48,51 @@ class CheckedView:
         Raises:
             ValueError: It is no picture of the right shape.
         """
-        made: Any = self.view(image, key)
-        if (
-            not isinstance(made, Tensor)
-            or made.shape != self.shape
-            or not made.dtype.is_floating_point
-        ):
-            check_array(self.part, "a picture", made, self.shape, ("float",))
-            raise refuse(self.part, "a picture that is a tensor", described(made))
+        return self._checked(self.view(image, key), self.shape)
+
+    def _checked(self, made: Any, shape: tuple[int, ...]) -> Tensor:
+        if not isinstance(made, Tensor) or made.shape != shape or not made.dtype.is_floating_point:
+            what = "a picture" if len(self.shape) == 3 else "a vector"
+            check_array(self.part, what, made, shape, ("float",))
+            raise refuse(self.part, f"{what} that is a tensor", described(made))
         return made
 
 
-def view_of(spec: Spec, context: ViewContext) -> CheckedView:
+class CheckedBatchView(CheckedView):
+    """The same of a view that draws those of many vectors at once."""
+
+    def batch(self, x: Tensor, keys: Tensor) -> Tensor:
+        """Draw one view of each.
+
+        Raises:
+            ValueError: They are no vectors of the right shape.
+        """
+        made: Any = self.view.batch(x, keys)  # type: ignore[attr-defined]  # `view_of` looked
+        return self._checked(made, (len(x), *self.shape))
+
+
+def view_of(spec: Spec, context: ViewContext | VectorContext) -> CheckedView:
     """A policy's view.
 
     Raises:
-        ValueError: The policy gave no view.
+        ValueError: The policy gave no view, or is not for samples of this kind.
     """
+    expect_fit(spec, context.spec.kind)
     name = part_name("policy", spec.kind)
     made = spec.bind()(context)
     if not callable(made):
         raise refuse(name, "a view: something to call with an image and a key", described(made))
-    return CheckedView(name, made, (context.channels, context.size, context.size))
+    checked = CheckedBatchView if hasattr(made, "batch") else CheckedView
+    return checked(name, made, context.shape)
 
 
-def backbone_of(spec: Spec) -> Callable[[int], Backbone]:
-    """A backbone's maker."""
+def backbone_of(spec: Spec, kind: str) -> Callable[[int], Backbone]:
+    """A backbone's maker, for samples of a kind.
+
+    Raises:
+        ValueError: It does not take them.
+    """
+    expect_fit(spec, kind)
 
     def make(channels: int) -> Backbone:
         made = spec.bind()(channels)

@@ -12,11 +12,12 @@ from pathlib import Path
 from data_tools.whole_file import write_whole
 from supcon_ext.policies.base import ViewContext
 from supcon_ext.policies.statistics import ChannelStatistics
+from supcon_ext.policies.vector_view import VectorContext
 
 STATISTICS = "statistics.json"
 
 
-def keep_statistics(run_folder: Path, context: ViewContext) -> None:
+def keep_statistics(run_folder: Path, context: ViewContext | VectorContext) -> None:
     """Write down the statistics of a run that begins."""
     kept = {"mean": context.mean, "std": context.std}
     write_whole(run_folder / STATISTICS, json.dumps(kept))

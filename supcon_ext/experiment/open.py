@@ -17,7 +17,7 @@ from supcon_ext.experiment.build import (
     build_model,
     left_out_of,
     plain_view,
-    view_context,
+    sample_context,
 )
 from supcon_ext.experiment.folder import RECIPE, find_run
 from supcon_ext.experiment.kept_statistics import kept_statistics
@@ -80,8 +80,8 @@ def open_run(run: str | Path) -> OpenedRun:
             f"Expected the data that {folder} was trained on, but its images or labels have "
             f"changed since. Try: supcon run {folder / RECIPE}, and then that run"
         )
-    context = view_context(recipe.data, data.train, kept_statistics(folder))
-    network = build_model(recipe, len(data.train.classes), context.channels)
+    context = sample_context(recipe.data, data.train, kept_statistics(folder))
+    network = build_model(recipe, len(data.train.classes), context.spec)
     network.load_state_dict(checkpoint["network"])
     device = Fabric(accelerator=recipe.compute.accelerator, devices=1).device
     return OpenedRun(

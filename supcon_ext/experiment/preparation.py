@@ -21,16 +21,17 @@ from supcon_ext.experiment.build import (
     build_model,
     build_stage,
     plain_view,
-    view_context,
+    sample_context,
 )
 from supcon_ext.experiment.cannot_start import CannotStart, starting
 from supcon_ext.experiment.measure import Measurer
 from supcon_ext.experiment.workers import workers_at_hand
-from supcon_ext.feed.workers import WorkerFeed
+from supcon_ext.feed.choice import feed_of
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.sync_batch_norm import synchronised
 from supcon_ext.policies.base import ViewContext
 from supcon_ext.policies.statistics import ChannelStatistics
+from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.progress.file_progress import FileProgress
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.recipe.short_stages import short_stages
@@ -46,14 +47,14 @@ class Prepared:
 
     Attributes:
         data: What it is trained and measured on.
-        context: Size, channels and statistics of its images.
+        context: What its samples are, and their statistics.
         trainer: Trains it.
         measurer: Measures it.
         evaluators: What measures, by name.
     """
 
     data: PreparedData
-    context: ViewContext
+    context: ViewContext | VectorContext
     trainer: Trainer
     measurer: Measurer
     evaluators: Mapping[str, Any]
@@ -61,9 +62,10 @@ class Prepared:
     def describe(self, recipe: Recipe) -> dict[str, str]:
         """Data and model in a line each."""
         told, context = self.data.describe(), self.context
-        parts = [f"{told['train']:,} training images of {told['classes']} classes"]
+        samples = f"{context.spec.kind}s"
+        parts = [f"{told['train']:,} training {samples} of {told['classes']} classes"]
         parts += [f"{told['validation']:,} validation, {told['test']:,} test"]
-        parts += [f"{context.size} px, {context.channels} channel{'s' * (context.channels > 1)}"]
+        parts += [context.told]
         if told["noise_rate"]:
             parts.append(f"{told['noise_rate']:.1%} of the labels wrong")
         if told["imbalance_factor"] and told["imbalance_factor"] > 1.5:
@@ -121,14 +123,15 @@ def _make(
         first = fabric.global_rank == 0
         data = build_data(recipe.data, left_out=left_out, progress=files if first else None)
     groups = build_groups(recipe.data, data)
-    context = view_context(recipe.data, data.train, statistics)
-    network = build_model(recipe, len(data.train.classes), context.channels)
+    context = sample_context(recipe.data, data.train, statistics)
+    network = build_model(recipe, len(data.train.classes), context.spec)
     if recipe.compute.sync_batch_norm and fabric.world_size > 1:
         network = synchronised(network, fabric.device.type)
     twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)
     stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
-    for line in left_out_of_views(stages, context):
-        progress.warn(line)
+    if isinstance(context, ViewContext):
+        for line in left_out_of_views(stages, context):
+            progress.warn(line)
     settings = LoopSettings(
         seed=recipe.seed,
         folder=Path(),
@@ -144,7 +147,7 @@ def _make(
         data.fingerprint,
         oracle_truth(stages, data),
     )
-    feed = WorkerFeed(
+    feed = feed_of(
         data.train,
         workers=workers_at_hand(recipe.compute.workers, local_processes(recipe, fabric)),
         rank=fabric.global_rank,
@@ -172,10 +175,10 @@ def _check_evaluators(made: Prepared) -> None:
 
 @torch.no_grad()
 def _try_network(made: Prepared) -> None:
-    """Let the network see the size of image that it is going to get; it must stay what it is."""
+    """Let the network see the size of sample that it is going to get; it must stay what it is."""
     trainer, context = made.trainer, made.context
     declared = declared_keys(trainer.network)
-    shape = (2, context.channels, context.size, context.size)
+    shape = (2, *context.shape)
     try:
         trainer.network.eval()(torch.zeros(shape, device=trainer.device))
     except RuntimeError as error:
@@ -186,8 +189,8 @@ def _try_network(made: Prepared) -> None:
                 f"the encoder takes, but got {context.channels}. Try: another model.backbone"
             ) from error
         raise CannotStart(
-            f"Expected a network that takes images of shape {shape[1:]}, but a first batch of them "
-            f"gives: {error}. Try: another data.image_size, or another model.backbone"
+            f"Expected a network that takes {context.spec.kind}s of shape {shape[1:]}, but a first "
+            f"batch of them gives: {error}. Try: another data.image_size, or another model.backbone"
         ) from error
     finally:
         trainer.network.train()

@@ -127,8 +127,7 @@ def record_end(
     plain = folder / "encoder.safetensors"
     write_whole(plain, safetensors.torch.save(weights, {"recipe": recipe.name}))
     tracker.artifact(plain)
-    shape = (context.channels, context.size, context.size)
-    exported = export_encoder(network.backbone, shape, folder / "encoder.pt2")
+    exported = export_encoder(network.backbone, context.shape, folder / "encoder.pt2")
     tracker.model(exported, step=step)
     results["validation_last10"] = last_validations(read_metrics(folder))
     files = [*drawn, *tables, plain, exported.path, folder / LABELS]

@@ -1,4 +1,4 @@
-"""What every encoder is: images in, one feature vector each out."""
+"""What every encoder is: images or vectors in, one feature vector each out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Backbone(nn.Module):
     times as fast on a CPU, and all networks faster under autocast on a GPU.
 
     Args:
-        trunk: Maps images ``(B, C, H, W)`` to features ``(B, dim)``.
+        trunk: Maps images ``(B, C, H, W)``, or vectors ``(B, F)``, to features ``(B, dim)``.
         dim: Length of a feature vector.
 
     Raises:
@@ -38,7 +38,7 @@ class Backbone(nn.Module):
         """Encode a batch.
 
         Args:
-            images: ``(B, C, H, W)`` float.
+            images: ``(B, C, H, W)`` or ``(B, F)`` float.
 
         Returns:
             ``(B, dim)`` float, in autocast's dtype where that is on.
@@ -56,4 +56,5 @@ class Backbone(nn.Module):
 
 
 backbone = Registry[Backbone]("backbone", "supcon_ext.models.backbones")
-"""Functions ``f(channels: int, *, ...) -> Backbone``, for images of 1 to 16 channels."""
+"""Functions ``f(channels: int, *, ...) -> Backbone``, for images of 1 to 16 channels; those that
+are registered with ``takes=("vector",)`` are told the length of a vector instead."""

@@ -17,17 +17,22 @@ SMALL_SIDE = 64  # up to this many pixels the literature pads and crops; above, 
 
 
 class View(Protocol):
-    """One way to turn an image into a picture for the network."""
+    """One way to turn a sample into a picture, or a vector, for the network.
+
+    One of vectors may have a method ``batch(x, keys)`` too, see
+    :class:`~supcon_ext.policies.vector_view.VectorView`.
+    """
 
     def __call__(self, image: ImageArray, key: tuple[int, ...], /) -> Tensor:
         """Draw one view.
 
         Args:
-            image: ``(H, W, C)`` of the context's channels and type, any size; never written to.
+            image: ``(H, W, C)`` of the context's channels and type, any size; or a vector ``(F,)``,
+                or its stored views ``(V, F)``. Never written to.
             key: Non-negative integers that decide every random draw: the same key, the same pixels.
 
         Returns:
-            ``(C, size, size)`` float32, normalised.
+            ``(C, size, size)``, or ``(F,)``, float32, normalised.
         """
         ...
 
@@ -92,6 +97,16 @@ class ViewContext:
     def spec(self) -> InputSpec:
         """What the images are."""
         return InputSpec("image", self.channels, self.dtype, None, self.scale, self.flips)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a view."""
+        return (self.channels, self.size, self.size)
+
+    @property
+    def told(self) -> str:
+        """The images in words."""
+        return f"{self.size} px, {self.channels} channel{'s' * (self.channels > 1)}"
 
     @property
     def eight_bits(self) -> bool:
