@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from data_tools.registry import Spec, family, part_name
+from supcon_ext.training.stage import Stage
 
 _SAID = {"image": "images", "vector": "vectors"}
 
@@ -27,3 +30,20 @@ def expect_fit(spec: Spec, kind: str) -> None:
         f"{' or '.join(_SAID[each] for each in sorted(takes))}. "
         f"Try: {', '.join(registry.that_take(kind))}"
     )
+
+
+def expect_terms_fit(stages: Iterable[Stage], kind: str) -> None:
+    """Refuse terms that are set to do to vectors what only images bear.
+
+    Raises:
+        ValueError: There is one.
+    """
+    if kind == "image":
+        return
+    for stage in stages:
+        for name, term in stage.objective:
+            if term.images_only is not None:
+                raise ValueError(
+                    f"Expected no `{term.images_only}` in {name} of stage {stage.name} on vectors, "
+                    f"but got {getattr(term, term.images_only)}. Try: {term.images_only}: 0"
+                )

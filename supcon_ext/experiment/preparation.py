@@ -24,6 +24,7 @@ from supcon_ext.experiment.build import (
     sample_context,
 )
 from supcon_ext.experiment.cannot_start import CannotStart, starting
+from supcon_ext.experiment.fitting import expect_terms_fit
 from supcon_ext.experiment.measure import Measurer
 from supcon_ext.experiment.workers import workers_at_hand
 from supcon_ext.feed.choice import feed_of
@@ -129,6 +130,7 @@ def _make(
         network = synchronised(network, fabric.device.type)
     twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)
     stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
+    expect_terms_fit(stages, context.spec.kind)
     if isinstance(context, ViewContext):
         for line in left_out_of_views(stages, context):
             progress.warn(line)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_tools.samples import SampleSet
+from data_tools.samples import IntArray, SampleSet
 from data_tools.vector_rows import gather_vectors
 from supcon_ext.feed.base import Batch, Draw, EpochPlan, Group, GroupPlan
 from supcon_ext.feed.batches import EpochBatches
@@ -70,7 +70,7 @@ class VectorFeed:
         """See :meth:`~supcon_ext.feed.base.Feed.plain`."""
         for part in torch.split(places, batch_size):
             keys = [padded((place,) if key is None else key(place)) for place in part.tolist()]
-            stored = torch.from_numpy(gather_vectors(samples.samples, part.numpy()))
+            stored = stored_views(samples, part.numpy())
             yield views_of(view, stored, torch.tensor(keys)), part
 
 
@@ -108,7 +108,7 @@ class VectorStageFeed:
 
     def _batch(self, drawn: Any) -> Batch:
         """Args: drawn: ``(B, 3)`` int64 epoch, sample and visit."""
-        stored = torch.from_numpy(gather_vectors(self.samples.samples, drawn[:, 1]))
+        stored = stored_views(self.samples, drawn[:, 1])
         told = torch.from_numpy(drawn)
         batch: dict[str, Group] = {}
         number = 0
@@ -125,17 +125,22 @@ class VectorStageFeed:
         return batch
 
 
+def stored_views(samples: SampleSet, index: IntArray) -> Tensor:
+    """``(B, V, F)`` floats of the samples at some places, as they are stored."""
+    return torch.from_numpy(gather_vectors(samples.samples, index))
+
+
 def views_of(view: View, stored: Tensor, keys: Tensor) -> Tensor:
     """``(B, F)`` views of vectors: at once where the view can, else one by one.
 
     Args:
         view: Draws them.
-        stored: ``(B, V, F)`` float32.
+        stored: ``(B, V, F)`` floats.
         keys: ``(B, 5)`` int64.
     """
     batch = getattr(view, "batch", None)
     if batch is not None:
         return cast(Tensor, batch(stored, keys))
     samples = stored[:, 0] if stored.shape[1] == 1 else stored
-    pairs = zip(samples.numpy(), keys.tolist(), strict=True)
+    pairs = zip(samples.float().numpy(), keys.tolist(), strict=True)
     return torch.stack([view(sample, tuple(key)) for sample, key in pairs])

@@ -92,6 +92,11 @@ class Term(nn.Module, ABC):
         return None
 
     @property
+    def images_only(self) -> str | None:
+        """What of this term only images can have, as a recipe calls it; None for nothing."""
+        return None
+
+    @property
     def requires(self) -> frozenset[str]:
         """What :meth:`refresh` needs of the bank."""
         return frozenset()

@@ -77,6 +77,11 @@ class CrossEntropy(Term):
         self.target = target
         self.samples = samples
 
+    @property
+    def images_only(self) -> str | None:
+        """CutMix, where it is asked for."""
+        return "cutmix" if self.cutmix else None
+
     @staticmethod
     def problems(
         params: Mapping[str, Any], stage: Mapping[str, Any], recipe: Mapping[str, Any]

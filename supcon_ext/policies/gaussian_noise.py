@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -25,7 +26,7 @@ class GaussianNoise(VectorView):
     def __init__(self, context: VectorContext, std: float) -> None:
         super().__init__(context)
         self.std = std
-        self.noise = NoiseRows(context.width, normal=True)
+        self.noise = NoiseRows(context.width, lambda size, g: torch.randn(size, generator=g))
 
     def changed(self, x: Tensor, keys: KeyColumns) -> Tensor:
         """With noise."""

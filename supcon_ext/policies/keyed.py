@@ -9,6 +9,7 @@ Letters: n rows, F coordinates, P numbers of a pool.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -83,21 +84,19 @@ def below(bits: Tensor, count: int | Tensor) -> Tensor:
 
 
 class NoiseRows:
-    """Rows of independent draws, each a stretch of one long pool that a key points into.
+    """Rows of independent draws: each a stretch of one long pool, which random bits point to.
 
     Two rows that overlap are shifted against each other, so that no coordinate gets the same draw
     in both; of a million stretches, two samples of a batch hardly ever get the same.
 
     Args:
         width: F.
-        normal: Standard normal numbers; else uniform in [0, 1).
+        draw: Draws so many numbers from a generator; decides what is in the pool.
     """
 
-    def __init__(self, width: int, normal: bool) -> None:
+    def __init__(self, width: int, draw: Callable[[int, torch.Generator], Tensor]) -> None:
         generator = torch.Generator().manual_seed(0x5EED)
-        size = max(POOL, 16 * width)
-        draw = torch.randn if normal else torch.rand
-        self.pool = draw(size, generator=generator)
+        self.pool = draw(max(POOL, 16 * width), generator)
         self.width = width
 
     def __call__(self, bits: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -24,12 +25,13 @@ class Mask(VectorView):
 
     def __init__(self, context: VectorContext, share: float) -> None:
         super().__init__(context)
-        self.share = share
-        self.drawn = NoiseRows(context.width, normal=False)
+        self.kept = NoiseRows(
+            context.width, lambda size, g: (torch.rand(size, generator=g) >= share).float()
+        )
 
     def changed(self, x: Tensor, keys: KeyColumns) -> Tensor:
         """With zeros, which stand for the mean."""
-        return x.masked_fill_(self.drawn(hashed(keys, _MASK)) < self.share, 0.0)
+        return x.mul_(self.kept(hashed(keys, _MASK)))
 
 
 @policy("mask", takes=("vector",))

@@ -86,8 +86,11 @@ class VectorView(ABC):
 
     def __init__(self, context: VectorContext) -> None:
         self.width = context.width
-        self.mean = torch.tensor(context.mean)
-        self.scale = 1 / torch.tensor(context.std)
+        mean, std = (
+            torch.tensor(part, dtype=torch.float64) for part in (context.mean, context.std)
+        )
+        self.scale = (1 / std).float()
+        self.shift = (-mean / std).float()
 
     def __call__(self, sample: ImageArray, key: tuple[int, ...]) -> Tensor:
         """One view.
@@ -106,7 +109,7 @@ class VectorView(ABC):
         """A view of each sample.
 
         Args:
-            x: ``(n, V, F)`` float32 stored views; never written to.
+            x: ``(n, V, F)`` stored views, float16, float32 or float64; never written to.
             keys: ``(n, 5)`` int64, see :mod:`.keyed`.
 
         Returns:
@@ -119,11 +122,11 @@ class VectorView(ABC):
         else:
             rows = torch.arange(len(x), device=x.device)
             chosen = x[rows, stored_view(told, views)]
-        return self.changed(self.standardised(chosen), told)
+        return self.changed(self.standardised(chosen.float()), told)
 
     def standardised(self, x: Tensor) -> Tensor:
         """``(n, F)`` vectors less the mean, in units of the standard deviation; a new tensor."""
-        return (x - self.mean.to(x.device)).mul_(self.scale.to(x.device))
+        return torch.addcmul(self.shift.to(x.device), x, self.scale.to(x.device))
 
     @abstractmethod
     def changed(self, x: Tensor, keys: KeyColumns) -> Tensor:
@@ -150,4 +153,5 @@ def training_vectors(context: VectorContext, places: Any, view: int = 0) -> Tens
     """
     if context.train is None:
         raise ValueError("Expected the training samples in the context, but got none.")
-    return torch.from_numpy(gather_vectors(context.train.samples, np.asarray(places))[:, view])
+    stored = gather_vectors(context.train.samples, np.asarray(places), view)
+    return torch.from_numpy(stored[:, 0]).float()
