@@ -15,6 +15,7 @@ from supcon_ext.testing.samplers import check_sampler
 from supcon_ext.testing.schedules import check_schedule
 from supcon_ext.testing.selectors import check_selector
 from supcon_ext.testing.terms import check_term
+from supcon_ext.testing.vector_policies import check_vector_policy
 from supcon_ext.testing.weightings import check_weighting
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "check_schedule",
     "check_selector",
     "check_term",
+    "check_vector_policy",
     "check_weighting",
 ]

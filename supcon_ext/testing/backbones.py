@@ -17,7 +17,9 @@ CONTRACT = Contract("backbone")
 
 
 def check_backbone(
-    backbone: Callable[[int], Backbone], size: int = 32, channels: tuple[int, ...] = (1, 3)
+    backbone: Callable[[int], Backbone],
+    size: int | None = 32,
+    channels: tuple[int, ...] = (1, 3),
 ) -> None:
     """Check that a backbone keeps the contract that the network and a resumed run rely on.
 
@@ -27,8 +29,8 @@ def check_backbone(
 
     Args:
         backbone: Makes the encoder for a number of image channels.
-        size: Side of the images in pixels.
-        channels: Which it takes: 1 for grey images, 3 for colour.
+        size: Side of the images in pixels; None for a backbone that takes vectors.
+        channels: Which it takes: 1 for grey images, 3 for colour; lengths of vectors.
 
     Raises:
         AssertionError: The contract is broken; the message says where, and what to do.
@@ -42,11 +44,13 @@ def check_backbone(
             "first weights must follow from torch's generator alone. Try: torch.nn.init",
         )
         declared = declared_keys(first)
-        images = torch.randn(3, number, size, size, generator=torch.Generator().manual_seed(0))
+        shape = (3, number) if size is None else (3, number, size, size)
+        images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         features: Tensor = first(images)
         with CONTRACT.border():
             check_array("a backbone", "features", features, (3, first.dim), ("float",))
-        torch.autograd.backward(features.square().sum())
+        if features.requires_grad:  # else there is nothing to train in it
+            torch.autograd.backward(features.square().sum())
         CONTRACT.same_keys(first, declared)
         fresh = _made(backbone, number, 1)
         fresh.load_state_dict(CONTRACT.through_file(first.state_dict()))

@@ -21,8 +21,9 @@ DRAWS = "np.random.default_rng with a `seed` of the recipe"
 def check_dataset(dataset: Callable[[], Splits]) -> None:
     """Check that a data set keeps the contract that experiments rely on.
 
-    Images ``(H, W, C)`` of the spec's channels and type, the same when read again; the same images
-    and labels whenever it is made, with no draw from a global generator.
+    Images ``(H, W, C)`` of the spec's channels and type, or vectors ``(F,)`` or ``(V, F)``, the
+    same when read again; the same samples and labels whenever it is made, with no draw from a
+    global generator.
 
     Args:
         dataset: Makes the data set; a recipe's parameters are filled in.
@@ -51,13 +52,16 @@ def check_dataset(dataset: Callable[[], Splits]) -> None:
         )
         for index in {0, len(first) // 2, len(first) - 1} if len(first) else set():
             image = first[index]
-            with DATASET.border():
-                check_array("a dataset", "an image", image, (None, None, None), ("int", "float"))
             spec = first.spec
+            axes = 3 if spec.kind == "image" else min(max(np.ndim(image), 1), 2)
+            said = "(H, W, C)" if spec.kind == "image" else "(F,) or (V, F)"
+            with DATASET.border():
+                shape = (None,) * axes
+                check_array("a dataset", f"an {spec.kind}", image, shape, ("int", "float"))
             DATASET.expect(
-                image.dtype == spec.dtype and image.shape[2] == spec.channels,
-                f"an image must be what the spec says, a {spec.dtype} array (H, W, "
-                f"{spec.channels}), but got {image.dtype} {image.shape}",
+                image.dtype == spec.dtype and image.shape[-1] == spec.channels,
+                f"a sample must be what the spec says, a {spec.dtype} array {said} whose last axis "
+                f"is {spec.channels}, but got {image.dtype} {image.shape}",
             )
             again = np.array_equal(image, first[index])
             other = np.array_equal(image, second[index])

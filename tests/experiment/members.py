@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from data_tools.registry import family
+from data_tools.vector_rows import VectorRows
 from supcon_ext import Backbone, InputSpec, SampleSet, Splits, backbone, dataset
 from supcon_ext.recipe.families import load_families
 
@@ -87,12 +88,37 @@ def forgetful_pixels(channels: int) -> Backbone:
     return Backbone(nn.Sequential(*layers), 12)
 
 
-def members(of: str) -> list[str]:
-    """Names of a family's members, without those of other tests."""
+@dataset("few_vectors")
+def few_vectors() -> Splits:
+    """The digits as vectors of two stored views, the second with a little noise."""
+    drawn = np.random.default_rng(0)
+
+    def part(images: SampleSet) -> SampleSet:
+        flat = np.stack([images[i].reshape(-1) for i in range(len(images))]) / np.float32(255)
+        other = flat + drawn.normal(0, 0.05, flat.shape).astype(np.float32)
+        rows = VectorRows(np.stack([flat, other], axis=1))
+        spec = InputSpec.of_vectors(flat.shape[1])
+        return SampleSet(rows, images.label, images.classes, images.columns, spec)
+
+    digits = few_digits()
+    return Splits(part(digits.train), part(digits.test), truth_known=True)
+
+
+def members(of: str, kind: str | None = None) -> list[str]:
+    """Names of a family's members, without those of other tests.
+
+    Args:
+        of: The family.
+        kind: Of those alone that take such samples.
+    """
     load_families()
     registry = family(of)
     own = ("supcon_ext.", "data_tools.", __name__)
-    return [entry.name for entry in registry if entry.target.__module__.startswith(own)]
+    return [
+        entry.name
+        for entry in registry
+        if entry.target.__module__.startswith(own) and (kind is None or kind in entry.takes)
+    ]
 
 
 def given(of: str, name: str) -> dict[str, Any]:
@@ -173,9 +199,31 @@ def recipe(stages: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
     }
 
 
-def every_member(part: int, parts: int) -> dict[str, Any]:
+def on_vectors(stages: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    """A recipe of stages that :func:`stage` made, on vectors: data set, backbone and views alone
+    differ, and CutMix is left out.
+    """
+    kept = []
+    for each in stages:
+        objective = [
+            {
+                name: {k: v for k, v in given.items() if k != "cutmix"}
+                for name, given in term.items()
+            }
+            for term in each["objective"]
+        ]
+        views = {"policy": "stored_view", "count": 2}
+        kept.append({"views": views, **each, "objective": objective})
+    made = recipe(kept, **changes)
+    made["data"] = {**made["data"], "dataset": "few_vectors"}
+    if "backbone" not in changes.get("model", {}):
+        made["model"] = {**made["model"], "backbone": {"kind": "mlp", "dim": 12, "dropout": 0.2}}
+    return made
+
+
+def every_member(part: int, parts: int, kind: str = "image") -> dict[str, Any]:
     """One part of as many stages as the largest family has members; smaller ones come again."""
-    names = {of: members(of) for of in FAMILIES}
+    names = {of: members(of, kind if of == "policy" else None) for of in FAMILIES}
     length = max(len(each) for each in names.values())
     rows = {of: list(islice(cycle(each), length)) for of, each in names.items()}
     stages = []
@@ -187,7 +235,7 @@ def every_member(part: int, parts: int) -> dict[str, Any]:
         views = {"policy": given("policy", row["policy"]), "count": 2}
         chosen = row["selector"], row["weighting"], row["term"]
         stages.append(stage(number, *chosen, views=views, **made))
-    return recipe(stages)
+    return recipe(stages) if kind == "image" else on_vectors(stages)
 
 
 def settings() -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ def make(name: str, channels: int, **settings: Any) -> Backbone:
     return backbone.get(name).target(channels, **REQUIRED.get(name, {}), **settings)
 
 
-@pytest.mark.parametrize("name", backbone.names())
+@pytest.mark.parametrize("name", backbone.that_take("image"))
 def test_colour_images_become_dim_features_and_the_size_is_known(name: str) -> None:
     network = make(name, 3)
     features = network(torch.rand(2, 3, 16, 16))
@@ -45,7 +45,7 @@ def test_colour_images_become_dim_features_and_the_size_is_known(name: str) -> N
         assert sum(parameter.numel() for parameter in network.parameters()) == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", backbone.names())
+@pytest.mark.parametrize("name", backbone.that_take("image"))
 def test_other_channels_change_the_first_layer_only(name: str) -> None:
     with torch.device("meta"):
         colour = make(name, 3).state_dict()
@@ -62,7 +62,7 @@ def test_other_channels_change_the_first_layer_only(name: str) -> None:
 
 
 def test_every_backbone_has_its_parameters_counted() -> None:
-    assert set(PARAMETERS) | {"timm"} == set(backbone.names())
+    assert set(PARAMETERS) | {"timm"} == set(backbone.that_take("image"))
 
 
 def test_small_resnet_is_torchvisions_with_another_stem() -> None:

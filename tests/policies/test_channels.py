@@ -13,7 +13,7 @@ from tests.made_pictures import DEPTHS, TOP
 EVERY = [1, 2, 3, 4, 5, 8, 12, 16]
 CASES = list(product(EVERY, DEPTHS))
 SETTINGS = [
-    *({"kind": name} for name in policy.names()),
+    *({"kind": name} for name in policy.that_take("image")),
     {"kind": "simaugment", "blur": 1.0},
     {"kind": "weak", "cutout": 0.5},
     {"kind": "autoaugment", "policy": "imagenet", "cutout": 0.3, "blur": 0.5},

@@ -37,7 +37,9 @@ def random_image(shape: tuple[int, int, int]):
 
 
 def test_registry_knows_the_policies():
-    assert policy.names() == NAMES
+    assert policy.that_take("image") == NAMES
+    vectors = ["gaussian_noise", "interpolate", "mask", "none", "stored_view"]
+    assert policy.that_take("vector") == vectors
 
 
 @pytest.mark.parametrize("flips", [True, False], ids=["flips", "no flips"])

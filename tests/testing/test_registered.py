@@ -11,6 +11,7 @@ import torch
 
 from data_tools.registry import family
 from data_tools.samples import SampleSet
+from data_tools.vector_file import write_vectors
 from supcon_ext.testing import (
     check_backbone,
     check_dataset,
@@ -24,6 +25,7 @@ from supcon_ext.testing import (
     check_schedule,
     check_selector,
     check_term,
+    check_vector_policy,
     check_weighting,
 )
 from tests.experiment.members import PARAMETERS, members, write_scores
@@ -35,7 +37,7 @@ NOISE: dict[str, dict[str, Any]] = {
     "open_set": {"rate": 0.3, "foreign": {"kind": "digits", "size": 8}},
 }
 LARGE = ("resnet101", "resnet152", "resnet50", "resnet34", "resnet50_small", "resnet34_small")
-OF_FILES = ("arrays", "cifar10", "cifar100", "image_folder", "list_file", "manifest")
+OF_FILES = ("arrays", "cifar10", "cifar100", "image_folder", "list_file", "manifest", "vectors")
 
 
 def spec(of: str, name: str) -> Any:
@@ -89,13 +91,24 @@ def test_samplers(name: str) -> None:
     check_sampler(spec("sampler", name).build())
 
 
-@pytest.mark.parametrize("name", members("policy"))
+@pytest.mark.parametrize("name", members("policy", "image"))
 def test_policies(name: str) -> None:
     check_policy(spec("policy", name).bind())
 
 
+@pytest.mark.parametrize("name", members("policy", "vector"))
+def test_policies_for_vectors(name: str) -> None:
+    check_vector_policy(spec("policy", name).bind())
+
+
+@pytest.mark.parametrize("name", members("backbone", "vector"))
+def test_backbones_for_vectors(name: str) -> None:
+    check_backbone(spec("backbone", name).bind(), size=None, channels=(1, 70))
+
+
 @pytest.mark.parametrize(
-    "name", [n for n in members("backbone") if n not in (*LARGE, "timm") and "pixels" not in n]
+    "name",
+    [n for n in members("backbone", "image") if n not in (*LARGE, "timm") and "pixels" not in n],
 )
 def test_backbones(name: str) -> None:
     check_backbone(spec("backbone", name).bind(), size=16)
@@ -159,3 +172,14 @@ def many_classes(classes: int) -> SampleSet:
 )
 def test_imbalance(given: dict[str, Any]) -> None:
     check_imbalance(family("imbalance").spec(given).bind())
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_vectors(views: int, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(20, views, 6)).astype(np.float16)
+    x = x[:, 0] if views == 1 else x
+    split = ["train"] * 12 + ["validation"] * 4 + ["test"] * 4
+    write_vectors(tmp_path / "x.npz", x, label=np.arange(20) % 2, split=split)
+    check_dataset(
+        family("dataset").spec({"kind": "vectors", "file": str(tmp_path / "x.npz")}).bind()
+    )
