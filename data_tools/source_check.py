@@ -43,6 +43,7 @@ class CheckRules:
         duplicates: ``error`` refuses equal pictures; ``ignore`` does not look for them.
         empty_classes: See :func:`~data_tools.empty_classes.settle_empty_classes`.
         bad_list: File that takes the list of all bad files, a CSV with columns path and reason.
+        skip_hint: How the user says that bad files are to be left out.
     """
 
     bad_images: Literal["error", "skip"] = "error"
@@ -50,6 +51,7 @@ class CheckRules:
     duplicates: Literal["warn", "error", "ignore"] = "warn"
     empty_classes: EmptyClasses = "error"
     bad_list: str = BAD_LIST
+    skip_hint: str = "`data.bad_images: skip`"
 
 
 @dataclass
@@ -268,7 +270,7 @@ def _settle_bad(rules: CheckRules, report: SourceReport, going_on: bool) -> None
     if rules.bad_images == "error":
         raise ValueError(
             f"Expected image files that can be read, but {count}.\n{listed}\n"
-            "Try: mend or remove them, or `data.bad_images: skip` to leave them out."
+            f"Try: mend or remove them, or {rules.skip_hint} to leave them out."
         )
     fate = "not used, as far as they were when the run began" if going_on else "left out"
     logger.warning("%s and %s:\n%s", count, fate, listed)

@@ -9,6 +9,7 @@ from .data_parts import Splits as Splits
 from .data_parts import dataset as dataset
 from .data_parts import imbalance as imbalance
 from .data_parts import noise as noise
+from .embed import embed_pictures as embed_pictures
 from .evaluation.base import Embedded as Embedded
 from .evaluation.base import EvaluationInput as EvaluationInput
 from .evaluation.base import Evaluator as Evaluator

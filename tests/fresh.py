@@ -38,6 +38,7 @@ IMPORTED = [
     "supcon_ext.experiment",
     "supcon_ext.sweep",
     "supcon_ext.audit",
+    "supcon_ext.embed",
     "tests.fresh",
 ]
 _context: Any = None

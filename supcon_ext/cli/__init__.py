@@ -8,6 +8,7 @@ from supcon_ext.cli.audit import audit
 from supcon_ext.cli.compare import compare
 from supcon_ext.cli.components import components, schema
 from supcon_ext.cli.doctor import doctor
+from supcon_ext.cli.embed import embed
 from supcon_ext.cli.group import CommandLine
 from supcon_ext.cli.recipes import recipes
 from supcon_ext.cli.run import resume, run, sync
@@ -36,6 +37,7 @@ for _command in (
     sweep,
     compare,
     audit,
+    embed,
     recipes,
     show,
     validate,

@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from data_tools.input_spec import SCALES, InputSpec
 from data_tools.prepared import PreparedData
 from data_tools.registry import family
 from supcon_ext.experiment.build import (
@@ -20,14 +21,18 @@ from supcon_ext.experiment.build import (
     sample_context,
 )
 from supcon_ext.experiment.folder import RECIPE, find_run
-from supcon_ext.experiment.kept_statistics import kept_statistics
+from supcon_ext.experiment.kept_statistics import kept_size, kept_statistics
 from supcon_ext.experiment.standing import CHECKPOINTS
+from supcon_ext.models.base import Backbone
 from supcon_ext.models.network import Network
-from supcon_ext.policies.base import View
+from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.recipe.load import load_recipe
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking.results import read_results
 from supcon_ext.training.checkpoint import LAST, load_checkpoint
+
+ANY_CLASSES = 2
+"""The heads are thrown away with the encoder of a run, whatever their size."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,63 @@ def open_run(run: str | Path) -> OpenedRun:
         classifies=_classifies(recipe),
         trust=_trust(checkpoint["samples"]),
     )
+
+
+@dataclass(frozen=True)
+class OpenedEncoder:
+    """The encoder of a finished run alone; nothing is asked of the data that it was trained on.
+
+    Attributes:
+        network: In evaluation mode, on the CPU.
+        channels: Of the pictures that it takes.
+        size: Their side in pixels.
+        mean: Of each channel, in [0, 1] units, which the run normalised by.
+        std: Likewise.
+    """
+
+    network: Backbone
+    channels: int
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def open_encoder(run: str | Path) -> OpenedEncoder:
+    """Make the encoder of a finished run again, with the weights of its last epoch.
+
+    Args:
+        run: The run's folder or name.
+
+    Raises:
+        ValueError: There is no such run, it is not finished, or takes no pictures.
+    """
+    folder = find_run(run)
+    read_results(folder)
+    statistics, size = kept_statistics(folder), kept_size(folder)
+    if statistics is None or size is None:
+        opened = open_run(folder)
+        context = sample_context(opened.recipe.data, opened.data.train, statistics)
+        if not isinstance(context, ViewContext):
+            raise ValueError(
+                f"Expected a run that was trained on pictures, but {folder} was on vectors. "
+                "Try: the encoder that made them."
+            )
+        network, size = opened.network.backbone, context.size
+        mean, std = context.mean, context.std
+    else:
+        (mean, std), recipe = statistics, load_recipe(folder / RECIPE)
+        spec = InputSpec("image", len(mean), "uint8", None, SCALES["uint8"])
+        network = build_model(recipe, ANY_CLASSES, spec).backbone
+        checkpoint = load_checkpoint(folder / CHECKPOINTS / LAST)["network"]
+        start = "backbone."
+        network.load_state_dict(
+            {
+                name.removeprefix(start): tensor
+                for name, tensor in checkpoint.items()
+                if name.startswith(start)
+            }
+        )
+    return OpenedEncoder(network.cpu().eval(), len(mean), size, mean, std)
 
 
 def _classifies(recipe: Recipe) -> bool:

@@ -7,14 +7,14 @@ import io
 import pytest
 from rich.console import Console
 
-from supcon_ext.progress import file_progress
+from supcon_ext.progress import counted_progress
 from supcon_ext.progress.file_progress import FileProgress
 
 
 @pytest.fixture()
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(file_progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(counted_progress.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -34,8 +34,8 @@ def test_nothing_is_shown_of_what_is_quick(clock: list[float]) -> None:
 
 def test_lines_elsewhere(clock: list[float]) -> None:
     assert shown(False, clock, (2, 1000), (3, 1500), (30, 6000), (40, 9000)) == (
-        "checking image files: 1,000 of 9,000, 500 files/s\n"
-        "checking image files: 6,000 of 9,000, 200 files/s\n"
+        "checking image files: 1,000 of 9,000, 500 files/s, about 16 s left\n"
+        "checking image files: 6,000 of 9,000, 200 files/s, about 15 s left\n"
     )
 
 

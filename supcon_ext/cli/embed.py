@@ -1,0 +1,155 @@
+"""``supcon embed``: pictures become a file of vectors."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from supcon_ext.cli.group import user_input
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(
+    epilog="""\b
+$ supcon embed timm:vit_small_patch14_dinov2 my_images -o my_images.npz
+$ supcon embed runs/selcl-folder-4f1c9a-s0 new_images -o new.npz --half
+$ supcon embed timm:resnet50 images.csv -o views.npz --views 4 --policy simaugment"""
+)
+@click.argument("encoder")
+@click.argument("data")
+@click.option("-o", "--out", type=_FILE, required=True, help="File to write, .npz.")
+@click.option("--weights", type=_FILE, help="Weights of timm's network or a plug-in's: a file.")
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="MODULE",
+    help="Module to import first, as a recipe's `plugins`. Repeatable.",
+)
+@click.option(
+    "--views",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Vectors of each picture, of as many views.",
+)
+@click.option(
+    "--policy",
+    default="none",
+    show_default=True,
+    help="How views are made: a name, or {kind: NAME, parameter: value}; see `supcon components "
+    "policy`.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of views.")
+@click.option(
+    "--size", type=click.IntRange(8, 2**13), help="Side of the pictures; default: the encoder's."
+)
+@click.option("--half", is_flag=True, help="Store float16 in place of float32.")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    type=click.Choice(["train", "validation", "test"]),
+    help="Embed this split alone. Repeatable.",
+)
+@click.option("--skip-bad", is_flag=True, help="Leave image files out that cannot be read.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=128,
+    show_default=True,
+    help="Pictures at a time.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Processes that read pictures; the vectors do not depend on it.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="What it is computed on.",
+)
+@click.option("--force", is_flag=True, help="Replace a file that exists and is another one.")
+def embed(
+    encoder: str,
+    data: str,
+    out: Path,
+    weights: Path | None,
+    plugins: tuple[str, ...],
+    views: int,
+    policy: str,
+    seed: int,
+    size: int | None,
+    half: bool,
+    splits: tuple[str, ...],
+    skip_bad: bool,
+    batch: int,
+    workers: int,
+    device: str,
+    force: bool,
+) -> None:
+    """Write the vectors that an encoder makes of pictures to a file that recipes train on.
+
+    ENCODER is timm:NAME, with timm's weights; a finished run, by folder or name; or a backbone of a
+    plug-in, by dotted path. DATA is a recipe, whose data set is taken before noise and imbalance; a
+    folder with a folder for each class, or of pictures without labels; or a manifest.
+
+    A command that was stopped or killed goes on when it is given again. The file holds vectors,
+    labels, splits, paths, and what they were made from and by.
+    """
+    from supcon_ext.embed import embed_pictures
+    from supcon_ext.embed.pictures import SPLITS
+    from supcon_ext.interrupt import PATIENCE, stop_requests
+    from supcon_ext.progress.console import ConsoleProgress
+    from supcon_ext.recipe.families import import_plugin
+
+    began = time.perf_counter()
+    with user_input():
+        for name in plugins:
+            import_plugin(name)
+    with stop_requests(PATIENCE) as stop, ConsoleProgress() as progress:
+        stop.advice = "; the same command goes on where it was"
+        made = embed_pictures(
+            encoder,
+            data,
+            out,
+            weights=weights,
+            views=views,
+            policy=_value(policy),
+            seed=seed,
+            size=size,
+            half=half,
+            splits=splits or SPLITS,
+            skip_bad=skip_bad,
+            batch=batch,
+            workers=workers,
+            device=device,
+            force=force,
+            tell=progress.note,
+        )
+    shape = " x ".join(f"{side:,}" for side in made.shape)
+    if made.again:
+        click.echo(f"{out} is there already: {shape}, of the same pictures and encoder")
+        return
+    left_out = f", {made.left_out:,} pictures left out" if made.left_out else ""
+    megabytes = out.stat().st_size / 1e6
+    seconds = time.perf_counter() - began
+    click.echo(f"wrote {out}: {shape}, {megabytes:,.1f} MB, in {seconds:.1f} s{left_out}")
+
+
+def _value(text: str) -> object:
+    """A name, or a mapping written as in a recipe."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise click.BadParameter(f"{text} is neither a name nor a mapping") from error

@@ -1,0 +1,14 @@
+"""Pretrained encoders put to use: pictures become files of vectors that recipes train on."""
+
+from supcon_ext.embed.embedding import EmbedResult, embed_pictures
+from supcon_ext.embed.encoder import Encoder, find_encoder
+from supcon_ext.embed.pictures import Pictures, read_pictures
+
+__all__ = [
+    "EmbedResult",
+    "Encoder",
+    "Pictures",
+    "embed_pictures",
+    "find_encoder",
+    "read_pictures",
+]

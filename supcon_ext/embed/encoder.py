@@ -1,0 +1,162 @@
+"""What embeds: an encoder with weights, and how it wants its pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from data_tools.input_spec import InputSpec
+from data_tools.registry import Spec, family
+from supcon_ext.embed.weights_file import load_weights
+from supcon_ext.experiment.checked_parts import backbone_of
+from supcon_ext.experiment.folder import find_run
+from supcon_ext.experiment.open import open_encoder
+from supcon_ext.models.base import Backbone
+from supcon_ext.policies.base import ViewContext
+from supcon_ext.recipe.families import load_families
+from supcon_ext.seeding import seeded_weights
+
+TIMM = "timm:"
+PLAIN = "none"
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+SIZE = 224
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder, ready to be used.
+
+    Attributes:
+        network: In evaluation mode.
+        size: Side of the pictures that it takes, in pixels.
+        crop: Share of the resized short side that the centre crop keeps; None for the share that
+            runs have at this size.
+        mean: Of each channel, in [0, 1] units.
+        std: Likewise.
+    """
+
+    network: Backbone
+    size: int
+    crop: float | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def context(self, spec: InputSpec) -> ViewContext:
+        """What a policy is told of pictures that go to this encoder."""
+        return ViewContext(
+            self.size, spec.channels, spec.flips, self.mean, self.std, spec.dtype, spec.scale
+        )
+
+    def settled(self, policy: Spec) -> Spec:
+        """A policy with the crop that this encoder wants, if it is ``none`` and says nothing."""
+        if policy.kind != PLAIN or policy.params["crop_fraction"] is not None:
+            return policy
+        return Spec("policy", PLAIN, {"crop_fraction": self.crop})
+
+    def weights_hash(self) -> str:
+        """SHA-256 of all its numbers, by their names."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            numbers = tensor.detach().cpu().contiguous()
+            digest.update(f"{name}:{numbers.dtype}:{tuple(numbers.shape)}:".encode())
+            digest.update(numbers.reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+MakeEncoder = Callable[[int], Encoder]
+"""An encoder for pictures of so many channels."""
+
+
+def find_encoder(text: str, *, weights: Path | None = None, size: int | None = None) -> MakeEncoder:
+    """The encoder that a user names. What can be known to be wrong by its name is told here.
+
+    Args:
+        text: ``timm:NAME``; a finished run, by folder or name; the dotted path of a function that
+            makes a backbone, or the name of a registered one.
+        weights: File of weights for timm's network or the plug-in's, in place of its own.
+        size: Side of the pictures; None for the encoder's own. With it, timm's networks and
+            plug-ins get pictures from which only what makes them square is cropped.
+
+    Raises:
+        ValueError: It is none of these, or takes no file of weights.
+    """
+    load_families()
+    if weights is not None and not weights.is_file():
+        raise FileNotFoundError(f"Expected a file of weights, but {weights} does not exist.")
+    if text.startswith(TIMM):
+        from supcon_ext.embed.timm_encoder import find_timm
+
+        return find_timm(text.removeprefix(TIMM), weights, size)
+    try:
+        folder = find_run(text)
+    except ValueError as no_run:
+        return _plug_in(text, weights, size, no_run)
+    if weights is not None:
+        raise ValueError(
+            f"Expected no file of weights beside the run {folder}, which has its own, but got "
+            f"{weights}."
+        )
+    return lambda channels: _of_run(folder, channels, size)
+
+
+def fitting(
+    channels: int, mean: tuple[float, ...], std: tuple[float, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Statistics of three channels for pictures of one or three: those of grey are the average.
+
+    Raises:
+        ValueError: Pictures of another number of channels.
+    """
+    if channels == len(mean):
+        return tuple(mean), tuple(std)
+    if channels != 1:
+        raise ValueError(
+            f"Expected pictures of {len(mean)} channels or grey ones, which the encoder knows the "
+            f"mean and std of, but got {channels}. Try: `mode: rgb` of the data set."
+        )
+    return (sum(mean) / len(mean),), (sum(std) / len(std),)
+
+
+def _plug_in(text: str, weights: Path | None, size: int | None, no_run: ValueError) -> MakeEncoder:
+    backbones = family("backbone")
+    try:
+        backbones.get(text)
+    except KeyError as error:
+        raise ValueError(
+            f"Expected timm:NAME, a finished run or a backbone, but got {text}: {error.args[0]}. "
+            f"Nor is it a run: {no_run}"
+        ) from None
+
+    def make(channels: int) -> Encoder:
+        with seeded_weights(0, text):
+            network = backbone_of(backbones.spec(text), "image")(channels)
+        if weights is not None:
+            load_weights(network.trunk, weights)
+        own = getattr(network.trunk, "pretrained_cfg", None) or {}
+        mean, std = fitting(
+            channels,
+            tuple(own.get("mean", IMAGENET_MEAN)),
+            tuple(own.get("std", IMAGENET_STD)),
+        )
+        if size is not None:
+            return Encoder(network.eval(), size, 1.0, mean, std)
+        side = own.get("input_size", (3, SIZE, SIZE))[-1]
+        return Encoder(network.eval(), int(side), float(own.get("crop_pct", 1.0)), mean, std)
+
+    return make
+
+
+def _of_run(folder: Path, channels: int, size: int | None) -> Encoder:
+    opened = open_encoder(folder)
+    if opened.channels != channels:
+        raise ValueError(
+            f"Expected pictures of {opened.channels} channels, as {folder} was trained on, but got "
+            f"{channels}. Try: `mode: {'grey' if opened.channels == 1 else 'rgb'}` of the data set."
+        )
+    side = opened.size if size is None else size
+    return Encoder(opened.network, side, None, opened.mean, opened.std)
