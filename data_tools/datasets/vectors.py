@@ -34,7 +34,8 @@ def vectors(
     A file holds one vector a sample, or several stored views of each, with labels, and may hold a
     column ``split`` of texts train, validation and test. Labels that are texts become classes in
     the order of their names, by value where every name is a whole number. Every other column is
-    kept for selectors, ``path`` for audits.
+    kept for selectors, ``path`` for audits, which show the pictures there; relative ones start from
+    the file's folder.
 
     Args:
         file: The vectors; the suffix says the format. Without a column ``split`` all are for
@@ -139,9 +140,18 @@ def _part(read: VectorFile, classes: tuple[str, ...]) -> SampleSet:
         samples=VectorRows(read.vectors),
         label=label,
         classes=classes,
-        columns=read.columns,
+        columns=_columns(read),
         spec=InputSpec.of_vectors(read.width),
     )
+
+
+def _columns(read: VectorFile) -> dict[str, npt.NDArray[Any]]:
+    """The file's columns; a path starts from the file's folder, as in a manifest."""
+    columns = dict(read.columns)
+    if "path" in columns:
+        folder = read.path.parent
+        columns["path"] = np.asarray([str(folder / str(p)) for p in columns["path"]], dtype=object)
+    return columns
 
 
 def _taken(whole: SampleSet, index: npt.NDArray[Any]) -> SampleSet:

@@ -67,7 +67,7 @@ def correct(path: Path, opened: OpenedRun, table: AuditTable, min_confidence: fl
     """Write the labels, those corrected that look wrong and whose suggestion is sure enough.
 
     Where the images are files, a manifest of training, validation and test images; test labels are
-    as they came. Elsewhere the labels by index, for the noise ``from_file``.
+    as they came. Elsewhere, and of vectors, the labels by index, for the noise ``from_file``.
 
     Args:
         path: Where to, ``.csv``, or ``.npz`` where the images are no files.
@@ -86,7 +86,7 @@ def correct(path: Path, opened: OpenedRun, table: AuditTable, min_confidence: fl
     if len(emptied):
         names = ", ".join(samples.classes[i] for i in emptied)
         logger.warning("no image keeps a label of class %s after the corrections", names)
-    if samples.paths is not None:
+    if samples.paths is not None and samples.train.spec.kind == "image":
         _write_manifest(path, samples, opened.data.test, label)
         return Corrections(path, int(sure.sum()), _manifest_overrides(path, opened))
     changed = _write_by_index(path, opened, samples, label)

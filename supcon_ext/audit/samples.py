@@ -5,12 +5,20 @@ There is no place for true labels here, so nothing of an audit can look at them.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
 
+from data_tools.bad_image import BadImageError
+from data_tools.image_files import ImageFiles
 from data_tools.prepared import PreparedData
 from data_tools.samples import ImageArray, IntArray, SampleSet
+
+logger = logging.getLogger(__name__)
+
+NO_PICTURE = "the vectors have no column `path`, or no picture can be read there"
+GREY, GREY_SIDE = 160, 24
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,19 @@ class AuditedSamples:
         return [*index[:count], *(f"validation/{place}" for place in index[count:])]
 
     def image(self, number: int) -> ImageArray:
-        """Image ``number``, from 0 to N - 1, as ``(H, W, C)``."""
+        """Image ``number``, from 0 to N - 1, as ``(H, W, C)``; of a vector, what it was made of."""
+        if self.train.spec.kind == "vector":
+            return self._behind(number)
         if number < len(self.train):
             return self.train[number]
         return self.parts[1][number - len(self.train)]
+
+    def _behind(self, number: int) -> ImageArray:
+        """The picture behind a vector; a grey square where none can be found."""
+        try:
+            if (paths := self.paths) is not None:
+                return ImageFiles([paths[number]])[0]
+        except BadImageError:
+            pass
+        logger.warning("grey squares stand for pictures: %s", NO_PICTURE)
+        return np.full((GREY_SIDE, GREY_SIDE, 1), GREY, dtype=np.uint8)

@@ -29,6 +29,8 @@ from supcon_ext.tracking.results import read_metrics, results_text, write_result
 from supcon_ext.tracking.run_info import run_info
 
 LABELS = "labels.npz"
+ENCODER_TAGS = ("encoder", "weights", "policy", "views", "size", "fingerprint")
+"""What tags say of a file of vectors; the results have all that it says of itself."""
 
 
 def record_start(
@@ -48,6 +50,10 @@ def record_start(
         for name in ("noise_rate", "imbalance_factor", "shot_rule", "classes")
         if told[name] is not None
     }
+    made_by = data.labels.settings["made"].get("made_by", {})
+    tracker.tags(
+        {f"made_by.{name}": str(made_by[name]) for name in ENCODER_TAGS if name in made_by}
+    )
     kind = recipe.data.dataset.kind
     for split in ("train", "validation", "test"):
         if told[split]:
@@ -76,6 +82,8 @@ def measure(recipe: Recipe, made: Prepared) -> tuple[dict[str, Any], dict[str, R
         "imbalance_factor": _imbalance(measurer.data),
         "last": {split: _metrics(reports) for split, reports in last.items()},
     }
+    if made_by := measurer.data.labels.settings["made"].get("made_by"):
+        results["made_by"] = made_by
     if trainer.best is not None:
         kept = {k: v.clone() for k, v in trainer.network.state_dict().items()}
         trainer.network.load_state_dict(trainer.best["network"])

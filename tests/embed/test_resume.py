@@ -61,7 +61,9 @@ def goes_on(folder: Path, whole: bytes, *more: str) -> Fresh:
     return done
 
 
-@pytest.mark.parametrize("least", [0, 1, 20, 50])
+@pytest.mark.parametrize(
+    "least", [1, *(pytest.param(rows, marks=pytest.mark.long) for rows in (0, 20, 50))]
+)
 def test_killed(least: int, folder: Path, whole: bytes) -> None:
     process = slowly(folder)
     process.wait_for((folder / "out.npz.part").exists)
@@ -73,8 +75,22 @@ def test_killed(least: int, folder: Path, whole: bytes) -> None:
     assert (f"going on after {done:,} pictures" in said) == (done > 0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("workers", ["0", "1"])
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [
+        (signal.SIGTERM, "0"),
+        (signal.SIGINT, "1"),
+        *(
+            pytest.param(number, workers, marks=pytest.mark.long)
+            for number, workers in [
+                (signal.SIGTERM, "1"),
+                (signal.SIGINT, "0"),
+                (signal.SIGHUP, "0"),
+                (signal.SIGHUP, "1"),
+            ]
+        ),
+    ],
+)
 def test_asked_to_stop(number: int, workers: str, folder: Path, whole: bytes) -> None:
     process = slowly(folder, "--workers", workers)
     process.wait_for(lambda: made_of(folder) > 0)
@@ -112,7 +128,7 @@ def test_a_folder_that_lost_rows_begins_anew(folder: Path, whole: bytes) -> None
     assert "begun anew" in goes_on(folder, whole).stderr
 
 
-@pytest.mark.parametrize("change", ["argument", "pictures"])
+@pytest.mark.parametrize("change", ["argument", pytest.param("pictures", marks=pytest.mark.long)])
 def test_other_arguments_or_pictures_begin_anew(change: str, tmp_path: Path) -> None:
     paths = pictures.by_class(tmp_path / "pics", COUNT // 3)
     process = slowly(tmp_path)
