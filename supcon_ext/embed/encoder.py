@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -105,7 +106,7 @@ def find_encoder(text: str, *, weights: Path | None = None, size: int | None = N
 
 
 def fitting(
-    channels: int, mean: tuple[float, ...], std: tuple[float, ...]
+    channels: int, mean: Sequence[float], std: Sequence[float]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Statistics of three channels for pictures of one or three: those of grey are the average.
 
@@ -137,18 +138,27 @@ def _plug_in(text: str, weights: Path | None, size: int | None, no_run: ValueErr
             network = backbone_of(backbones.spec(text), "image")(channels)
         if weights is not None:
             load_weights(network.trunk, weights)
-        own = getattr(network.trunk, "pretrained_cfg", None) or {}
-        mean, std = fitting(
-            channels,
-            tuple(own.get("mean", IMAGENET_MEAN)),
-            tuple(own.get("std", IMAGENET_STD)),
-        )
+        own = _own_input(network)
+        mean, std = fitting(channels, own["mean"], own["std"])
         if size is not None:
             return Encoder(network.eval(), size, 1.0, mean, std)
-        side = own.get("input_size", (3, SIZE, SIZE))[-1]
-        return Encoder(network.eval(), int(side), float(own.get("crop_pct", 1.0)), mean, std)
+        return Encoder(network.eval(), own["size"], own["crop"], mean, std)
 
     return make
+
+
+def _own_input(network: Backbone) -> dict[str, Any]:
+    """The pictures that an encoder says it wants, as this toolkit or timm writes it down."""
+    said = getattr(network, "own_input", None)
+    if said is not None:
+        return {"mean": said.mean, "std": said.std, "size": said.size, "crop": None}
+    told = getattr(network.trunk, "pretrained_cfg", None) or {}
+    return {
+        "mean": told.get("mean", IMAGENET_MEAN),
+        "std": told.get("std", IMAGENET_STD),
+        "size": int(told.get("input_size", (SIZE,))[-1]),
+        "crop": float(told.get("crop_pct", 1.0)),
+    }
 
 
 def _of_run(folder: Path, channels: int, size: int | None) -> Encoder:

@@ -79,6 +79,13 @@ def test_a_plug_in_that_says_how_it_wants_its_pictures(folder: Path) -> None:
     assert found.meta["policy"] == {"kind": "none", "crop_fraction": 0.8}
 
 
+def test_a_plug_in_whose_backbone_says_it(folder: Path) -> None:
+    paths = pictures.by_class(folder / "pics")
+    view = plain(18, None, (0.3, 0.2, 0.1), (0.6, 0.5, 0.4))
+    found = embedded(f"{HERE}.saying", "pics")
+    assert close(found.vectors, looped(plug_in("saying"), view, paths))
+
+
 @pytest.mark.parametrize("ending", ["safetensors", "pt", "wrapped.pt"])
 def test_timm_with_a_file_of_weights(ending: str, folder: Path) -> None:
     paths = pictures.by_class(folder / "pics", 2)
