@@ -54,6 +54,7 @@ def shown(page: Path) -> list[str]:
     return pictures
 
 
+@pytest.mark.slow
 def test_two_commands(folder: Path) -> None:
     encoder = "tests.embed.slow_encoder.means"
     first = supcon("embed", encoder, "images", "-o", "out/mine.npz", "--size", "16", cwd=folder)
