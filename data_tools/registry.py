@@ -79,10 +79,18 @@ class Entry(Generic[T]):
         }
 
     def make(self, *args: Any, **params: Any) -> T:
-        """The object: the class or function called, and the family's own parameters set on it."""
+        """The object: the class or function called, and the family's own parameters set on it.
+
+        What functions make is no object of the family's own: there, its base's ``finish`` is given
+        what was made, what it was made of, and these parameters, and gives the object.
+        """
         given = inspect.signature(self.target).parameters
-        later = {name: params.pop(name) for name in self.common if name not in given}
+        names = [name for name in self.common if name in params and name not in given]
+        later = {name: params.pop(name) for name in names}
         made = self.target(*args, **params)
+        finish: Callable[..., T] | None = getattr(_FAMILIES[self.family].base, "finish", None)
+        if finish is not None:
+            return finish(made, *args, **later)
         for name, value in later.items():
             setattr(made, name, value)
         return made

@@ -32,6 +32,7 @@ from .models.base import backbone as backbone
 from .models.heads.base import Head as Head
 from .models.heads.base import head as head
 from .models.network import Outputs as Outputs
+from .models.own_input import OwnInput as OwnInput
 from .objectives.base import StepBatch as StepBatch
 from .objectives.base import Term as Term
 from .objectives.base import TermResult as TermResult

@@ -14,8 +14,7 @@ from supcon_ext.embed.encoder import Encoder, MakeEncoder, fitting
 from supcon_ext.embed.weights_file import load_weights
 from supcon_ext.models.backbones.timm_model import timm_model
 from supcon_ext.models.base import Backbone
-
-_REASON = 200
+from supcon_ext.models.fetching import NotFetched
 
 
 def find_timm(name: str, weights: Path | None, size: int | None) -> MakeEncoder:
@@ -68,12 +67,9 @@ def _fetched(name: str, channels: int, size: int | None, pretrained: bool) -> Ba
     try:
         with _quiet_hub():
             return timm_model(channels, name=name, pretrained=pretrained, image_size=size)
-    except (OSError, RuntimeError) as error:
-        if not pretrained:
-            raise
-        reason = " ".join(str(error).split())[:_REASON]
+    except NotFetched as error:
         raise ValueError(
-            f"Expected the weights of timm's {name}, but they cannot be fetched: {reason} "
+            f"Expected the weights of timm's {name}, but they cannot be fetched: {error.reason}. "
             f"Try: a connection to the hub, or --weights FILE with the weights in it."
         ) from error
 

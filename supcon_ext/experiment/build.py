@@ -19,7 +19,6 @@ from data_tools.samples import SampleSet
 from data_tools.shot_groups import ShotGroups, by_counts, by_ranges
 from data_tools.source_check import CheckRules, LeftOut, SourceReport, check_source
 from supcon_ext.experiment.checked_parts import (
-    backbone_of,
     factor_of,
     head_of,
     imbalance_of,
@@ -28,8 +27,10 @@ from supcon_ext.experiment.checked_parts import (
     source_of,
     view_of,
 )
+from supcon_ext.experiment.encoder import encoder_of
 from supcon_ext.feed.base import GroupPlan
 from supcon_ext.models.network import Network, build_network
+from supcon_ext.models.own_input import OwnInput
 from supcon_ext.objectives.base import Objective
 from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.policies.statistics import ChannelStatistics, channel_statistics
@@ -145,16 +146,25 @@ def build_groups(section: DataSection, data: PreparedData) -> ShotGroups:
 
 
 def sample_context(
-    section: DataSection, train: SampleSet, statistics: ChannelStatistics | None = None
+    section: DataSection,
+    train: SampleSet,
+    statistics: ChannelStatistics | None = None,
+    own: OwnInput | None = None,
 ) -> ViewContext | VectorContext:
     """What policies are told of the training samples: images or vectors.
+
+    Args:
+        section: What the recipe says of data.
+        train: The training samples.
+        statistics: Those with which a run began.
+        own: The images that the encoder's weights were trained on, if they were.
 
     Raises:
         ValueError: The recipe says of vectors what only images have, or its mean or std has not one
             number a channel.
     """
     if train.spec.kind == "image":
-        return _view_context(section, train, statistics)
+        return _view_context(section, train, statistics, own)
     for name in ("image_size", "mean", "std"):
         if getattr(section, name) is not None:
             raise ValueError(
@@ -166,12 +176,16 @@ def sample_context(
 
 
 def _view_context(
-    section: DataSection, train: SampleSet, statistics: ChannelStatistics | None
+    section: DataSection,
+    train: SampleSet,
+    statistics: ChannelStatistics | None,
+    own: OwnInput | None,
 ) -> ViewContext:
     """Size, channels and statistics of the training images.
 
-    Without ``image_size``, arrays of square images keep their size and files are brought to 224
-    pixels. Mean and std are those of the recipe, else ``statistics``, else they are measured.
+    Without ``image_size``, they have the encoder's ``own`` size, else arrays of square images keep
+    theirs and files are brought to 224 pixels. Mean and std are those of the recipe, else
+    ``statistics``, else the encoder's own, else they are measured.
 
     Raises:
         ValueError: The recipe's mean or std has not one number a channel.
@@ -179,7 +193,9 @@ def _view_context(
     spec = train.spec
     first = next(readable(train.samples, range(len(train))))
     size = section.image_size
-    if size is None:
+    if size is None and own is not None:
+        size = own.size
+    elif size is None:
         square = "path" not in train.columns and first.shape[0] == first.shape[1]
         size = first.shape[0] if square else LARGE_SIDE
     for name, values in (("mean", section.mean), ("std", section.std)):
@@ -191,7 +207,8 @@ def _view_context(
     if section.mean is not None and section.std is not None:
         mean, std = tuple(section.mean), tuple(section.std)
     else:
-        mean, std = statistics or channel_statistics(train, seed=0)
+        known = statistics or (own and own.statistics(spec.channels))
+        mean, std = known or channel_statistics(train, seed=0)
         mean = mean if section.mean is None else tuple(section.mean)
         std = std if section.std is None else tuple(section.std)
     floor = tuple(max(value, 1e-3) for value in std)
@@ -209,15 +226,22 @@ def augmented_view(context: ViewContext | VectorContext) -> View:
     return view_of(family("policy").spec(weak), context)
 
 
-def build_model(recipe: Recipe, classes: int, spec: InputSpec) -> Network:
-    """The network, its first weights drawn from the recipe's seed alone.
+def build_model(recipe: Recipe, classes: int, spec: InputSpec, *, fresh: bool = True) -> Network:
+    """The network: its first weights are drawn from the recipe's seed alone, or read.
+
+    Args:
+        recipe: What to make.
+        classes: Number of classes.
+        spec: What the samples are.
+        fresh: Whether first weights are read; False where a checkpoint's take their place.
 
     Raises:
-        ValueError: The backbone does not take samples of this kind.
+        ValueError: The backbone does not take samples of this kind, or its first weights, freezing
+            or adaptation cannot be as the recipe says.
     """
     model = recipe.model
     return build_network(
-        backbone_of(model.backbone, spec.kind),
+        encoder_of(model, spec.kind, fresh),
         spec.channels,
         classes,
         projector=head_of(model.projector),

@@ -52,6 +52,7 @@ class Fingerprint:
         threads: Of each process; put back when the run goes on.
         accepted: Differences that were accepted by name, in words.
         statistics: Mean and std of each channel, which the views are normalised by.
+        weights: SHA-256 of the encoder's first weights; empty where they were drawn.
     """
 
     recipe: Mapping[str, Any]
@@ -64,6 +65,7 @@ class Fingerprint:
     threads: int
     accepted: tuple[str, ...] = ()
     statistics: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    weights: str = ""
 
     @classmethod
     def take(
@@ -74,6 +76,7 @@ class Fingerprint:
         processes: int,
         threads: int,
         statistics: Mapping[str, Sequence[float]],
+        weights: str = "",
     ) -> Fingerprint:
         """The fingerprint of what is there now."""
         return cls(
@@ -86,6 +89,7 @@ class Fingerprint:
             processes=processes,
             threads=threads,
             statistics={name: list(values) for name, values in statistics.items()},
+            weights=weights,
         )
 
     def differences(self, now: Fingerprint) -> list[tuple[str, str]]:
@@ -95,6 +99,7 @@ class Fingerprint:
             ("recipe", leaves(deciding(self.recipe)), leaves(deciding(now.recipe))),
             ("data", {_DATA: self.data}, {_DATA: now.data}),
             ("data", self.statistics, now.statistics if self.statistics else {}),
+            ("weights", {"first weights": self.weights}, {"first weights": now.weights}),
             ("code", {own: self.code}, {own: now.code}),
             ("plugins", self.plugins, now.plugins),
             ("packages", self.packages, now.packages),

@@ -85,8 +85,9 @@ def open_run(run: str | Path) -> OpenedRun:
             f"Expected the data that {folder} was trained on, but its images or labels have "
             f"changed since. Try: supcon run {folder / RECIPE}, and then that run"
         )
-    context = sample_context(recipe.data, data.train, kept_statistics(folder))
-    network = build_model(recipe, len(data.train.classes), context.spec)
+    network = build_model(recipe, len(data.train.classes), data.train.spec, fresh=False)
+    kept = kept_statistics(folder)
+    context = sample_context(recipe.data, data.train, kept, network.own_input)
     network.load_state_dict(checkpoint["network"])
     device = Fabric(accelerator=recipe.compute.accelerator, devices=1).device
     return OpenedRun(
@@ -134,7 +135,8 @@ def open_encoder(run: str | Path) -> OpenedEncoder:
     statistics, size = kept_statistics(folder), kept_size(folder)
     if statistics is None or size is None:
         opened = open_run(folder)
-        context = sample_context(opened.recipe.data, opened.data.train, statistics)
+        own = opened.network.own_input
+        context = sample_context(opened.recipe.data, opened.data.train, statistics, own)
         if not isinstance(context, ViewContext):
             raise ValueError(
                 f"Expected a run that was trained on pictures, but {folder} was on vectors. "
@@ -145,7 +147,7 @@ def open_encoder(run: str | Path) -> OpenedEncoder:
     else:
         (mean, std), recipe = statistics, load_recipe(folder / RECIPE)
         spec = InputSpec("image", len(mean), "uint8", None, SCALES["uint8"])
-        network = build_model(recipe, ANY_CLASSES, spec).backbone
+        network = build_model(recipe, ANY_CLASSES, spec, fresh=False).backbone
         checkpoint = load_checkpoint(folder / CHECKPOINTS / LAST)["network"]
         start = "backbone."
         network.load_state_dict(

@@ -71,11 +71,16 @@ class Prepared:
             parts.append(f"{told['noise_rate']:.1%} of the labels wrong")
         if told["imbalance_factor"] and told["imbalance_factor"] > 1.5:
             parts.append(f"largest class {told['imbalance_factor']:.1f} times the smallest")
-        size = sum(p.numel() for p in self.trainer.network.parameters())
+        parameters = list(self.trainer.network.parameters())
+        size = sum(p.numel() for p in parameters)
+        trained = sum(p.numel() for p in parameters if p.requires_grad)
+        told_size = f"{size / 1e6:.2f} M parameters"
+        if trained < size:
+            told_size += f", {trained / 1e6:.2f} M trained"
         kind, device = recipe.model.backbone.kind, self.trainer.device
         return {
             "data": "; ".join(parts),
-            "model": f"{kind}, {size / 1e6:.2f} M parameters, {device}",
+            "model": f"{kind}, {told_size}, {device}",
         }
 
 
@@ -90,6 +95,7 @@ def prepare(
     progress: Any,
     left_out: LeftOut | None = None,
     statistics: ChannelStatistics | None = None,
+    fresh: bool = True,
 ) -> Prepared:
     """Read the data, build the network and the stages, and see that they fit each other.
 
@@ -99,6 +105,7 @@ def prepare(
         progress: Who watches.
         left_out: The images that a run that goes on has left out.
         statistics: Those with which it began; None measures them.
+        fresh: Whether the encoder needs its first weights: no checkpoint's take their place.
 
     Raises:
         CannotStart: Something is wrong with the recipe, the data or the environment.
@@ -106,7 +113,7 @@ def prepare(
     with starting():
         for line in short_stages(recipe):
             progress.warn(line)
-        made = _make(recipe, fabric, progress, left_out, statistics)
+        made = _make(recipe, fabric, progress, left_out, statistics, fresh)
         made.trainer.check_stages()
         _check_evaluators(made)
         _try_network(made)
@@ -119,13 +126,17 @@ def _make(
     progress: Any,
     left_out: LeftOut | None,
     statistics: ChannelStatistics | None,
+    fresh: bool,
 ) -> Prepared:
     with FileProgress() as files:
         first = fabric.global_rank == 0
         data = build_data(recipe.data, left_out=left_out, progress=files if first else None)
     groups = build_groups(recipe.data, data)
-    context = sample_context(recipe.data, data.train, statistics)
-    network = build_model(recipe, len(data.train.classes), context.spec)
+    network = build_model(recipe, len(data.train.classes), data.train.spec, fresh=fresh)
+    context = sample_context(recipe.data, data.train, statistics, network.own_input)
+    weights = network.backbone.first_weights
+    if weights is not None and weights.fit:
+        progress.note(f"{weights.source}: {weights.fit}")
     if recipe.compute.sync_batch_norm and fabric.world_size > 1:
         network = synchronised(network, fabric.device.type)
     twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)

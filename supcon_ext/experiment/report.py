@@ -21,6 +21,7 @@ from supcon_ext.experiment.last_validations import last_validations
 from supcon_ext.experiment.manifest import write_manifest
 from supcon_ext.experiment.preparation import Prepared
 from supcon_ext.experiment.selection_watch import SelectionWatch
+from supcon_ext.models.lora import merged
 from supcon_ext.recipe.resolved import leaves, recipe_hash, resolve
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking import AnyTracker
@@ -41,6 +42,7 @@ def record_start(
     tracker.tags({**base, **record.tags})
     tracker.params(leaves(resolve(recipe)))
     tracker.tags({f"env.{name}": str(value) for name, value in run_info().items()})
+    tracker.tags(_first_weights(made))
     for name in (RECIPE, FINGERPRINT, LABELS):
         tracker.artifact(folder / name)
     data = made.data
@@ -59,6 +61,17 @@ def record_start(
         if told[split]:
             described = {**tags, "samples": str(told[split])}
             tracker.dataset(kind, data.fingerprint, split, described)
+
+
+def _first_weights(made: Prepared) -> dict[str, str]:
+    """Where the encoder's first weights come from, and the images that it sees with them."""
+    first, context = made.trainer.network.backbone.first_weights, made.context
+    if first is None:
+        return {}
+    tags = {"weights": first.source, "weights.sha256": first.sha256, "weights.fit": first.fit}
+    for name in ("size", "mean", "std"):
+        tags[f"input.{name}"] = str(getattr(context, name))
+    return {name: value for name, value in tags.items() if value}
 
 
 def measure(recipe: Recipe, made: Prepared) -> tuple[dict[str, Any], dict[str, Report]]:
@@ -130,12 +143,12 @@ def record_end(
     tables = [*_tables(folder, reports), *watch.write_tables()]
     for path in tables:
         tracker.artifact(path, "tables")
-    network = trainer.network
-    weights = {k: v.detach().cpu().contiguous() for k, v in network.backbone.state_dict().items()}
+    encoder = merged(trainer.network.backbone)
+    weights = {k: v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}
     plain = folder / "encoder.safetensors"
     write_whole(plain, safetensors.torch.save(weights, {"recipe": recipe.name}))
     tracker.artifact(plain)
-    exported = export_encoder(network.backbone, context.shape, folder / "encoder.pt2")
+    exported = export_encoder(encoder, context.shape, folder / "encoder.pt2")
     tracker.model(exported, step=step)
     results["validation_last10"] = last_validations(read_metrics(folder))
     files = [*drawn, *tables, plain, exported.path, folder / LABELS]

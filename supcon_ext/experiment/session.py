@@ -22,6 +22,7 @@ from data_tools.whole_file import remove_drafts, write_whole
 from supcon_ext.experiment.build import left_out_of
 from supcon_ext.experiment.cannot_start import starting
 from supcon_ext.experiment.closing import close_run
+from supcon_ext.experiment.encoder import change_of_weights
 from supcon_ext.experiment.fingerprint import Fingerprint, Record
 from supcon_ext.experiment.folder import RECIPE, new_folder, write_traceback
 from supcon_ext.experiment.kept_statistics import keep_statistics
@@ -113,10 +114,13 @@ class Session:
         self.statistics: ChannelStatistics | None = None
 
     def prepare(
-        self, left_out: LeftOut | None = None, statistics: ChannelStatistics | None = None
+        self,
+        left_out: LeftOut | None = None,
+        statistics: ChannelStatistics | None = None,
+        fresh: bool = True,
     ) -> Prepared:
         """Make everything that the recipe names."""
-        return prepare(self.recipe, self.fabric, self.progress, left_out, statistics)
+        return prepare(self.recipe, self.fabric, self.progress, left_out, statistics, fresh)
 
     def begin(
         self,
@@ -197,7 +201,7 @@ class Session:
                 return RunResult(folder, read_results(folder), None, None)
             if threads is not None:
                 torch.set_num_threads(threads)
-            made = self.prepare(left_out, statistics)
+            made = self.prepare(left_out, statistics, fresh=path is None)
 
             def take_up() -> None:
                 with starting(), self.stop.held():
@@ -212,6 +216,10 @@ class Session:
     def _take_up(self, made: Prepared, standing: Standing, accept: Sequence[str]) -> None:
         folder, record = self.folder, standing.record
         now = self._fingerprint(made)
+        if record is not None and standing.state is not None:
+            change = change_of_weights(self.recipe.model, record.fingerprint.weights)
+            standing.notes.extend([] if change is None else [change])
+            now = dataclasses.replace(now, weights=record.fingerprint.weights)
         if record is not None:
             now = record.fingerprint.accept(now, accept, folder)
             record = dataclasses.replace(record, fingerprint=now)
@@ -229,7 +237,7 @@ class Session:
             self.progress.note(note)
 
     def _fingerprint(self, made: Prepared) -> Fingerprint:
-        fabric = self.fabric
+        fabric, first = self.fabric, made.trainer.network.backbone.first_weights
         return Fingerprint.take(
             self.recipe,
             made.data.fingerprint,
@@ -237,6 +245,7 @@ class Session:
             fabric.world_size,
             torch.get_num_threads(),
             {"mean": made.context.mean, "std": made.context.std},
+            "" if first is None else first.sha256,
         )
 
     def _note(self, folder: Path, record: Record) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from data_tools.registry import Registry
+from supcon_ext.models.first_weights import FirstWeights
+from supcon_ext.models.own_input import OwnInput
 
 
 class Backbone(nn.Module):
@@ -19,12 +22,30 @@ class Backbone(nn.Module):
     Args:
         trunk: Maps images ``(B, C, H, W)``, or vectors ``(B, F)``, to features ``(B, dim)``.
         dim: Length of a feature vector.
+        blocks: Names of the trunk's blocks for ``model.freeze``, in the order in which images pass
+            them, each with the paths of its modules in the trunk; None reads them off the trunk,
+            see :mod:`.blocks`.
+        own_input: The images that published weights of this encoder were trained on; None where
+            there are none.
+        pretrained: Whether the weights are such, and not drawn.
+
+    Attributes:
+        first_weights: Where its first weights come from; None where they are drawn.
+        still: Paths in the trunk of modules that stay in evaluation mode, as they are frozen.
 
     Raises:
         ValueError: ``dim`` is below 1.
     """
 
-    def __init__(self, trunk: nn.Module, dim: int) -> None:
+    def __init__(
+        self,
+        trunk: nn.Module,
+        dim: int,
+        *,
+        blocks: Mapping[str, Sequence[str]] | None = None,
+        own_input: OwnInput | None = None,
+        pretrained: bool = False,
+    ) -> None:
         super().__init__()
         if dim < 1:
             raise ValueError(
@@ -33,6 +54,18 @@ class Backbone(nn.Module):
             )
         self.trunk = trunk.to(memory_format=torch.channels_last)
         self.dim = dim
+        self.blocks = blocks
+        self.own_input = own_input
+        self.pretrained = pretrained
+        self.first_weights: FirstWeights | None = None
+        self.still: tuple[str, ...] = ()
+
+    def train(self, mode: bool = True) -> Self:
+        """Go into training mode, all but what is frozen."""
+        super().train(mode)
+        for path in self.still:
+            self.trunk.get_submodule(path).eval()
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode a batch.

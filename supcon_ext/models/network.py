@@ -18,6 +18,7 @@ from supcon_ext.models.base import Backbone
 from supcon_ext.models.heads.base import Head
 from supcon_ext.models.heads.linear import LinearClassifier
 from supcon_ext.models.heads.mlp import MLP
+from supcon_ext.models.own_input import OwnInput
 from supcon_ext.models.unit_rows import unit_rows
 from supcon_ext.seeding import seeded_weights
 
@@ -80,6 +81,11 @@ class Network(nn.Module):
         self.backbone = backbone
         self.projector = projector
         self.classifier = classifier
+
+    @property
+    def own_input(self) -> OwnInput | None:
+        """The images that the encoder's weights were trained on; None where they were drawn."""
+        return self.backbone.own_input if self.backbone.pretrained else None
 
     def forward(self, images: Tensor) -> Outputs:
         """All three outputs of a batch.

@@ -14,22 +14,31 @@ def renew(module: nn.Module, seed: int, name: str) -> None:
     """Draw the weights of all parts of a module anew, from a seed and a name.
 
     Args:
-        module: Has a parameter; stays on its device.
+        module: Stays on its device.
         seed: At least 0.
         name: Of the draw: another name, other weights.
     """
-    device = next(module.parameters()).device
+    device = next((parameter.device for parameter in module.parameters()), None)
     module.cpu()
     with seeded_weights(seed, name):
         for part in module.modules():
             start = getattr(part, "reset_parameters", None)
             if callable(start):
                 start()
-    module.to(device)
+    if device is not None:
+        module.to(device)
 
 
 def network_like(network: Network, seed: int, name: str) -> Network:
-    """A network of the same kind with weights of its own, on the CPU."""
+    """A network of the same kind with weights of its own, on the CPU.
+
+    Weights that were trained before are worth more than new ones: such an encoder is kept, and the
+    heads alone are the network's own.
+    """
     made = copy.deepcopy(network).cpu()
-    renew(made, seed, name)
+    if made.backbone.pretrained:
+        for head in ("projector", "classifier"):
+            renew(getattr(made, head), seed, f"{name}/{head}")
+    else:
+        renew(made, seed, name)
     return made

@@ -62,6 +62,21 @@ def residual_stages(
     return nn.Sequential(*stages)
 
 
+def stage_names(
+    count: int, *, stem: Sequence[str], stages: str = "3", last: Sequence[str] = ()
+) -> dict[str, list[str]]:
+    """Names of a residual network's blocks: ``stem``, ``layer1``, ``layer2``, ... and ``last``.
+
+    Args:
+        count: Number of stages.
+        stem: Paths in the trunk of what stands before the stages.
+        stages: Path of the stages.
+        last: Paths of what stands after them and has weights.
+    """
+    names = {f"layer{stage + 1}": [f"{stages}.{stage}"] for stage in range(count)}
+    return {"stem": list(stem), **names, **({"last": list(last)} if last else {})}
+
+
 def kaiming_fan_out(module: nn.Module) -> nn.Module:
     """Draw convolution weights from N(0, 2 / fan_out), as torchvision's ResNets do.
 

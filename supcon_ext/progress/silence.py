@@ -41,3 +41,6 @@ class Silence:
 
     def warn(self, message: str) -> None:
         """Say nothing."""
+
+    def note(self, message: str) -> None:
+        """Say nothing."""

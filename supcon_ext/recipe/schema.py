@@ -146,6 +146,19 @@ def _old_linear(value: Any) -> Any:
     return value
 
 
+class LoraSection(Section):
+    """Low-rank updates beside some layers of an encoder that is frozen otherwise."""
+
+    rank: Annotated[int, Field(ge=1, le=2**12)] = 8
+    """Rank of the updates."""
+    alpha: Annotated[float, Field(gt=0)] = 16.0
+    """The updates are multiplied by this divided by the rank."""
+    targets: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+    """Names of linear layers and convolutions, or how their names end."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout on what goes into the updates."""
+
+
 class ModelSection(Section):
     """The network."""
 
@@ -159,6 +172,30 @@ class ModelSection(Section):
     """The head whose logits the classification terms see."""
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Momentum of the EMA twin; null for none."""
+    weights: Annotated[str, Field(min_length=1)] | None = None
+    """File that the encoder's first weights come from, safetensors or of torch.save."""
+    partial_weights: bool = False
+    """Whether weights of that file that fit the encoder in part only are taken."""
+    freeze: Annotated[str, Field(min_length=1)] | None = None
+    """The last block of the encoder that is not trained, or `all`; null trains every one."""
+    checkpointing: bool = False
+    """Whether blocks of the encoder are computed again for the gradient, which saves memory."""
+    lora: LoraSection | None = None
+    """Low-rank updates of the encoder, which is not trained otherwise; null for none."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ModelSection:
+        if self.freeze is not None and self.lora is not None:
+            raise PydanticCustomError(
+                "lora_freeze",
+                "Expected `freeze` or `lora`, which itself freezes all but its updates, but got "
+                "both.",
+            )
+        if self.partial_weights and self.weights is None:
+            raise PydanticCustomError(
+                "partial_weights", "Expected `partial_weights` beside `weights` only."
+            )
+        return self
 
 
 class ViewsSection(Section):

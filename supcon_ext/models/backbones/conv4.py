@@ -19,12 +19,14 @@ def conv4(channels: int, *, width: Annotated[int, Field(ge=1)] = 32) -> Backbone
     and ReLU, the first three also by 2x2 max-pooling. Images need at least 8 pixels a side.
     """
     layers: list[nn.Module] = []
+    blocks: dict[str, list[str]] = {}
     before = channels
     for position, factor in enumerate((1, 1, 2, 4)):
         after = factor * width
+        blocks[f"conv{position + 1}"] = [str(len(layers)), str(len(layers) + 1)]
         layers += [conv3x3(before, after), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
         if position < 3:
             layers.append(nn.MaxPool2d(2))
         before = after
     trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return Backbone(kaiming_fan_out(trunk), dim=before)
+    return Backbone(kaiming_fan_out(trunk), dim=before, blocks=blocks)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from supcon_ext.models.base import Backbone, backbone
-from supcon_ext.models.residual import conv3x3, kaiming_fan_out, residual_stages
+from supcon_ext.models.residual import conv3x3, kaiming_fan_out, residual_stages, stage_names
 
 
 @backbone("preact_resnet18")
@@ -30,7 +30,8 @@ def preact_resnet18(channels: int, *, width: Annotated[int, Field(ge=1)] = 64) -
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
     )
-    return Backbone(kaiming_fan_out(trunk), dim=8 * width)
+    blocks = stage_names(4, stem=("0",), stages="1", last=("2",))
+    return Backbone(kaiming_fan_out(trunk), dim=8 * width, blocks=blocks)
 
 
 class PreActBlock(nn.Module):

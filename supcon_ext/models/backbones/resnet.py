@@ -5,12 +5,17 @@ Source: He et al. 2016, "Deep residual learning for image recognition", Table 1.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import cast
 
 import torch
 from torch import nn
 
 from supcon_ext.models.base import Backbone, backbone
+from supcon_ext.models.fetching import fetching
+from supcon_ext.models.own_input import OwnInput
+
+OWN_INPUT = OwnInput((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 224)  # of IMAGENET1K_V1
 
 
 @backbone("resnet18")
@@ -47,11 +52,12 @@ def _from_torchvision(name: str, channels: int, pretrained: bool) -> Backbone:
     """The network without its classifier; pretrained: torchvision's ``IMAGENET1K_V1`` weights."""
     from torchvision.models import get_model
 
-    network: nn.Module = get_model(name, weights="IMAGENET1K_V1" if pretrained else None)
+    with fetching(f"torchvision's weights of {name}") if pretrained else nullcontext():
+        network: nn.Module = get_model(name, weights="IMAGENET1K_V1" if pretrained else None)
     dim = cast(nn.Linear, network.fc).in_features
     network.fc = nn.Identity()
     network.conv1 = stem_for_channels(cast(nn.Conv2d, network.conv1), channels, pretrained)
-    return Backbone(network, dim)
+    return Backbone(network, dim, own_input=OWN_INPUT, pretrained=pretrained)
 
 
 def stem_for_channels(stem: nn.Conv2d, channels: int, pretrained: bool) -> nn.Conv2d:

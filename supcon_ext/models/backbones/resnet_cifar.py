@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from supcon_ext.models.base import Backbone, backbone
-from supcon_ext.models.residual import conv3x3, kaiming_fan_out, residual_stages
+from supcon_ext.models.residual import conv3x3, kaiming_fan_out, residual_stages, stage_names
 
 
 @backbone("resnet32")
@@ -32,7 +32,8 @@ def resnet32(
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
     )
-    return Backbone(kaiming_fan_out(trunk), dim=4 * width)
+    blocks = stage_names(3, stem=("0", "1"))
+    return Backbone(kaiming_fan_out(trunk), dim=4 * width, blocks=blocks)
 
 
 class PaddedShortcut(nn.Module):

@@ -12,7 +12,13 @@ from pydantic import Field
 from torch import nn
 
 from supcon_ext.models.base import Backbone, backbone
-from supcon_ext.models.residual import BlockFactory, conv3x3, kaiming_fan_out, residual_stages
+from supcon_ext.models.residual import (
+    BlockFactory,
+    conv3x3,
+    kaiming_fan_out,
+    residual_stages,
+    stage_names,
+)
 
 Width = Annotated[int, Field(ge=1, description="channels of the first stage")]
 
@@ -52,7 +58,9 @@ def _small(
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
     )
-    return Backbone(kaiming_fan_out(trunk), dim=8 * width * expansion)
+    return Backbone(
+        kaiming_fan_out(trunk), dim=8 * width * expansion, blocks=stage_names(4, stem=("0", "1"))
+    )
 
 
 def _projection(in_channels: int, out_channels: int, stride: int) -> nn.Module:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import nullcontext
 from typing import Annotated, Any, cast
 
 from pydantic import Field
 from torch import nn
 
 from supcon_ext.models.base import Backbone, backbone
+from supcon_ext.models.fetching import fetching
+from supcon_ext.models.own_input import OwnInput
 
 
 @backbone("timm")
@@ -25,12 +28,14 @@ def timm_model(
         channels: Channels of the images.
         name: timm's name of the model, with or without a weights tag (``resnet26d``,
             ``vit_tiny_patch16_224``).
-        pretrained: Download timm's weights; timm adapts the first layer to the channels.
+        pretrained: Download timm's weights; timm adapts the first layer to the channels. Mean, std
+            and size of the images are then those of the weights, where the recipe says nothing.
         image_size: Side of the images in pixels, for models that fix it when built (vision
             transformers); None keeps the model's own.
 
     Raises:
-        ValueError: timm has no such model, or the model takes no ``image_size``.
+        ValueError: timm has no such model, its weights cannot be fetched, or the model takes no
+            ``image_size``.
     """
     import timm
 
@@ -42,9 +47,10 @@ def timm_model(
         )
     settings: dict[str, Any] = {} if image_size is None else {"img_size": image_size}
     try:
-        network: nn.Module = timm.create_model(
-            name, pretrained=pretrained, num_classes=0, in_chans=channels, **settings
-        )
+        with fetching(f"timm's weights of {name}") if pretrained else nullcontext():
+            network: nn.Module = timm.create_model(
+                name, pretrained=pretrained, num_classes=0, in_chans=channels, **settings
+            )
     except TypeError as error:
         if image_size is None or "img_size" not in str(error):
             raise
@@ -53,4 +59,11 @@ def timm_model(
             f"but got {image_size}. Try: leave it out."
         ) from error
     dim = getattr(network, "head_hidden_size", None) or network.num_features
-    return Backbone(network, cast(int, dim))
+    own = timm.data.resolve_model_data_config(network)
+    side = own["input_size"][-1] if image_size is None else image_size
+    return Backbone(
+        network,
+        cast(int, dim),
+        own_input=OwnInput(own["mean"], own["std"], side),
+        pretrained=pretrained,
+    )
