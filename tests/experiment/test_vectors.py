@@ -28,6 +28,7 @@ from tests.fresh import supcon
 
 __all__ = ["place_of_scores"]
 
+LONG = pytest.mark.long
 FEATURES = [each.name for each in list_recipes() if each.name.startswith("features/")]
 
 
@@ -40,7 +41,9 @@ def file(tmp_path: Path) -> Path:
     split = ["train"] * 140 + ["validation"] * 20 + ["test"] * 40
     path = tmp_path / "vectors.npz"
     meta = {"encoder": "timm:x"}
-    write_vectors(path, x.astype(np.float16), label=label, classes="abcd", split=split, meta=meta)
+    write_vectors(
+        path, x.astype(np.float16), label=label, classes=list("abcd"), split=split, meta=meta
+    )
     return path
 
 
@@ -69,7 +72,7 @@ def put(folder: Path, text: dict[str, Any], name: str = "recipe.yaml") -> Path:
     return folder / name
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=LONG) for n in range(1, PARTS))])
 def test_every_member_of_every_family_runs_on_vectors(part: int, tmp_path: Path) -> None:
     text = members.every_member(part, PARTS, "vector")
     for stage in text["stages"]:
@@ -159,12 +162,12 @@ def test_what_does_not_fit_is_refused_before_the_first_step(
         tmp_path / "narrow.npz",
         np.ones((4, 5), np.float32),
         label=np.arange(4),
-        classes="abcd",
+        classes=list("abcd"),
         meta={"encoder": "timm:x"},
     )
     done = supcon("run", "recipe.yaml", change, cwd=tmp_path)
     shown = " ".join((done.stdout + done.stderr).split())
-    assert done.returncode == 2 and "Traceback" not in shown
+    assert done.wait() == 2 and "Traceback" not in shown
     assert re.search(WRONG[change], shown), shown
     assert not (tmp_path / "runs").exists()
 
@@ -179,17 +182,19 @@ def test_parts_for_vectors_are_refused_on_images(change: str, tmp_path: Path) ->
     put(tmp_path, text)
     done = supcon("run", "recipe.yaml", change, cwd=tmp_path)
     shown = " ".join((done.stdout + done.stderr).split())
-    assert done.returncode == 2 and "for images, which the data set holds" in shown
+    assert done.wait() == 2 and "for images, which the data set holds" in shown
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize(
+    "name", [n if "composed" in n else pytest.param(n, marks=LONG) for n in FEATURES]
+)
 def test_the_recipes_for_features_run_on_a_file(name: str, file: Path, tmp_path: Path) -> None:
     short = ["stages.0.epochs=1", "stages.0.batch_size=64", "tracking.uri=none"]
     if name.rpartition("/")[2] in ("selcl", "composed"):
         short += ["stages.1.epochs=1", "stages.1.batch_size=64"]
     done = supcon("run", name, f"data.dataset.file={file}", *short, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert done.wait() == 0, done.stderr
     (run,) = (tmp_path / "runs").iterdir()
     made = json.loads(str(np.load(run / "labels.npz")["settings"]))["made"]
     assert made["made_by"] == {"encoder": "timm:x"}  # who made the vectors is kept with the run
@@ -198,5 +203,5 @@ def test_the_recipes_for_features_run_on_a_file(name: str, file: Path, tmp_path:
 def test_a_report_on_a_file_of_vectors(file: Path, tmp_path: Path) -> None:
     put(tmp_path, recipe(file))
     done = supcon("validate", "--data", "recipe.yaml", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert done.wait() == 0, done.stderr
     assert "16 coordinates, 3 views" in done.stdout and "timm:x" in done.stdout
