@@ -42,6 +42,8 @@ from .optimizers.parameter_groups import parameter_groups as parameter_groups
 from .policies.base import View as View
 from .policies.base import ViewContext as ViewContext
 from .policies.base import policy as policy
+from .policies.vector_view import VectorContext as VectorContext
+from .policies.vector_view import VectorView as VectorView
 from .recipe import RecipeError as RecipeError
 from .recipe import load_recipe as load_recipe
 from .recipe import parse_recipe as parse_recipe

@@ -35,6 +35,8 @@ PACKAGES = (
 )
 _DATA = "images, labels or their settings"
 _ABSENT = object()
+LONGEST = 100
+"""Characters of a list that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -217,4 +219,6 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     text = json.dumps(value) if not isinstance(value, str) else value
+    if isinstance(value, list) and len(text) > LONGEST:  # statistics of each coordinate of vectors
+        return f"{text[:LONGEST]}... ({len(value)} numbers)"
     return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
