@@ -12,11 +12,11 @@ import torch
 
 from data_tools.input_spec import InputSpec
 from data_tools.registry import Spec, family
-from supcon_ext.embed.weights_file import load_weights
 from supcon_ext.experiment.checked_parts import backbone_of
 from supcon_ext.experiment.folder import find_run
 from supcon_ext.experiment.open import open_encoder
 from supcon_ext.models.base import Backbone
+from supcon_ext.models.weights import load_weights, read_weights
 from supcon_ext.policies.base import ViewContext
 from supcon_ext.recipe.families import load_families
 from supcon_ext.seeding import seeded_weights
@@ -137,7 +137,7 @@ def _plug_in(text: str, weights: Path | None, size: int | None, no_run: ValueErr
         with seeded_weights(0, text):
             network = backbone_of(backbones.spec(text), "image")(channels)
         if weights is not None:
-            load_weights(network.trunk, weights)
+            load_weights(network, read_weights(weights))
         own = _own_input(network)
         mean, std = fitting(channels, own["mean"], own["std"])
         if size is not None:

@@ -11,10 +11,10 @@ from typing import Any
 from torch import nn
 
 from supcon_ext.embed.encoder import Encoder, MakeEncoder, fitting
-from supcon_ext.embed.weights_file import load_weights
 from supcon_ext.models.backbones.timm_model import timm_model
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.fetching import NotFetched
+from supcon_ext.models.weights import load_weights, read_weights
 
 
 def find_timm(name: str, weights: Path | None, size: int | None) -> MakeEncoder:
@@ -36,7 +36,7 @@ def find_timm(name: str, weights: Path | None, size: int | None) -> MakeEncoder:
     def make(channels: int) -> Encoder:
         network = _made(name, channels, size, pretrained=weights is None)
         if weights is not None:
-            load_weights(network.trunk, weights)
+            load_weights(network, read_weights(weights))
         own = _settings(network.trunk)
         mean, std = fitting(channels, tuple(own["mean"]), tuple(own["std"]))
         if size is not None:

@@ -17,6 +17,8 @@ from supcon_ext.recipe.schema import ModelSection
 
 PRETRAINED = "pretrained"  # the parameter of every backbone that can fetch weights
 
+CHOICE = "model.partial_weights=true"
+
 
 def encoder_of(model: ModelSection, kind: str, fresh: bool) -> Callable[[int], Backbone]:
     """The maker of an encoder, for a number of channels.
@@ -54,7 +56,7 @@ def _first_weights(encoder: Backbone, model: ModelSection) -> FirstWeights | Non
     """Put the weights of the recipe's file into an encoder, or tell which it brings."""
     if model.weights is not None:
         file = read_weights(Path(model.weights))
-        fit = load_weights(encoder, file, model.partial_weights)
+        fit = load_weights(encoder, file, partial=model.partial_weights, choice=CHOICE)
         return FirstWeights(model.weights, file.sha256, str(fit))
     if encoder.pretrained:
         name = model.backbone.params.get("name")

@@ -7,7 +7,6 @@ Files of other programs wrap an encoder in names of their own (``module.``, ``ba
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor
 
+from data_tools.torch_file import load_torch_file
 from supcon_ext.models.base import Backbone
 
 COUNTER = "num_batches_tracked"  # of batch norms: old files have none, and nothing rests on it
@@ -109,13 +108,8 @@ def read_weights(path: Path) -> WeightsFile:
         if path.suffix == ".safetensors":
             content: Any = safetensors.torch.load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{expected}, but got one that holds other than weights, which is not opened. Try: "
-            "torch.save(model.state_dict(), ...) where it was made"
-        ) from error
-    except (safetensors.SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+            content = load_torch_file(path)
+    except (safetensors.SafetensorError, ValueError) as error:
         first = str(error).partition("\n")[0]
         raise ValueError(f"{expected}, but it cannot be read: {first}") from error
     tensors = dict(_tensors(content))
@@ -166,13 +160,16 @@ def _prefix(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     return min(found, key=lambda prefix: (-found[prefix], len(prefix)))
 
 
-def load_weights(backbone: Backbone, file: WeightsFile, partial: bool = False) -> Fit:
+def load_weights(
+    backbone: Backbone, file: WeightsFile, *, partial: bool = False, choice: str = ""
+) -> Fit:
     """Put the weights of a file into an encoder.
 
     Args:
         backbone: Changed in place.
         file: What was read.
         partial: Whether weights that fit in part only are taken.
+        choice: How the caller's user says that they are, if that can be said.
 
     Returns:
         What was found to fit.
@@ -183,8 +180,8 @@ def load_weights(backbone: Backbone, file: WeightsFile, partial: bool = False) -
     fit = fit_of(backbone, file.tensors)
     if not fit.count or not (fit.whole or partial):
         advice = "the backbone that the weights are of"
-        if fit.count:
-            advice += ", or model.partial_weights=true, which keeps first weights for the rest"
+        if fit.count and choice:
+            advice += f", or {choice}, which keeps first weights for the rest"
         raise ValueError(
             f"Expected weights of this encoder in {file.path}, but of them {fit}. "
             f"It has {', '.join(list(file.tensors)[:SHOWN])}, .... Try: {advice}"

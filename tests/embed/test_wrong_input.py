@@ -56,7 +56,7 @@ CASES = {
     "no file of weights": ((TIMM, "pics", "--weights", "no.pt"), "no.pt does not exist"),
     "weights of another network": (
         (TIMM, "pics", "--weights", "other.safetensors"),
-        "missing: conv1.0.weight",
+        "missing in the file (conv1.0.weight",
     ),
     "a file that runs code": ((TIMM, "pics", "--weights", "code.pt"), "only tensors"),
     "a broken file": ((TIMM, "pics", "--weights", "broken.safetensors"), "broken.safetensors"),
