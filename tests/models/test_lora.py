@@ -100,6 +100,22 @@ def test_targets_that_name_no_layer_are_told_what_there_is(targets: list[str]) -
         make("linear", targets=targets)
 
 
+class Odd(nn.Conv2d):
+    """A convolution that is not made as torch's are."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, 2, 1)
+
+
+def test_layers_that_peft_cannot_adapt_are_refused() -> None:
+    trunk = nn.Sequential(Odd(3), nn.Conv2d(2, 4, 3, groups=2), nn.AdaptiveAvgPool2d(1))
+    encoder = Backbone(trunk.append(nn.Flatten()), 4)
+    with pytest.raises(ValueError, match=r"layers that peft adapts .* \(Odd\)"):
+        add_lora(encoder, **SETTINGS, targets=["0"])
+    with pytest.raises(ValueError, match="1 is a convolution in groups"):
+        add_lora(encoder, **SETTINGS, targets=["1"])
+
+
 def test_without_peft_one_line_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "supcon-ext\[lora\]"'):
