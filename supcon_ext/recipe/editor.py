@@ -13,6 +13,7 @@ from supcon_ext.recipe.schema import Recipe
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DOTTED = {"type": "string", "pattern": r"\.", "description": "Dotted path of a class or function."}
 _ARGUMENTS = re.compile(r"^Args:\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+_ATTRIBUTES = re.compile(_ARGUMENTS.pattern.replace("Args", "Attributes"), _ARGUMENTS.flags)
 _ARGUMENT = re.compile(r"^    (\w+)(?: \([^)]*\))?: (.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 JsonSchema = dict[str, Any]
@@ -95,7 +96,11 @@ def _linked(value: Any) -> Any:
 
 
 def parameter_notes(entry: Entry[Any]) -> dict[str, str]:
-    """What the docstring's ``Args`` say of each parameter, on one line each."""
-    found = _ARGUMENTS.search(inspect.getdoc(entry.target) or "")
-    arguments = _ARGUMENT.findall(found[1]) if found else []
-    return {name: " ".join(text.split()) for name, text in arguments}
+    """What docstrings say of each parameter, on one line each: the part's, and its family's."""
+    base = family(entry.family).base
+    notes = {}
+    for of, pattern in ((base, _ATTRIBUTES), (entry.target, _ARGUMENTS)):
+        found = pattern.search((inspect.getdoc(of) if of is not None else None) or "")
+        for name, text in _ARGUMENT.findall(found[1]) if found else []:
+            notes[name] = " ".join(text.split())
+    return notes

@@ -297,6 +297,26 @@ class CountedNoise(Picture):
         return float(self.calls)
 
 
+class CountedVector:
+    """A policy for vectors whose draws depend on what was drawn before."""
+
+    calls = 0
+
+    def __init__(self, context: Any) -> None:
+        pass
+
+    def __call__(self, vector: Any, key: tuple[int, ...]) -> Any:
+        CountedVector.calls += 1
+        return torch.from_numpy(np.atleast_2d(vector)[0].copy()) + CountedVector.calls
+
+
+class LongerVector(CountedVector):
+    """A policy for vectors that adds a coordinate."""
+
+    def __call__(self, vector: Any, key: tuple[int, ...]) -> Any:
+        return torch.zeros(np.atleast_2d(vector).shape[1] + 1)
+
+
 class KeepsSize(Picture):
     def __call__(self, image: Any, key: tuple[int, ...]) -> Any:
         return torch.from_numpy(image.copy()).permute(2, 0, 1).float()
@@ -536,6 +556,8 @@ FAULTS: list[tuple[Callable[..., None], Any, str]] = [
     (testing.check_policy, KeepsSize, r"picture of shape \(1, 12, 12\), but got \(1, 21, 16\)"),
     (testing.check_policy, Bytes, "floats, but got torch.uint8"),
     (testing.check_policy, unsendable, "must pickle.* class at the top"),
+    (testing.check_vector_policy, CountedVector, "same key must give the same numbers"),
+    (testing.check_vector_policy, LongerVector, r"a vector of shape \(3,\), but got \(4,\)"),
     (testing.check_backbone, lazily, "`trunk.scale` came into its state"),
     (testing.check_backbone, unseeded, "torch's generator alone"),
     (testing.check_backbone, a_module, "to be a Backbone, but got Flatten"),
@@ -585,7 +607,8 @@ def test_the_check_says_what_to_do(check: Callable[..., None], part: Any, messag
 def test_every_family_has_a_check_and_strangers_that_it_catches() -> None:
     from supcon_ext.recipe.families import FAMILIES
 
-    assert {f"check_{family}" for family in FAMILIES} == set(testing.__all__)
+    of_vectors = {"check_vector_policy"}  # the family's other kind of member
+    assert {f"check_{family}" for family in FAMILIES} | of_vectors == set(testing.__all__)
     assert {check.__name__ for check, _, _ in FAULTS} == set(testing.__all__)
 
 
