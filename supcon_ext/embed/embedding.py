@@ -24,7 +24,7 @@ from data_tools.samples import ImageArray, IntArray
 from data_tools.vector_file import read_vectors, write_vectors
 from data_tools.vector_formats import RESERVED
 from supcon_ext.embed.encoder import PLAIN, Encoder, find_encoder
-from supcon_ext.embed.partial import Partial, partial_beside
+from supcon_ext.embed.partial import PartialVectors, partial_beside
 from supcon_ext.embed.pictures import SPLITS, Pictures, read_pictures
 from supcon_ext.experiment.cannot_start import starting
 from supcon_ext.experiment.checked_parts import view_of
@@ -185,7 +185,7 @@ def _embed(
     device: torch.device,
     pictures: Pictures,
     views: Views,
-    partial: Partial,
+    partial: PartialVectors,
     seed: int,
     batch: int,
     workers: int,
@@ -235,7 +235,9 @@ def _check(rows: npt.NDArray[Any], told: Tensor, pictures: Pictures, views: int)
     )
 
 
-def _write(target: Path, pictures: Pictures, partial: Partial, meta: Mapping[str, Any]) -> int:
+def _write(
+    target: Path, pictures: Pictures, partial: PartialVectors, meta: Mapping[str, Any]
+) -> int:
     """The whole file; how many pictures it leaves out since they could not be read."""
     vectors, samples = partial.rows(), pictures.samples
     kept: Any = slice(None)

@@ -23,7 +23,7 @@ ROWS = "rows.bin"
 SAVE_SECONDS = 1.0
 
 
-class Partial:
+class PartialVectors:
     """A folder that holds the first rows of an array that is not finished.
 
     What it says to be done is on the disk: rows are forced there before the state tells of them.
@@ -101,14 +101,14 @@ class Partial:
 @contextmanager
 def partial_beside(
     target: Path, key: Mapping[str, Any], shape: tuple[int, ...], dtype: npt.DTypeLike
-) -> Iterator[Partial]:
+) -> Iterator[PartialVectors]:
     """The unfinished rows of a file, in ``<file>.part``; removed when the block ends well.
 
     Args:
         target: The file that they become.
-        key: See :class:`Partial`.
-        shape: See :class:`Partial`.
-        dtype: See :class:`Partial`.
+        key: See :class:`PartialVectors`.
+        shape: See :class:`PartialVectors`.
+        dtype: See :class:`PartialVectors`.
 
     Raises:
         CannotStart: Another process is making the same file.
@@ -116,7 +116,7 @@ def partial_beside(
     folder = target.with_name(target.name + PARTIAL_END)
     folder.mkdir(exist_ok=True)
     with lock(folder):
-        partial = Partial(folder, key, shape, dtype)
+        partial = PartialVectors(folder, key, shape, dtype)
         try:
             yield partial
         finally:

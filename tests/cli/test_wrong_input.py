@@ -42,6 +42,11 @@ WITH_ONE: dict[str, tuple[tuple[str, ...], ...]] = {
     "sync": tuple((name,) for name in RUN),
     "compare": tuple((name,) for name in (*RUN, "supcon/digits")),
     "audit": tuple((name,) for name in RUN[:-1]),
+    "embed": (
+        *((encoder, "folder", "-o", "x.npz") for encoder in ("", "timm:", "timm:nonsense", "a.b")),
+        *(("timm:resnet18", data, "-o", "x.npz") for data in ("nonsense", "text", "folder", "")),
+        ("timm:resnet18", "folder", "-o", "x.jpg"),
+    ),
     "recipes copy": (
         *((name,) for name in RECIPE if name != "text"),
         *(("quickstart", place) for place in ("text/out", "recipe.yaml", "x" * 5_000)),

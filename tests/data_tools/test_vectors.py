@@ -40,7 +40,7 @@ def test_a_column_of_splits_parts_the_file(tmp_path: Path) -> None:
             gather_vectors(part.samples, np.arange(len(part)))[:, 0], rows()[index]
         )
         assert part.label.tolist() == (index % 3).tolist() and part.origin is None
-        assert part.columns["path"].tolist() == [path[i] for i in index]
+        assert part.columns["path"].tolist() == [str(tmp_path / path[i]) for i in index]
         assert part.spec == InputSpec.of_vectors(F) and not part.spec.flips
 
 

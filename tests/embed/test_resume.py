@@ -12,7 +12,7 @@ import pytest
 
 from data_tools.vector_file import read_vectors
 from supcon_ext import embed_pictures
-from supcon_ext.embed.partial import Partial
+from supcon_ext.embed.partial import PartialVectors
 from tests.embed import pictures
 from tests.fresh import Fresh, start_supcon, supcon
 
@@ -184,16 +184,16 @@ def test_a_picture_gone_before_a_stop_is_gone_after_it(
     paths[1].write_bytes(bytes(body))
     settings = {"size": 16, "batch": 4, "device": "cpu", "skip_bad": True}
     embed_pictures(ENCODER, "pics", "one.npz", **settings)
-    append, calls = Partial.append, []
+    append, calls = PartialVectors.append, []
 
-    def stopping(partial: Partial, rows: np.ndarray, gone: list[int]) -> None:
+    def stopping(partial: PartialVectors, rows: np.ndarray, gone: list[int]) -> None:
         if len(calls) == 2:
             raise KeyboardInterrupt
         calls.append(gone)
         append(partial, rows, gone)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Partial, "append", stopping)
+        patch.setattr(PartialVectors, "append", stopping)
         with pytest.raises(KeyboardInterrupt):
             embed_pictures(ENCODER, "pics", "two.npz", **settings)
     assert calls == [[1], []]

@@ -42,7 +42,7 @@ def sel_cl_plus() -> dict[str, Any]:
             "batch_size": 64,
             "objective": [
                 select,
-                {"cross_entropy": {"on": "confident", "mixup": 1.0}},
+                {"cross_entropy": {"samples": "confident", "mixup": 1.0}},
                 {"similarity": {"mixup": 1.0}},
             ],
             "optimizer": OPTIMIZER,
@@ -69,13 +69,13 @@ def test_sel_cl_plus_fine_tunes_on_confident_samples(tmp_path: Path) -> None:
     trusted: set[int] = set()
     step = Trainer._step
 
-    def watched(self: Trainer, stage: Any, running: Any, images: Any, index: Any, n: int) -> Any:
+    def watched(self: Trainer, stage: Any, running: Any, batch: Any) -> Any:
         if stage.name == "finetune":
             if not seen:
                 before.append(self.network.classifier.weight_CF.detach().clone())
                 trusted.update((self.beliefs.now.trust > 0.5).nonzero()[:, 0].tolist())
-            seen.update(index.tolist())
-        return step(self, stage, running, images, index, n)
+            seen.update(next(iter(batch.values())).sample.tolist())
+        return step(self, stage, running, batch)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "_step", watched)

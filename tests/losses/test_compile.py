@@ -155,7 +155,7 @@ def test_a_step_with_a_queue_that_is_filled_inside() -> None:
 
     def step(queue: KeyQueue, x: Tensor) -> Tensor:
         z = nn.functional.normalize(net(x), dim=2)
-        found = loss(z, LABELS, queue.views(LABELS, trust))
+        found = loss(z, LABELS, queue.rows(LABELS, trust))
         queue.push(z[:, 0].detach(), torch.arange(8))
         return found
 
