@@ -27,8 +27,11 @@ STOP_SIGNALS = frozenset(
 _OVER = 0  # what is written to the pipe when there is nothing to watch any more
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """A run was asked to stop, and stopped.
+
+    Like Ctrl-C's own it is no ``Exception``: it comes anywhere, also amid code that takes whatever
+    a damaged file raises for the file's fault.
 
     Args:
         reason: Why, and what became of it; never empty.

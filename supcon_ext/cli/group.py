@@ -23,7 +23,6 @@ from supcon_ext.cli.voice import fall_silent, has_the_word
 
 FAILED = 1
 WRONG_INPUT = 2
-INTERRUPTED = 130
 _LONGEST = 500
 
 
@@ -69,15 +68,13 @@ class CommandLine(click.Group):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
-        except KeyboardInterrupt:
-            click.echo("Stopped.", err=True)
-            ctx.exit(INTERRUPTED)
+        except KeyboardInterrupt as error:
+            told = _is(error, "supcon_ext.interrupt", "Interrupted")
+            click.echo(f"Stopped: {error}" if told else "Stopped.", err=True)
+            ctx.exit(128 + getattr(error, "number", signal.SIGINT))
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
-            if _is(error, "supcon_ext.interrupt", "Interrupted"):
-                click.echo(f"Stopped: {error}", err=True)
-                ctx.exit(128 + getattr(error, "number", signal.SIGINT))
             if _is(error, "supcon_ext.recipe.problems", "RecipeError") or _is(
                 error, "supcon_ext.experiment.cannot_start", "CannotStart"
             ):
@@ -87,7 +84,7 @@ class CommandLine(click.Group):
             ctx.exit(FAILED)
 
 
-def _is(error: Exception, module: str, name: str) -> bool:
+def _is(error: BaseException, module: str, name: str) -> bool:
     """Whether an error is of a class whose module is loaded only if it was raised."""
     return module in sys.modules and isinstance(error, getattr(sys.modules[module], name))
 

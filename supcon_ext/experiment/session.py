@@ -79,7 +79,7 @@ def session(recipe: Recipe) -> Iterator[Session]:
             ):
                 made = Session(recipe, fabric, progress, stop)
                 yield made
-    except (Interrupted, KeyboardInterrupt) as error:
+    except KeyboardInterrupt as error:
         doing = "starting" if made is None else made.doing
         name = signal.Signals(getattr(error, "number", signal.SIGINT)).name
         text = str(error)
@@ -274,7 +274,7 @@ class Session:
         try:
             results = self._work(made, saved)
             status = "FINISHED"
-        except (Interrupted, KeyboardInterrupt):
+        except KeyboardInterrupt:
             status = "KILLED"
             raise
         except Exception as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_tools.whole_file import write_whole
-from supcon_ext.experiment import CannotStart, Interrupted, resume, run
+from supcon_ext.experiment import CannotStart, resume, run
 from supcon_ext.experiment.folder import is_run
 from supcon_ext.sweep.plan import Child
 from supcon_ext.tracking.results import RESULTS_NAME
@@ -59,8 +59,6 @@ def run_child(child: Child, folder: Path, parent_run_id: str | None) -> Failure 
         else:
             tags = {f"sweep.{axis}": str(choice) for axis, choice in child.variant.items()}
             run(child.recipe, folder=folder, tags=tags, parent_run_id=parent_run_id, beside=beside)
-    except Interrupted:
-        raise
     except CannotStart as error:
         return Failure(f"{child.name} cannot start: {error}", began=False)
     except Exception as error:
