@@ -7,12 +7,38 @@ from collections.abc import Iterator
 from torch.utils.data import Sampler
 
 from data_tools.randomness import keyed_generator
-from data_tools.samples import IntArray
+from data_tools.samples import IntArray, SampleSet
 from supcon_ext.feed.base import EpochPlan
 
 Key = tuple[int, ...]
 
 ROWS = 2  # of a process in a batch, at least
+
+
+class BatchedFeed:
+    """What feeds of any kind share: the training set, and this process's part of each batch.
+
+    Args:
+        samples: The training set.
+        rank: This process's place among those that train.
+        world: How many train.
+    """
+
+    def __init__(self, samples: SampleSet, *, rank: int = 0, world: int = 1) -> None:
+        self.samples = samples
+        self.rank = rank
+        self.world = world
+
+    def batches(self, batch_size: int, order_seed: int, drop_last: bool) -> EpochBatches:
+        """The batches of a stage; arguments as of :meth:`~supcon_ext.feed.base.Feed.stage`."""
+        return EpochBatches(
+            len(self.samples),
+            batch_size,
+            seed=order_seed,
+            rank=self.rank,
+            world=self.world,
+            drop_last=drop_last,
+        )
 
 
 class EpochBatches(Sampler[list[Key]]):

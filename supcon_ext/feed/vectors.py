@@ -15,12 +15,12 @@ from torch import Tensor
 from data_tools.samples import IntArray, SampleSet
 from data_tools.vector_rows import gather_vectors
 from supcon_ext.feed.base import Batch, Draw, EpochPlan, Group, GroupPlan
-from supcon_ext.feed.batches import EpochBatches
+from supcon_ext.feed.batches import BatchedFeed, EpochBatches
 from supcon_ext.policies.base import View
 from supcon_ext.policies.keyed import padded
 
 
-class VectorFeed:
+class VectorFeed(BatchedFeed):
     """A :class:`~supcon_ext.feed.base.Feed` of vectors that are in memory, or mapped into it.
 
     Batches and draws are those that any other feed would give: they follow from (seed, epoch,
@@ -31,11 +31,6 @@ class VectorFeed:
         rank: This process's place among those that train.
         world: How many train.
     """
-
-    def __init__(self, samples: SampleSet, *, rank: int = 0, world: int = 1) -> None:
-        self.samples = samples
-        self.rank = rank
-        self.world = world
 
     def stage(
         self,
@@ -49,14 +44,7 @@ class VectorFeed:
         """See :meth:`~supcon_ext.feed.base.Feed.stage`."""
         if not groups:
             raise ValueError("Expected at least one view in argument `views`, but got none")
-        batches = EpochBatches(
-            len(self.samples),
-            batch_size,
-            seed=order_seed,
-            rank=self.rank,
-            world=self.world,
-            drop_last=drop_last,
-        )
+        batches = self.batches(batch_size, order_seed, drop_last)
         return VectorStageFeed(self.samples, groups, views_seed, batches)
 
     def plain(

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Subset
 
 from data_tools.samples import SampleSet
 from supcon_ext.feed.base import Batch, Draw, EpochPlan, GroupPlan
-from supcon_ext.feed.batches import EpochBatches
+from supcon_ext.feed.batches import BatchedFeed, EpochBatches
 from supcon_ext.feed.dataset import PlainDataset, ViewDataset, as_batch
 from supcon_ext.interrupt import STOP_SIGNALS, signals_kept_back
 from supcon_ext.policies.base import View
@@ -34,7 +34,7 @@ from supcon_ext.policies.base import View
 _PR_SET_PDEATHSIG = 1
 
 
-class WorkerFeed:
+class WorkerFeed(BatchedFeed):
     """A :class:`~supcon_ext.feed.base.Feed` that reads samples and draws views on the CPU.
 
     Args:
@@ -54,10 +54,8 @@ class WorkerFeed:
         world: int = 1,
         pin_memory: bool = False,
     ) -> None:
-        self.samples = samples
+        super().__init__(samples, rank=rank, world=world)
         self.workers = workers
-        self.rank = rank
-        self.world = world
         self.pin_memory = pin_memory
 
     def stage(
@@ -70,14 +68,7 @@ class WorkerFeed:
         drop_last: bool,
     ) -> WorkerStageFeed:
         """See :meth:`~supcon_ext.feed.base.Feed.stage`."""
-        batches = EpochBatches(
-            len(self.samples),
-            batch_size,
-            seed=order_seed,
-            rank=self.rank,
-            world=self.world,
-            drop_last=drop_last,
-        )
+        batches = self.batches(batch_size, order_seed, drop_last)
         dataset = ViewDataset(self.samples, groups, views_seed)
         return WorkerStageFeed(dataset, batches, self.workers, self.pin_memory)
 

@@ -54,18 +54,7 @@ def check_backbone(
         CONTRACT.same_keys(first, declared)
         fresh = _made(backbone, number, 1)
         fresh.load_state_dict(CONTRACT.through_file(first.state_dict()))
-        with torch.no_grad():
-            told, found = first.eval()(images), fresh.eval()(images)
-            one = first(images[:1])
-        CONTRACT.expect(
-            torch.equal(told, found),
-            "features must be the same after a state round trip into a fresh instance. Try: "
-            "register what decides them as parameters or buffers",
-        )
-        CONTRACT.expect(
-            bool(torch.allclose(told[:1], one, rtol=1e-3, atol=1e-4)),
-            "in evaluation mode, an image's features must not depend on the batch",
-        )
+        CONTRACT.says_the_same(first, fresh, images, "features", "an image's features")
 
 
 def _made(backbone: Callable[[int], Backbone], channels: int, seed: int) -> Backbone:

@@ -108,6 +108,31 @@ class Contract:
             "(register_buffer, nn.Parameter), and keep nothing that a step hands over",
         )
 
+    def says_the_same(
+        self, first: nn.Module, fresh: nn.Module, rows: Tensor, what: str, of_one: str
+    ) -> None:
+        """A module and a fresh instance with its state say the same, of each row by itself.
+
+        Args:
+            first: Left in evaluation mode, as the other.
+            fresh: Has its state.
+            rows: ``(n, ...)`` inputs.
+            what: The outputs, in words.
+            of_one: Those of one row, in words.
+        """
+        with torch.no_grad():
+            told, found = first.eval()(rows), fresh.eval()(rows)
+            one = first(rows[:1])
+        self.expect(
+            torch.equal(told, found),
+            f"{what} must be the same after a state round trip into a fresh instance. Try: "
+            "register what decides them as parameters or buffers",
+        )
+        self.expect(
+            bool(torch.allclose(told[:1], one, rtol=1e-3, atol=1e-4)),
+            f"in evaluation mode, {of_one} must not depend on the batch",
+        )
+
 
 def _class_state(kind: type) -> dict[str, Any]:
     state: dict[str, Any] = {}

@@ -56,18 +56,7 @@ def check_head(head: Callable[[int, int], Head]) -> None:
     CONTRACT.same_keys(first, declared)
     fresh = _made(head, 1)
     fresh.load_state_dict(CONTRACT.through_file(first.state_dict()))
-    with torch.no_grad():
-        told, found = first.eval()(features), fresh.eval()(features)
-        one = first(features[:1])
-    CONTRACT.expect(
-        torch.equal(told, found),
-        "vectors must be the same after a state round trip into a fresh instance. Try: register "
-        "what decides them as parameters or buffers",
-    )
-    CONTRACT.expect(
-        bool(torch.allclose(told[:1], one, rtol=1e-3, atol=1e-4)),
-        "in evaluation mode, a sample's vector must not depend on the batch",
-    )
+    CONTRACT.says_the_same(first, fresh, features, "vectors", "a sample's vector")
 
 
 def _made(head: Callable[[int, int], Head], seed: int) -> Head:

@@ -127,10 +127,9 @@ class Trainer:
         """See that every stage has a batch, columns that it names, and views that can be drawn.
 
         Raises:
-            ValueError: A stage has none, its views differ in size, a selector names a column that
-                the data set has not, or batch normalisation would get one row.
+            ValueError: A stage has none, its views differ in size, or a selector names a column
+                that the data set has not.
         """
-        check_batch_sizes(self.network, self.stages, self.fabric.world_size)
         for number, stage in enumerate(self.stages):
             self.stage_feed(number).check()
             check_columns(stage, self.beliefs.now.columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 import pytest
@@ -89,19 +88,6 @@ def test_a_history_is_of_the_same_samples() -> None:
 def test_options_that_do_not_fit(parameters: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Disagreement(**parameters)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("done", [0, 1, 3])
-def test_it_resumes_to_the_same_selection(done: int) -> None:
-    every = torch.rand(done + 3, 20, generator=torch.Generator().manual_seed(0)) < 0.7
-    rule, resumed = Disagreement(), Disagreement()
-    for right in every[:done]:
-        rule.select(bank(right), 0)
-    resumed.load_state_dict(copy.deepcopy(rule.state_dict()))
-    for right in every[done:]:
-        first, second = rule.select(bank(right), 0), resumed.select(bank(right), 0)
-        assert torch.equal(first.trust, second.trust)
-        assert first.stats == second.stats
 
 
 # iTheresaApocalypse/IDO 20feb7c, stage_1.py: wrong events of each sample in five refreshes.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 import pytest
@@ -56,20 +55,6 @@ def test_a_history_is_of_the_same_samples() -> None:
     rule.select(bank([1, 0, 1]), 0)
     with pytest.raises(ValueError, match="same 3 samples"):
         rule.select(bank([1, 0]), 1)
-
-
-@pytest.mark.parametrize("done", [0, 1, 3])
-def test_it_resumes_to_the_same_selection(done: int) -> None:
-    every = torch.rand(done + 3, 20, generator=torch.Generator().manual_seed(0)) < 0.7
-    rule, resumed = Forgetting(), Forgetting()
-    for right in every[:done]:
-        rule.select(bank(right), 0)
-    resumed.load_state_dict(copy.deepcopy(rule.state_dict()))
-    for right in every[done:]:
-        first, second = rule.select(bank(right), 0), resumed.select(bank(right), 0)
-        assert torch.equal(first.trust, second.trust)
-        assert torch.equal(first.ranking, second.ranking)
-        assert first.stats == second.stats
 
 
 # mtoneva/example_forgetting d51c1aa, order_examples_by_forgetting.py: events of each sample in five
