@@ -1,12 +1,15 @@
 """One thread for each test process, a cache of its own, and registries without strangers."""
 
 import os
+import signal
 import tempfile
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-")  # not the user's own
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from hypothesis import settings  # noqa: E402 - the variables above come first
 
