@@ -74,16 +74,22 @@ class SampleSet:
                 f"Expected one label for each of the {count} samples, "
                 f"but got shape {self.label.shape}"
             )
-        if count and not 0 <= int(self.label.min()) <= int(self.label.max()) < len(self.classes):
-            raise ValueError(
-                f"Expected labels in [0, {len(self.classes)}), but got "
-                f"{int(self.label.min())} to {int(self.label.max())}"
-            )
+        self._check_labels()
         for name, column in self.columns.items():
             if len(column) != count:
                 raise ValueError(
                     f"Expected {count} values in column `{name}`, but got {len(column)}"
                 )
+
+    def _check_labels(self) -> None:
+        self._expect_labels(self.label)
+
+    def _expect_labels(self, label: IntArray) -> None:
+        if len(label) and not 0 <= int(label.min()) <= int(label.max()) < len(self.classes):
+            raise ValueError(
+                f"Expected labels in [0, {len(self.classes)}), but got "
+                f"{int(label.min())} to {int(label.max())}"
+            )
 
     def __len__(self) -> int:
         return len(self.samples)
