@@ -62,7 +62,7 @@ class SyntheticSet:
 
     def __post_init__(self) -> None:
         count = len(self.samples)
-        told = {
+        told: dict[str, npt.NDArray[Any]] = {
             "label": self.label,
             "caption": self.caption,
             "parent": self.parent,

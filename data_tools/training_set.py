@@ -69,7 +69,7 @@ def with_synthetic(real: SampleSet, synthetic: SyntheticSet) -> TrainingSet:
             f"{int(synthetic.parent.max())}."
         )
     synthetic = synthetic.take(np.flatnonzero(synthetic.quality > 0))
-    count, further = len(real), len(synthetic)
+    count = len(real)
     columns = _joined(real, synthetic)
     captions = real.columns.get(CAPTION)
     if captions is None:
