@@ -20,7 +20,7 @@ from data_tools.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 2
+_VERSION = 3
 _TYPES = tuple(type(field.default) for field in fields(Facts))
 
 

@@ -10,6 +10,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from data_tools.image_files import reason_of
 from data_tools.picture import Mode, pixels_of, refuse_pixel_type
+from data_tools.pixel_digest import digest_of, flat
+from data_tools.samples import ImageArray
 from data_tools.stored_picture import NPY, Layout, layout_of, stored_pixels
 from data_tools.stored_tiff import is_tiff
 
@@ -47,6 +49,8 @@ class Facts:
         high: The highest.
         ends: Hash of the bytes at either end, with the size.
         whole: Hash of the whole file where that was asked for; else empty.
+        digest: Of its pixels as they are read, where it was decoded; else empty.
+        flat: ``black`` or ``constant`` where it was decoded and shows one colour; else empty.
         lasting: Whether only a change of the file can change what is said here.
     """
 
@@ -66,6 +70,8 @@ class Facts:
     high: float = 0.0
     ends: str = ""
     whole: str = ""
+    digest: str = ""
+    flat: str = ""
     lasting: bool = True
 
     @property
@@ -157,11 +163,8 @@ def _look_into(file: IO[bytes], size: int, mode: Mode, decode: bool, found: dict
         found["turned"] = _is_turned(opened)
         found["frames"] = bool(getattr(opened, "is_animated", False))
         if decode or doubtful:
-            if mode == "stored":
-                stored_pixels(file)
-            else:
-                pixels_of(opened, mode)
-            found["decoded"] = True
+            pixels = stored_pixels(file) if mode == "stored" else pixels_of(opened, mode)
+            found |= _decoded(pixels)
 
 
 def _look_into_numbers(
@@ -180,9 +183,13 @@ def _look_into_numbers(
         raise ValueError("it ends before its pixels do")
     if decode or layout.dtype == "float32":
         pixels = stored_pixels(file)
-        found["decoded"] = True
+        found |= _decoded(pixels)
         if layout.dtype == "float32":
             found |= {"low": float(pixels.min()), "high": float(pixels.max())}
+
+
+def _decoded(pixels: ImageArray) -> dict[str, Any]:
+    return {"decoded": True, "digest": digest_of(pixels), "flat": flat(pixels)}
 
 
 def _may_be_cut(opened: Any, size: int, head: bytes, after_header: bytes) -> bool:

@@ -117,7 +117,7 @@ def check_source(
     held = {
         split: found
         for split, part in parts.items()
-        if part is not None and (found := _files_of(part)) is not None
+        if part is not None and (found := files_of(part)) is not None
     }
     facts = _look(held, rules, report, progress)
     if facts:
@@ -145,7 +145,7 @@ def check_source(
     return source, report
 
 
-def _files_of(part: SampleSet) -> tuple[ImageFiles, list[str]] | None:
+def files_of(part: SampleSet) -> tuple[ImageFiles, list[str]] | None:
     """The files of a split: their reader, and the path of each image."""
     samples = part.samples
     if isinstance(samples, ImageFiles):
@@ -280,7 +280,7 @@ def _entries(source: Splits, facts: Mapping[str, Facts]) -> list[Listed]:
     parts = {"train": source.train, "validation": source.validation, "test": source.test}
     entries = []
     for split, part in parts.items():
-        found = None if part is None else _files_of(part)
+        found = None if part is None else files_of(part)
         if part is None or found is None:
             continue
         for path, label in zip(found[1], part.label.tolist(), strict=True):

@@ -31,7 +31,7 @@ def delimited_columns(path: Path, text: str, delimiter: str = ",", before: int =
         ValueError: There are no names of columns, or one is empty or comes twice; a row has more or
             fewer fields than there are columns; a quote does not open or close a whole field.
     """
-    rows = _fields(path, text, delimiter, before)
+    rows = fields_of(path, text, delimiter, before)
     header = [name.strip() for name in next(rows, (0, []))[1]]
     if not any(header):
         raise ValueError(
@@ -68,8 +68,14 @@ def delimited_columns(path: Path, text: str, delimiter: str = ",", before: int =
     return dict(zip(header, columns, strict=True)), lines
 
 
-def _fields(path: Path, text: str, delimiter: str, before: int) -> Iterator[tuple[int, list[str]]]:
-    """Rows, each with the number of the line that it starts in."""
+def fields_of(
+    path: Path, text: str, delimiter: str = ",", before: int = 0
+) -> Iterator[tuple[int, list[str]]]:
+    """Rows, each with the number of the line that it starts in.
+
+    Raises:
+        ValueError: A quote does not open or close a whole field. The message names the line.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = before + reader.line_num + 1

@@ -1,0 +1,1 @@
+"""Where synthetic samples come from, one a file."""
