@@ -19,8 +19,6 @@ SUFFIXES = frozenset(
 ARRAYS = frozenset({".npy"})
 """Suffixes of pictures that ``mode: stored`` alone reads."""
 
-TOO_LARGE = "it is too large to be opened safely"
-
 
 class ImageFiles:
     """Image files by index: each read, decoded and turned upright when asked for.
@@ -132,7 +130,7 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "it is no image of a known format"
     if isinstance(error, Image.DecompressionBombError):
-        return f"{TOO_LARGE} ({error})"
+        return f"it is too large to be opened safely ({error})"
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     return printable(error) or type(error).__name__
@@ -147,24 +145,18 @@ def list_images(folder: Path, mode: Mode = "rgb") -> tuple[list[Path], list[Path
     Raises:
         OSError: A folder below cannot be listed.
     """
-    suffixes = suffixes_of(mode)
+    suffixes = SUFFIXES | ARRAYS if mode == "stored" else SUFFIXES
     found: list[Path] = []
     others: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
-        pretenders = [name for name in folders if suffix_of(name) in suffixes]
-        folders[:] = [name for name in folders if suffix_of(name) not in suffixes]
+        pretenders = [name for name in folders if _suffix(name) in suffixes]
+        folders[:] = [name for name in folders if _suffix(name) not in suffixes]
         for name in [*names, *pretenders]:
-            (found if suffix_of(name) in suffixes else others).append(Path(parent, name))
+            (found if _suffix(name) in suffixes else others).append(Path(parent, name))
     return sorted(found), sorted(others)
 
 
-def suffixes_of(mode: Mode) -> frozenset[str]:
-    """Suffixes of the files that a mode reads, in lower case."""
-    return SUFFIXES | ARRAYS if mode == "stored" else SUFFIXES
-
-
-def suffix_of(name: str) -> str:
-    """The suffix of a file's name, in lower case."""
+def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 

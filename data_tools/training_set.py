@@ -85,9 +85,7 @@ def with_synthetic(real: SampleSet, synthetic: SyntheticSet) -> TrainingSet:
         samples=Chain([real.samples, synthetic.samples]),
         label=np.concatenate([real.label, synthetic.label]),
         classes=real.classes,
-        columns={
-            name: column for name, column in columns.items() if len(column) == count + further
-        },
+        columns=columns,
         spec=real.spec if same else replace(real.spec, size=None),
         origin=None,
         real=count,

@@ -1,0 +1,1 @@
+"""What makes synthetic samples: one module for each generator."""
