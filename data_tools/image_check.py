@@ -20,6 +20,7 @@ Told = Callable[[int, int], None]
 
 THREADS = 16  # most of the time goes by waiting for a disk or a network
 CHUNK = 32
+OUTSIDE = "it lies outside of"
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ def check_files(
 
     def look_at(path: str) -> Facts:
         if inner is not None and not inner.holds(path):
-            return Facts(reason=f"it lies outside of {inside}", lasting=False)
+            return Facts(reason=f"{OUTSIDE} {inside}", lasting=False)
         return look(path, mode, decode, known.get(absolute[path]))
 
     facts = dict(zip(distinct, _in_parallel(look_at, distinct, progress), strict=True))

@@ -19,6 +19,8 @@ SUFFIXES = frozenset(
 ARRAYS = frozenset({".npy"})
 """Suffixes of pictures that ``mode: stored`` alone reads."""
 
+TOO_LARGE = "it is too large to be opened safely"
+
 
 class ImageFiles:
     """Image files by index: each read, decoded and turned upright when asked for.
@@ -130,7 +132,7 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "it is no image of a known format"
     if isinstance(error, Image.DecompressionBombError):
-        return f"it is too large to be opened safely ({error})"
+        return f"{TOO_LARGE} ({error})"
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     return printable(error) or type(error).__name__
@@ -145,18 +147,24 @@ def list_images(folder: Path, mode: Mode = "rgb") -> tuple[list[Path], list[Path
     Raises:
         OSError: A folder below cannot be listed.
     """
-    suffixes = SUFFIXES | ARRAYS if mode == "stored" else SUFFIXES
+    suffixes = suffixes_of(mode)
     found: list[Path] = []
     others: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
-        pretenders = [name for name in folders if _suffix(name) in suffixes]
-        folders[:] = [name for name in folders if _suffix(name) not in suffixes]
+        pretenders = [name for name in folders if suffix_of(name) in suffixes]
+        folders[:] = [name for name in folders if suffix_of(name) not in suffixes]
         for name in [*names, *pretenders]:
-            (found if _suffix(name) in suffixes else others).append(Path(parent, name))
+            (found if suffix_of(name) in suffixes else others).append(Path(parent, name))
     return sorted(found), sorted(others)
 
 
-def _suffix(name: str) -> str:
+def suffixes_of(mode: Mode) -> frozenset[str]:
+    """Suffixes of the files that a mode reads, in lower case."""
+    return SUFFIXES | ARRAYS if mode == "stored" else SUFFIXES
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a file's name, in lower case."""
     return os.path.splitext(name)[1].lower()
 
 

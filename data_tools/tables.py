@@ -115,6 +115,20 @@ class Table:
             column[row] = "" if cell is None else cell
         return column
 
+    def optional_texts(self, name: str) -> list[str]:
+        """As :meth:`texts`, but a cell may be empty, and the column may be missing.
+
+        Raises:
+            ValueError: A cell is something else (a list, a truth value, a fraction).
+        """
+        cells = self.columns.get(name, [None] * len(self))
+        found = [_name(cell) for cell in cells]
+        if None in found:
+            row = found.index(None)
+            hint = f"one {name} in each row that has one, as a text"
+            self.refuse(row, f"a text or whole number as {name}", shown(cells[row]), hint)
+        return [(text or "").strip() for text in found]
+
     def numbers(self, name: str) -> npt.NDArray[np.float64]:
         """A column as numbers, NaN where a cell is none."""
         found = [_fraction(c.strip() if isinstance(c, str) else c) for c in self.columns[name]]

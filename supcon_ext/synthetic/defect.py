@@ -41,6 +41,8 @@ KINDS: dict[str, Kind] = {
     "leak": Kind("copies of validation or test samples", "leaks"),
     "copy": Kind("copies of training samples", "duplicates"),
     "duplicate": Kind("equal samples of one caption or class", "duplicates"),
+    "source": Kind("files of the source that cannot be understood", "refused"),
+    "nothing": Kind("sources without a sample that can be used", "refused"),
     "stray": Kind("files that are no images or lie in no folder", "told"),
     "other_row": Kind("rows of real images, or of other splits than train", "told"),
     "merged": Kind("captions that came more than once, merged by their normalised text", "told"),
