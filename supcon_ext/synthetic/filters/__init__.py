@@ -1,0 +1,1 @@
+"""Filters of synthetic samples, one a file."""

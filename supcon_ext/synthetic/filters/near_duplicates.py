@@ -1,0 +1,108 @@
+"""Pictures that are nearly the same as another of their caption, or as their parent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from data_tools.bad_image import BadImageError
+from data_tools.border import refuse
+from data_tools.optional_package import optional_package
+from data_tools.registry import part_name
+from data_tools.samples import ImageArray
+from data_tools.synthetic_set import UNKNOWN
+from supcon_ext.audit.thumbnails import visible
+from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict, synthetic_filter
+from supcon_ext.synthetic.order import best_first
+
+OF_CAPTION = "it is nearly another picture of its caption"
+OF_PARENT = "it is nearly its parent"
+Hash = npt.NDArray[np.bool_]
+
+
+@synthetic_filter("near_duplicates")
+class NearDuplicates(SyntheticFilter):
+    """Drops pictures that look like a better one of their caption, or like their parent.
+
+    Pictures are compared by the perceptual hash of the package ``imagehash`` (64 bits of the low
+    frequencies of the grey picture). Of those that are alike, the one of highest quality is kept.
+    Pictures without a caption are compared within their class.
+
+    Args:
+        bits: Largest number of bits by which two pictures that are the same differ.
+        against: ``caption``: other synthetic pictures of the caption; ``parent``: the real picture
+            that it was made from; ``both``.
+    """
+
+    def __init__(
+        self,
+        bits: Annotated[int, Field(ge=0, le=63)] = 4,
+        against: Literal["caption", "parent", "both"] = "both",
+    ) -> None:
+        self.bits = bits
+        self.against = against
+
+    def judge(self, data: FilterInput) -> Verdict:
+        """A hash of each picture, and of each parent."""
+        synthetic, name = data.synthetic, part_name("synthetic_filter", self)
+        if synthetic.spec.kind != "image":
+            raise refuse(name, "pictures", "vectors", "no such filter")
+        hashed = _Hashes(synthetic.samples, "synthetic")
+        count = len(synthetic)
+        like_parent, like_other = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+        if self.against != "caption":
+            parents = _Hashes(data.real.samples.samples, "real")
+            for place in np.flatnonzero(synthetic.parent != UNKNOWN).tolist():
+                differing = hashed[place] ^ parents[int(synthetic.parent[place])]
+                like_parent[place] = differing.sum() <= self.bits
+        if self.against != "parent":
+            kept: dict[tuple[int, int], list[Hash]] = defaultdict(list)
+            for place in best_first(synthetic).tolist():
+                if like_parent[place]:
+                    continue
+                caption = int(synthetic.caption[place])
+                label = int(synthetic.label[place]) if caption == UNKNOWN else UNKNOWN
+                others, own = kept[caption, label], hashed[place]
+                if others and (np.stack(others) ^ own).sum(1).min() <= self.bits:
+                    like_other[place] = True
+                else:
+                    others.append(own)
+        return Verdict.of(
+            ~(like_parent | like_other), {OF_PARENT: like_parent, OF_CAPTION: like_other}
+        )
+
+
+class _Hashes:
+    """Perceptual hashes of pictures by their place, each made once."""
+
+    def __init__(self, samples: Any, what: str) -> None:
+        self._samples = samples
+        self._what = what
+        self._made: dict[int, Hash] = {}
+        self._package = optional_package(
+            "imagehash", "near-duplicates", "supcon-ext[filters]", "no filter `near_duplicates`"
+        )
+
+    def __getitem__(self, place: int) -> Hash:
+        if place not in self._made:
+            self._made[place] = self._hash(place)
+        return self._made[place]
+
+    def _hash(self, place: int) -> Hash:
+        from PIL import Image
+
+        try:
+            picture: ImageArray = self._samples[place]
+        except BadImageError as error:
+            raise ValueError(
+                f"Expected {self._what} pictures that can be read, but got: {error} Try: the "
+                "filter `readable` before `near_duplicates`."
+            ) from error
+        pixels = visible(picture)
+        image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+        found: Hash = np.asarray(self._package.phash(image).hash, dtype=bool).reshape(-1)
+        return found
