@@ -246,6 +246,7 @@ def build_model(recipe: Recipe, classes: int, spec: InputSpec, *, fresh: bool = 
         classes,
         projector=head_of(model.projector),
         classifier=head_of(model.classifier),
+        predictor=None if model.predictor is None else head_of(model.predictor),
         seed=recipe.seed,
     )
 

@@ -100,16 +100,16 @@ def mask_rule(mask: Any, features: Any, labels: Any) -> PairRule:
     return MaskRule(mask, "index" if len(mask) == samples else "uid")
 
 
-def require_extra(extra: Any, views: Rows) -> None:
-    """Refuse further contrasts that are no rows like those of the batch."""
+def require_extra(extra: Any, views: Rows, name: str = "extra") -> None:
+    """Refuse further contrasts, of an argument of this name, that are no rows like the batch's."""
     if not isinstance(extra, Rows):
         raise ValueError(
-            f"Expected `Rows` as argument `extra`, but got {shown(extra)}. "
+            f"Expected `Rows` as argument `{name}`, but got {shown(extra)}. "
             "Try: Rows.of(keys, labels, uid=-1 - torch.arange(len(keys)))"
         )
     if extra.z.shape[1:] != views.z.shape[1:] or extra.z.device != views.z.device:
         raise ValueError(
-            f"Expected `extra` with embeddings (K, {views.z.shape[1]}) on {views.z.device}, but "
+            f"Expected `{name}` with embeddings (K, {views.z.shape[1]}) on {views.z.device}, but "
             f"got {shown(extra.z)} on {extra.z.device}. Try: the network that made the features"
         )
 
@@ -123,14 +123,26 @@ def check_values(
         ValueError: An embedding is not finite, or zero where it is to be normalised; a label is
             below -1; a row of ``extra`` has the ``uid`` of one of the batch; a weight is negative.
     """
-    problems = _of_rows("features", views, normalize)
+    problems = of_rows("features", views, normalize)
     if extra is not None:
-        problems += _of_rows("extra", extra, normalize)
+        problems += of_rows("extra", extra, normalize)
         expected = "a negative `uid` of every row of `extra`, so that none is one of the batch"
         problems.append((extra.uid >= 0, expected, "uid=-1 - torch.arange(len(keys))"))
     if anchor_weight is not None:
         wrong = ~(anchor_weight.isfinite() & (anchor_weight >= 0))
         problems.append((wrong, "finite `anchor_weight` of at least 0", "0 to leave a row out"))
+    refuse_first(problems)
+
+
+def refuse_first(problems: list[tuple[Tensor, str, str]]) -> None:
+    """Refuse rows by the first of some problems that any has.
+
+    Args:
+        problems: Which rows have it, ``(N,)`` bool; what was expected; what to try.
+
+    Raises:
+        ValueError: There is one.
+    """
     counts = torch.stack([wrong.sum() for wrong, _, _ in problems])
     if bool(counts.any()):
         wrong, expected, hint = problems[int(counts.nonzero()[0])]
@@ -140,7 +152,8 @@ def check_values(
         )
 
 
-def _of_rows(name: str, views: Rows, normalize: bool) -> list[tuple[Tensor, str, str]]:
+def of_rows(name: str, views: Rows, normalize: bool) -> list[tuple[Tensor, str, str]]:
+    """Problems of an argument's rows, for :func:`refuse_first`."""
     z = views.z.detach()
     norm = torch.linalg.vector_norm(z if z.dtype == torch.float64 else z.float(), dim=1)
     bad = ~norm.isfinite() | (norm == 0) if normalize else ~norm.isfinite()

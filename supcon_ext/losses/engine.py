@@ -32,6 +32,7 @@ def anchor_losses(
     bound: float | None = None,
     tile: int | None = None,
     neutral: bool = False,
+    keys: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The loss of each anchor, by the fastest way that can compute it.
 
@@ -47,6 +48,7 @@ def anchor_losses(
         bound: Largest product of two norms; None measures it.
         tile: Rows and columns of a tile; None takes what is fast.
         neutral: Leave pairs with the same label that the rule rejects out of the denominator.
+        keys: Whether the first A contrasts are the anchors' keys, with embeddings of their own.
 
     Returns:
         ``(A,)`` losses and ``(A,)`` sums of targets; see
@@ -61,7 +63,7 @@ def anchor_losses(
 
         if fused_available(contrasts.z.device):
             return _fused(anchors, contrasts, factors, plan, temperature, form)
-    if plain and plan.temperature is None and not _cancels(plan.log_same):
+    if plain and not keys and plan.temperature is None and not _cancels(plan.log_same):
         if bound is None:
             with torch.no_grad():
                 bound = float(contrasts.z.square().sum(1).max())

@@ -27,6 +27,7 @@ from supcon_ext.losses.check_plan import check_plan, checked_columns
 from supcon_ext.losses.engine import anchor_losses
 from supcon_ext.losses.factors import Factors, label_code
 from supcon_ext.losses.gather import gather_rows, global_mean, world_size
+from supcon_ext.losses.keys import check_keys, keys_of_all
 from supcon_ext.losses.mixup import MixupRule
 from supcon_ext.losses.rows import (
     PairRule,
@@ -229,6 +230,7 @@ class SupConLoss(nn.Module):
         cap_seed: int = 0,
         anchor_weight: Tensor | None = None,
         step: WeightingStep | None = None,
+        keys: Rows | None = None,
     ) -> LossResult:
         """The loss with each anchor's loss and positives.
 
@@ -241,6 +243,11 @@ class SupConLoss(nn.Module):
             anchor_weight: ``(N,)`` >= 0 further factor on the weight of each row as an anchor.
             step: What the weighting may know beside the batch; the rows of all processes are put in
                 here.
+            keys: ``(M,)`` contrasts in place of the batch's own rows: a momentum encoder's
+                encodings (He et al. 2020, MoCo), of which the first N are of the same samples as
+                the batch. Those with the ``uid`` of the batch's rows are the rows' own keys, and
+                such a pair is left out; else every ``uid`` is negative. No gradient flows to them;
+                those of all processes are put together in here.
         """
         cap = None
         if self.positives_cap is not None:
@@ -261,11 +268,15 @@ class SupConLoss(nn.Module):
         if extra is not None:
             require_extra(extra, views)
         check_values(views, extra, anchor_weight, self.normalize)
+        if keys is not None:
+            check_keys(keys, views, self.normalize)
         with torch.autocast(device_type=views.z.device.type, enabled=False):
             if extra is not None:
                 extra = extra.with_z(self._embeddings(extra.z))
             views = views.with_z(self._embeddings(views.z))
-            return self._details(views, extra, rule, cap, anchor_weight, step)
+            if keys is not None:
+                keys = keys.with_z(self._embeddings(keys.z.detach()).to(views.z.dtype))
+            return self._details(views, extra, rule, cap, anchor_weight, step, keys)
 
     def _embeddings(self, z: Tensor) -> Tensor:
         z = z if z.dtype == torch.float64 else z.float()
@@ -279,6 +290,7 @@ class SupConLoss(nn.Module):
         cap: Cap | None,
         anchor_weight: Tensor | None,
         step: WeightingStep | None,
+        keys: Rows | None,
     ) -> LossResult:
         start, count = 0, len(batch)
         if world_size() > 1:
@@ -294,13 +306,19 @@ class SupConLoss(nn.Module):
                 self.weighting.observe(step)
             columns = checked_columns(self.weighting, self.weighting.columns(step), batch)
         more = [part for part in (extra, columns) if part is not None]
-        if len(mine) < len(batch):
+        if keys is not None:
+            anchors, others = batch.rows(mine), more
+        elif len(mine) < len(batch):
             rest = torch.ones(len(batch), dtype=torch.bool, device=mine.device)
             rest[mine] = False
             anchors, others = batch.rows(mine), [batch.rows(rest), *more]
         else:
             anchors, others = batch, more
-        contrasts = Rows.cat([anchors, *others]) if others else anchors
+        if keys is not None:
+            others = [*keys_of_all(keys, mine - start), *more]
+            contrasts = Rows.cat(others)
+        else:
+            contrasts = Rows.cat([anchors, *others]) if others else anchors
         if isinstance(rule, MixupRule):
             anchors = rule.counted(anchors, contrasts, self.tile or TILE)
         plan = WeightPlan()
@@ -319,6 +337,7 @@ class SupConLoss(nn.Module):
             bound=1.0 if self.normalize else None,
             tile=self.tile,
             neutral=self.rejected == "neutral",
+            keys=keys is not None,
         )
         losses = losses if self.scale == 1.0 else self.scale * losses
         valid = positives > 0

@@ -34,7 +34,8 @@ class Outputs:
         features: ``(B, F)``, the encoder's output.
         z: ``(B, D)`` float32, unit norm, for the contrastive loss.
         logits: ``(B, C)``.
-        more: By name, what further heads of the network say, a row an image.
+        more: By name, what further heads of the network say, a row an image: ``predictor``,
+            ``(B, D)`` float32, unit norm, where the network has one.
     """
 
     features: Tensor
@@ -74,13 +75,22 @@ class Network(nn.Module):
         backbone: ``(B, C, H, W)`` to ``(B, F)``.
         projector: ``(B, F)`` to ``(B, D)``, whose rows are then scaled to norm 1.
         classifier: ``(B, F)`` to ``(B, C)``.
+        predictor: ``(B, D)`` to ``(B, D)``, on the projector's rows before they are scaled; None
+            for none.
     """
 
-    def __init__(self, backbone: Backbone, projector: Head, classifier: Head) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        projector: Head,
+        classifier: Head,
+        predictor: Head | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.projector = projector
         self.classifier = classifier
+        self.predictor = predictor
 
     @property
     def own_input(self) -> OwnInput | None:
@@ -88,7 +98,7 @@ class Network(nn.Module):
         return self.backbone.own_input if self.backbone.pretrained else None
 
     def forward(self, images: Tensor) -> Outputs:
-        """All three outputs of a batch.
+        """All outputs of a batch.
 
         Args:
             images: ``(B, C, H, W)`` float.
@@ -97,8 +107,12 @@ class Network(nn.Module):
             ValueError: A head gave rows of another shape than it tells.
         """
         features = cast(Tensor, self.backbone(images))
-        z = unit_rows(_rows("projector", self.projector, features))
-        return Outputs(features, z, _rows("classifier", self.classifier, features))
+        projection = _rows("projector", self.projector, features)
+        more = {}
+        if self.predictor is not None:
+            more["predictor"] = unit_rows(_rows("predictor", self.predictor, projection))
+        logits = _rows("classifier", self.classifier, features)
+        return Outputs(features, unit_rows(projection), logits, more)
 
 
 def _rows(name: str, head: Head, features: Tensor) -> Tensor:
@@ -118,6 +132,7 @@ def build_network(
     *,
     projector: MakeHead | None = None,
     classifier: MakeHead | None = None,
+    predictor: MakeHead | None = None,
     seed: int,
 ) -> Network:
     """Make a network whose initial weights follow from the seed alone.
@@ -132,13 +147,15 @@ def build_network(
         classes: Number of classes.
         projector: Makes the projector; None for an :class:`MLP` with its defaults.
         classifier: Makes the classifier; None for a :class:`LinearClassifier`.
+        predictor: Makes the predictor; None for no predictor.
         seed: At least 0.
 
     Returns:
         The network, on the CPU, in training mode.
 
     Raises:
-        ValueError: The classifier does not give one number a class, or an argument is out of range.
+        ValueError: The classifier does not give one number a class, the predictor gives vectors of
+            another length than the projector, or an argument is out of range.
     """
     with seeded_weights(seed, "backbone"):
         encoder = backbone(channels)
@@ -151,4 +168,14 @@ def build_network(
             f"Expected one number a class ({classes}) from `model.classifier`, but got "
             f"{classification.dim}. Try: `dim: null` of the head, or `linear`."
         )
-    return Network(encoder, projection, classification)
+    prediction = None
+    if predictor is not None:
+        with seeded_weights(seed, "predictor"):
+            prediction = predictor(projection.dim, classes)
+        if prediction.dim != projection.dim:
+            raise ValueError(
+                f"Expected vectors of the projector's length ({projection.dim}) from "
+                f"`model.predictor`, but got {prediction.dim}. "
+                f"Try: model.predictor.dim={projection.dim}"
+            )
+    return Network(encoder, projection, classification, prediction)

@@ -37,8 +37,9 @@ def network_like(network: Network, seed: int, name: str) -> Network:
     """
     made = copy.deepcopy(network).cpu()
     if made.backbone.pretrained:
-        for head in ("projector", "classifier"):
-            renew(getattr(made, head), seed, f"{name}/{head}")
+        for head, module in made.named_children():
+            if head != "backbone":
+                renew(module, seed, f"{name}/{head}")
     else:
         renew(made, seed, name)
     return made

@@ -183,14 +183,19 @@ class StepBatch:
             self._outputs["plain"] = passes(self._network, self.inputs)
         return self._outputs["plain"]
 
-    def twin_outputs(self) -> Outputs:
-        """The same of the EMA twin, without gradient."""
+    def twin_outputs(self, name: str | None = None) -> Outputs:
+        """The same of the EMA twin, without gradient: of one view group alone, or of all rows."""
         if self._twin is None:
             raise ValueError("Expected an EMA twin, but the recipe has none. Try: model.ema=0.99")
-        if "twin" not in self._outputs:
+        if name is not None and "twin" in self._outputs:
+            place = self.rows(name).place
+            return self._outputs["twin"].map(lambda part: part[place])
+        key = "twin" if name is None else f"twin of {name}"
+        if key not in self._outputs:
+            inputs = self.inputs if name is None else [self.groups[name].x]
             with torch.no_grad():
-                self._outputs["twin"] = passes(self._twin, self.inputs)
-        return self._outputs["twin"]
+                self._outputs[key] = passes(self._twin, inputs)
+        return self._outputs[key]
 
     def mixed(self, mixup: float, cutmix: float) -> tuple[Mix, Outputs]:
         """A pass over mixed inputs: who was mixed with whom, how much, and the outputs.

@@ -18,19 +18,17 @@ from supcon_ext.losses.rows import Rows
 from supcon_ext.losses.supcon import LossResult, SupConLoss
 from supcon_ext.objectives.base import (
     StepBatch,
-    Term,
     TermResult,
     TrainingFacts,
     term,
     view_problems,
 )
-from supcon_ext.selectors.asking import ask
-from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
-from supcon_ext.selectors.base import selector as selectors
-from supcon_ext.selectors.guards import guarded
+from supcon_ext.objectives.selecting import SelectingTerm
+from supcon_ext.objectives.weighed import anchors_of, weighting_step
+from supcon_ext.selectors.base import PositiveSelector
 from supcon_ext.stage_epochs import StageEpochs
-from supcon_ext.weightings.base import Weighting, WeightingStep
-from supcon_ext.weightings.base import weighting as weightings
+from supcon_ext.weightings.base import Weighting
+from supcon_ext.weightings.beside import weighting_beside
 
 DIAGNOSED = (
     "kl",
@@ -45,7 +43,7 @@ DIAGNOSED = (
 
 
 @term("contrastive")
-class Contrastive(Term):
+class Contrastive(SelectingTerm):
     """Supervised contrastive loss over the projections, with any selector and any weighting.
 
     Args:
@@ -106,16 +104,8 @@ class Contrastive(Term):
         ] = 0,
         diagnostics: bool = True,
     ) -> None:
-        super().__init__()
-        self.selector = selectors.make(selector)
-        made = weightings.make(weighting)
-        missing = made.requires - self.selector.provides
-        if missing:
-            raise ValueError(
-                f"Expected a selector that gives {', '.join(sorted(missing))} beside weighting "
-                f"{type(made).__name__}, but {type(self.selector).__name__} does not. "
-                "Try: another selector, or the hard form"
-            )
+        super().__init__(selector, refresh_every, refresh_from, min_per_class)
+        made = weighting_beside(self.selector, weighting)
         self.loss = SupConLoss(
             temperature,
             form,
@@ -129,9 +119,6 @@ class Contrastive(Term):
             scale=scale,
         )
         self.samples = samples
-        self.refresh_every = refresh_every
-        self.refresh_from = refresh_from
-        self.min_per_class = min_per_class
         self.mixup = mixup
         self.queue_size = queue
         self.queue_warmup = queue_warmup
@@ -169,33 +156,11 @@ class Contrastive(Term):
         """The weighting; the loss holds it."""
         return cast(Weighting, self.loss.weighting)
 
-    @property
-    def requires(self) -> frozenset[str]:
-        """What the selector needs of the bank."""
-        return self.selector.requires
-
-    @property
-    def selector_in_use(self) -> PositiveSelector:
-        """The selector."""
-        return self.selector
-
     def setup(self, facts: TrainingFacts) -> None:
         """Make the queue; tell the weighting what is known."""
         self.weighting.setup(facts)
         if self.queue_size:
             self.queue = KeyQueue(self.queue_size, facts.dim)
-
-    def due(self, epoch: int) -> bool:
-        """Whether a selection is to be made."""
-        since = epoch - self.refresh_from
-        return since >= 0 and since % self.refresh_every == 0
-
-    def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
-        """Let the selector look at the training set, and see that enough stays of every class."""
-        if not self.due(epoch):
-            return None
-        made = ask(self.selector, bank, epoch)
-        return None if made is None else guarded(made, bank.classes, self.min_per_class)
 
     def forward(self, batch: StepBatch) -> TermResult:
         """The loss of the batch's views; logs the share of anchors without positives."""
@@ -208,29 +173,13 @@ class Contrastive(Term):
             seed = int(torch.randint(2**31, (), generator=batch.generator))
         mix, outputs = batch.mixed(self.mixup, 0.0) if self.mixup else (None, batch.outputs())
         rows = mine.rows(outputs.z[mine.place], mix)
-        classes = self.weighting.classes or int(beliefs.label.max()) + 1
-        counts = beliefs.trusted_counts(max(classes, 1))
-        step = WeightingStep(
-            rows,
-            self.loss.temperature,
-            class_vectors=batch.class_vectors,
-            counts=counts,
-            epoch=batch.epoch,
-            progress=batch.progress,
-            generator=batch.generator,
-        )
+        step = weighting_step(batch, rows, self.weighting, self.loss.temperature)
         result = self.loss.details(
-            rows, extra=queued, cap_seed=seed, anchor_weight=self._anchors(rows), step=step
+            rows, extra=queued, cap_seed=seed, anchor_weight=anchors_of(rows, self.samples), step=step
         )
         if self.queue is not None:
             self.queue.push_rows(mine.rows(batch.twin_outputs().z[mine.place]))
         return TermResult(result.loss, self._stats(result, batch.step == 0))
-
-    def _anchors(self, rows: Rows) -> Tensor | None:
-        if self.samples == "all":
-            return None
-        confident = rows.trust > 0.5
-        return (confident if self.samples == "confident" else ~confident).float()
 
     def _stats(self, result: LossResult, diagnosed: bool) -> dict[str, Tensor]:
         positives, _ = global_mean(result.positives, torch.ones_like(result.positives))
@@ -252,11 +201,3 @@ class Contrastive(Term):
                 if bool(value.isfinite()):  # what does not apply (no negatives, say) is left out
                     stats[name] = value
         return stats
-
-    def get_extra_state(self) -> dict[str, Any]:
-        """The selector's state, saved with the term."""
-        return self.selector.state_dict()
-
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Give the selector its state back."""
-        self.selector.load_state_dict(state)

@@ -170,6 +170,8 @@ class ModelSection(Section):
         "linear"
     )
     """The head whose logits the classification terms see."""
+    predictor: Annotated[Spec | None, PartOr("head", "mlp")] = None
+    """A further head on the projector's output, for terms that ask for it; null for none."""
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Momentum of the EMA twin; null for none."""
     weights: Annotated[str, Field(min_length=1)] | None = None
