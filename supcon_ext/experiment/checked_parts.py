@@ -83,7 +83,7 @@ def view_of(spec: Spec, context: ViewContext | VectorContext) -> CheckedView:
     if not callable(made):
         raise refuse(name, "a view: something to call with an image and a key", described(made))
     checked = CheckedBatchView if hasattr(made, "batch") else CheckedView
-    return checked(name, made, context.shape)
+    return checked(name, made, getattr(made, "shape", context.shape))
 
 
 def backbone_of(spec: Spec, kind: str) -> Callable[[int], Backbone]:

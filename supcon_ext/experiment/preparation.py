@@ -188,26 +188,40 @@ def _check_evaluators(made: Prepared) -> None:
 
 @torch.no_grad()
 def _try_network(made: Prepared) -> None:
-    """Let the network see the size of sample that it is going to get; it must stay what it is."""
+    """Let the network see every size of sample that it is to get; it must stay what it is."""
+    declared = declared_keys(made.trainer.network)
+    for shape in view_shapes(made.trainer.stages, made.context):
+        _try_shape(made, shape)
+    check_declared(made.trainer.network, declared)
+
+
+def view_shapes(
+    stages: Sequence[Stage], context: ViewContext | VectorContext
+) -> list[tuple[int, ...]]:
+    """Shapes of the samples that evaluation and the stages' views give, each once."""
+    views = [group.view for stage in stages for group in stage.groups]
+    shapes = [getattr(view, "shape", context.shape) for view in views]
+    return list(dict.fromkeys([context.shape, *shapes]))
+
+
+def _try_shape(made: Prepared, shape: tuple[int, ...]) -> None:
     trainer, context = made.trainer, made.context
-    declared = declared_keys(trainer.network)
-    shape = (2, *context.shape)
     try:
-        trainer.network.eval()(torch.zeros(shape, device=trainer.device))
-    except RuntimeError as error:
+        trainer.network.eval()(torch.zeros((2, *shape), device=trainer.device))
+    except (RuntimeError, AssertionError) as error:
         layers = [layer for layer in trainer.network.modules() if isinstance(layer, nn.Conv2d)]
         if layers and layers[0].in_channels != context.channels:
             raise CannotStart(
                 f"Expected images of {layers[0].in_channels} channels, which the first layer of "
                 f"the encoder takes, but got {context.channels}. Try: another model.backbone"
             ) from error
+        size = "data.image_size" if shape == context.shape else "`size` of the views' policy"
         raise CannotStart(
-            f"Expected a network that takes {context.spec.kind}s of shape {shape[1:]}, but a first "
-            f"batch of them gives: {error}. Try: another data.image_size, or another model.backbone"
+            f"Expected a network that takes {context.spec.kind}s of shape {shape}, but a first "
+            f"batch of them gives: {error}. Try: another {size}, or another model.backbone"
         ) from error
     finally:
         trainer.network.train()
-    check_declared(trainer.network, declared)
 
 
 def left_out_of_views(stages: Sequence[Stage], context: ViewContext) -> list[str]:

@@ -55,7 +55,7 @@ def keys_of_all(keys: Rows, rows: Tensor) -> list[Rows]:
         keys: This process's.
         rows: ``(A,)`` places of the anchors among this process's rows.
     """
-    start, count = 0, len(keys)
+    start = 0
     if world_size() > 1:
         own = bool((keys.uid >= 0).all())
         keys, start = gather_rows(keys)

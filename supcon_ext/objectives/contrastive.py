@@ -14,7 +14,6 @@ from supcon_ext.losses.diagnostics import diagnose
 from supcon_ext.losses.gather import global_mean
 from supcon_ext.losses.mixup import MixupRule
 from supcon_ext.losses.queue import KeyQueue
-from supcon_ext.losses.rows import Rows
 from supcon_ext.losses.supcon import LossResult, SupConLoss
 from supcon_ext.objectives.base import (
     StepBatch,
@@ -175,7 +174,11 @@ class Contrastive(SelectingTerm):
         rows = mine.rows(outputs.z[mine.place], mix)
         step = weighting_step(batch, rows, self.weighting, self.loss.temperature)
         result = self.loss.details(
-            rows, extra=queued, cap_seed=seed, anchor_weight=anchors_of(rows, self.samples), step=step
+            rows,
+            extra=queued,
+            cap_seed=seed,
+            anchor_weight=anchors_of(rows, self.samples),
+            step=step,
         )
         if self.queue is not None:
             self.queue.push_rows(mine.rows(batch.twin_outputs().z[mine.place]))

@@ -19,7 +19,8 @@ SMALL_SIDE = 64  # up to this many pixels the literature pads and crops; above, 
 class View(Protocol):
     """One way to turn a sample into a picture, or a vector, for the network.
 
-    One of vectors may have a method ``batch(x, keys)`` too, see
+    One of another size than the context's says so in ``shape``, ``(C, size, size)``. One of vectors
+    may have a method ``batch(x, keys)`` too, see
     :class:`~supcon_ext.policies.vector_view.VectorView`.
     """
 
@@ -32,7 +33,7 @@ class View(Protocol):
             key: Non-negative integers that decide every random draw: the same key, the same pixels.
 
         Returns:
-            ``(C, size, size)``, or ``(F,)``, float32, normalised.
+            ``(C, size, size)`` of its own size, or the context's; or ``(F,)``; float32, normalised.
         """
         ...
 

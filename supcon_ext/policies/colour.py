@@ -56,7 +56,7 @@ def without_colour(
 
 
 def colour_distortion(
-    context: ViewContext, strength: float, jitter: float, grey: float
+    context: ViewContext, strength: float, jitter: float, grey: float, saturation: float = 0.4
 ) -> list[Step]:
     """Jitter of brightness, contrast, saturation and hue in random order, then grey at times.
 
@@ -66,6 +66,7 @@ def colour_distortion(
         strength: Factor on the ranges 0.4, 0.4, 0.4 and 0.1 (1 is strength 0.5 of SimCLR).
         jitter: Probability of the jitter.
         grey: Probability of dropping the colour.
+        saturation: Its range at strength 1.
     """
     colour = context.colour
     if not colour and context.channels > 1:
@@ -75,7 +76,7 @@ def colour_distortion(
             "ColorJitter",
             brightness=0.4 * strength,
             contrast=0.4 * strength,
-            saturation=0.4 * strength if colour else 0.0,
+            saturation=saturation * strength if colour else 0.0,
             hue=0.1 * strength if colour else 0.0,
             p=jitter,
         )

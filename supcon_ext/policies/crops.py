@@ -6,12 +6,18 @@ from supcon_ext.policies.base import ViewContext
 from supcon_ext.policies.pipeline import Step, transform
 
 
-def resized_crop(context: ViewContext, min_scale: float) -> list[Step]:
-    """A random part (``[min_scale, 1]`` of the area, aspect 3:4 to 4:3) resized, then a flip."""
+def resized_crop(context: ViewContext, min_scale: float, max_scale: float = 1.0) -> list[Step]:
+    """A random part of the area, of aspect 3:4 to 4:3, resized, then a flip.
+
+    Args:
+        context: Gives the size.
+        min_scale: Least share of the area.
+        max_scale: Largest share.
+    """
     crop = transform(
         "RandomResizedCrop",
         size=(context.size, context.size),
-        scale=(min_scale, 1.0),
+        scale=(min_scale, max_scale),
         area_for_downscale="image",
     )
     return [crop, *flip(context)]

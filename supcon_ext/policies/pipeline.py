@@ -73,6 +73,26 @@ class _Transform:
         return result
 
 
+@dataclass(frozen=True)
+class OneOf:
+    """One of several lists of steps, drawn.
+
+    Attributes:
+        lists: The lists; an empty one leaves the image as it is.
+        shares: How likely each is drawn.
+    """
+
+    lists: tuple[tuple[Step, ...], ...]
+    shares: tuple[float, ...]
+
+    def __call__(self, image: ImageArray, draws: Draws) -> ImageArray:
+        """Draw a list, and do what it says."""
+        (steps,) = draws.python.choices(self.lists, self.shares)
+        for step in steps:
+            image = step(image, draws)
+        return image
+
+
 def transform(name: str, **settings: Any) -> Step:
     """A step made of one transform of albumentations.
 
@@ -109,6 +129,11 @@ class Pipeline:
         unit = context.scale if context.eight_bits else 1.0
         self._scale_C11 = (1 / (unit * std)).astype(np.float32)
         self._shift_C11 = (-mean / std).astype(np.float32)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a view."""
+        return self.context.shape
 
     def pixels(self, image: ImageArray, key: tuple[int, ...]) -> ImageArray:
         """The view before normalisation: ``(size, size, C)`` uint8, or float32 in [0, 1].

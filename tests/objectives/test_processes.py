@@ -25,6 +25,7 @@ from supcon_ext.objectives.mixing import Mix
 from supcon_ext.objectives.paco import PaCo
 from supcon_ext.objectives.proco import ProCo
 from supcon_ext.objectives.sub_class import SubClassContrastive
+from supcon_ext.objectives.teacher_contrast import TeacherContrast
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.label import Label
 from supcon_ext.weightings.balanced import Balanced
@@ -77,7 +78,10 @@ def results(share: slice) -> dict[str, Any]:
         "targets": Contrastive("label", TSC(start=0.0, seed=7), queue=9, **CAPPED),
         "dynamic_bootstrap": UnmixedBootstrap(),
         "elr": ElrRegulariser(),
+        "teacher": TeacherContrast("label", Balanced(hidden=5), positives_cap=0),
+        "local": TeacherContrast("label", Balanced(prototypes=False), local_views="b"),
     }
+    made["local"].views = "a"
     images = torch.randn(2, 14, 1, 2, 2, generator=torch.Generator().manual_seed(3))
     for name, term in made.items():
         torch.manual_seed(1)
@@ -90,7 +94,8 @@ def results(share: slice) -> dict[str, Any]:
         for step in range(STEPS):
             index = torch.arange(step * BATCH, (step + 1) * BATCH)[share]
             samples = Beliefs(LABEL, TRUST, torch.zeros(14, dtype=torch.int8))
-            batch = ViewsOf(images[:, index], ("a", "a"), index, samples, net, twin, 0, step)
+            names = ("a", "b") if name == "local" else ("a", "a")
+            batch = ViewsOf(images[:, index], names, index, samples, net, twin, 0, step)
             learnt = [*net.parameters(), *term.parameters()]
             for parameter in learnt:
                 parameter.grad = None

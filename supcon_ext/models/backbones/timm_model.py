@@ -21,8 +21,12 @@ def timm_model(
     name: str,
     pretrained: bool = False,
     image_size: Annotated[int, Field(ge=1)] | None = None,
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0,
 ) -> Backbone:
     """Any timm model without its classifier.
+
+    Vision transformers that can be given another size than they were built for (views of several
+    sizes) get their position embeddings resampled.
 
     Args:
         channels: Channels of the images.
@@ -32,10 +36,12 @@ def timm_model(
             and size of the images are then those of the weights, where the recipe says nothing.
         image_size: Side of the images in pixels, for models that fix it when built (vision
             transformers); None keeps the model's own.
+        drop_path: Chance that a residual block is left out for an image in training (stochastic
+            depth), in the last block; it falls to 0 in the first.
 
     Raises:
         ValueError: timm has no such model, its weights cannot be fetched, or the model takes no
-            ``image_size``.
+            ``image_size`` or no ``drop_path``.
     """
     import timm
 
@@ -46,18 +52,35 @@ def timm_model(
             f"Try: {', '.join(near) or 'timm.list_models() for all names'}."
         )
     settings: dict[str, Any] = {} if image_size is None else {"img_size": image_size}
-    try:
+    if drop_path:
+        settings["drop_path_rate"] = drop_path
+
+    def make(**more: Any) -> nn.Module:
         with fetching(f"timm's weights of {name}") if pretrained else nullcontext():
-            network: nn.Module = timm.create_model(
-                name, pretrained=pretrained, num_classes=0, in_chans=channels, **settings
+            made: nn.Module = timm.create_model(
+                name, pretrained=pretrained, num_classes=0, in_chans=channels, **settings, **more
             )
+        return made
+
+    try:
+        try:
+            network = make(dynamic_img_size=True)
+        except TypeError as error:
+            if "dynamic_img_size" not in str(error):
+                raise
+            network = make()
     except TypeError as error:
-        if image_size is None or "img_size" not in str(error):
-            raise
-        raise ValueError(
-            f"Expected no argument `image_size` for `{name}`, which takes images of any size, "
-            f"but got {image_size}. Try: leave it out."
-        ) from error
+        if image_size is not None and "img_size" in str(error):
+            raise ValueError(
+                f"Expected no argument `image_size` for `{name}`, which takes images of any size, "
+                f"but got {image_size}. Try: leave it out."
+            ) from error
+        if drop_path and "drop_path_rate" in str(error):
+            raise ValueError(
+                f"Expected `drop_path` 0 for `{name}`, whose blocks are never left out, "
+                f"but got {drop_path}. Try: leave it out."
+            ) from error
+        raise
     dim = getattr(network, "head_hidden_size", None) or network.num_features
     own = timm.data.resolve_model_data_config(network)
     side = own["input_size"][-1] if image_size is None else image_size
