@@ -24,7 +24,7 @@ def stablerep(
     blur: Annotated[float, Field(ge=0, le=1)] = 0.5,
     downsample: Annotated[float, Field(ge=0, le=1)] = 0.05,
 ) -> View:
-    """StableRep (Tian et al. 2023): at times down and up again, then crop, flip, jitter, grey, blur.
+    """StableRep (Tian et al. 2023): down and up at times, then crop, flip, jitter, grey, blur.
 
     The first step hides the resolution at which pictures were generated. Where there are not three
     channels, the jitter moves brightness and contrast alone, and ``grey`` does nothing.

@@ -1,4 +1,4 @@
-"""SynCLR's contrast against the twin: its formula, its local crops, every weighting, wrong recipes."""
+"""SynCLR's contrast against the twin: its formula, local crops, every weighting, wrong recipes."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_crops_keep_the_shares_of_the_area_that_they_say(
         spans = [float(np.ptp(np.sort(crop[c].ravel()))) for c in (0, 1)]
         shares.append(spans[0] * spans[1])
     inside = [share for share in shares if low - 0.06 < share < high + 0.06]
-    assert len(inside) > 50 if kind == "global" else len(inside) == 60  # some are solarised
+    assert len(inside) >= (36 if kind == "global" else 60)  # a fifth of the first is solarised
     assert max(inside) - min(inside) > 0.5 * (high - low)
 
 
