@@ -29,8 +29,9 @@ def check_policy(policy: Callable[[ViewContext], View]) -> None:
 
     Pictures of the context's shape, or of the view's own ``shape``, and of the right type from
     images of any size, grey or in colour; the same key gives the same pixels, from any instance, in
-    any order and any process; the image is left as it is; a view can be sent to a worker. Images of other channels, of 16 bits and of floats get the
-    same, or are refused with a ValueError when the policy is made.
+    any order and any process; the image is left as it is; a view can be sent to a worker. Images of
+    other channels, of 16 bits and of floats get the same, or are refused with a ValueError when the
+    policy is made.
 
     Args:
         policy: Gives a view for a context; a recipe's parameters are filled in.
