@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from data_tools.noise.base import Matrix, NoisyLabels
 from data_tools.samples import IntArray, SampleSet, TakenFrom
 from data_tools.shot_groups import by_counts
 from data_tools.summary import imbalance_factor, noise_rate
+from data_tools.synthetic_set import SyntheticSet
+from data_tools.training_set import with_synthetic
 from data_tools.validation import stratified_holdout
 
 logger = logging.getLogger(__name__)
@@ -55,6 +58,7 @@ class PreparedData:
             images were dropped by their noisy label afterwards.
         labels: The labels of all images taken from the training set, by their place there, with the
             settings and the fingerprint: what :meth:`export_labels` writes.
+        synthetic: Synthetic samples that stand beside the training images, or None.
     """
 
     train: SampleSet
@@ -67,11 +71,20 @@ class PreparedData:
     clean_counts: IntArray | None
     transition: Matrix | None
     labels: LabelTable
+    synthetic: SyntheticSet | None = None
+
+    @property
+    def training(self) -> SampleSet:
+        """What is trained on: the training images, and synthetic samples after them if any are."""
+        return self.train if self.synthetic is None else with_synthetic(self.train, self.synthetic)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over indices, given labels, split and settings."""
-        return self.labels.fingerprint
+        """SHA-256 over indices, given labels, split and settings, and what is synthetic."""
+        if self.synthetic is None:
+            return self.labels.fingerprint
+        both = f"{self.labels.fingerprint} {self.synthetic.fingerprint}"
+        return hashlib.sha256(both.encode()).hexdigest()
 
     def describe(self) -> dict[str, Any]:
         """Sizes, noise rate, imbalance and shot groups as plain values; None where not known."""
@@ -91,6 +104,7 @@ class PreparedData:
             "shot_groups": groups.sizes(),
             "shot_rule": groups.rule,
             "fingerprint": self.fingerprint,
+            **({} if self.synthetic is None else {"synthetic": self.synthetic.describe()}),
         }
 
     def export_labels(self, path: str | Path) -> None:

@@ -5,6 +5,7 @@ Shape letters: N real training samples, M synthetic samples.
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from data_tools.input_spec import InputSpec
 from data_tools.samples import ImageArray, IntArray, SampleSequence, Subset
+from data_tools.vector_rows import Vectors, gather_vectors
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -158,6 +160,32 @@ class SyntheticSet:
             columns={name: column[index] for name, column in self.columns.items()},
         )
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all that is known of the samples, without reading them."""
+        told = hashlib.sha256()
+        columns = {**self.columns, "captions": np.array(self.captions, dtype=str)}
+        columns |= {"label": self.label, "caption": self.caption, "parent": self.parent}
+        columns |= {"quality": self.quality}
+        for name in sorted(columns):
+            column = columns[name]
+            values = column if column.dtype.kind in "iufb" else np.array(column, dtype=str)
+            told.update(f"{name} {values.dtype} {values.shape}".encode())
+            told.update(np.ascontiguousarray(values).tobytes())
+        return told.hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """How many there are, by class, and how many have captions and parents."""
+        known = self.label[self.label >= 0]
+        return {
+            "samples": len(self),
+            "counts": np.bincount(known, minlength=len(self.classes)).tolist(),
+            "of_no_class": len(self) - len(known),
+            "captions": len(self.captions),
+            "with_parent": int((self.parent >= 0).sum()),
+            "mean_quality": float(self.quality.mean()) if len(self) else None,
+        }
+
     @staticmethod
     def cat(parts: Sequence[SyntheticSet]) -> SyntheticSet:
         """Several sets one after the other; equal captions become one.
@@ -230,6 +258,27 @@ class Chain:
         place = range(len(self))[index]  # negative ones count from the end; others raise
         part = int(np.searchsorted(self.ends, place, side="right"))
         return self.parts[part][place - (int(self.ends[part - 1]) if part else 0)]
+
+    def gather(self, index: IntArray, view: int | None = None) -> Vectors:
+        """``(n, V, F)`` floats of vectors at some places; those of fewer views repeat theirs.
+
+        Args:
+            index: ``(n,)`` int64 places.
+            view: Which stored view alone; None for all.
+        """
+        index = np.asarray(index)
+        of = np.searchsorted(self.ends, index, side="right")
+        found = []
+        for part in np.unique(of):
+            start = int(self.ends[part - 1]) if part else 0
+            places = np.flatnonzero(of == part)
+            found.append((places, gather_vectors(self.parts[part], index[places] - start, view)))
+        views = max(vectors.shape[1] for _, vectors in found)
+        dtype = np.result_type(*(vectors.dtype for _, vectors in found))
+        rows = np.empty((len(index), views, found[0][1].shape[2]), dtype=dtype)
+        for places, vectors in found:
+            rows[places] = vectors[:, np.arange(views) % vectors.shape[1]]
+        return rows
 
 
 def nothing(like: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:

@@ -18,7 +18,7 @@ CAPTION, PARENT, QUALITY = "caption", "parent", "quality"
 
 @dataclass(frozen=True)
 class TrainingSet(SampleSet):
-    """Real samples, and synthetic ones after them. Their label may be unknown, -1.
+    """Real samples, and synthetic ones after them; those whose label is unknown, -1, come last.
 
     Its columns hold, beside those of both, ``caption`` (the same number for the same caption, -1
     for none), ``parent`` (the real sample that it was made from; a real sample is its own) and
@@ -68,7 +68,9 @@ def with_synthetic(real: SampleSet, synthetic: SyntheticSet) -> TrainingSet:
             f"Expected parents among the {len(real)} real training samples, but got "
             f"{int(synthetic.parent.max())}."
         )
-    synthetic = synthetic.take(np.flatnonzero(synthetic.quality > 0))
+    kept = np.flatnonzero(synthetic.quality > 0)
+    unknown_last = np.argsort(synthetic.label[kept] == UNKNOWN, kind="stable")
+    synthetic = synthetic.take(kept[unknown_last])
     count = len(real)
     columns = _joined(real, synthetic)
     captions = real.columns.get(CAPTION)

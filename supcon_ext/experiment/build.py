@@ -8,6 +8,7 @@ from typing import Any
 
 from data_tools.bad_image import readable
 from data_tools.bad_list import BAD_LIST
+from data_tools.border import check_type
 from data_tools.class_names import class_number
 from data_tools.datasets.base import Splits
 from data_tools.image_check import Told
@@ -18,6 +19,8 @@ from data_tools.registry import Spec, family
 from data_tools.samples import SampleSet
 from data_tools.shot_groups import ShotGroups, by_counts, by_ranges
 from data_tools.source_check import CheckRules, LeftOut, SourceReport, check_source
+from data_tools.synthetic_set import SyntheticSet
+from data_tools.training_set import with_synthetic
 from supcon_ext.experiment.checked_parts import (
     factor_of,
     head_of,
@@ -37,7 +40,7 @@ from supcon_ext.policies.statistics import ChannelStatistics, channel_statistics
 from supcon_ext.policies.vector_statistics import vector_statistics
 from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.recipe.schema import DataSection, Recipe, StageSection
-from supcon_ext.seeding import seeded_weights
+from supcon_ext.seeding import derived_seed, seeded_weights
 from supcon_ext.training.stage import Stage
 
 LARGE_SIDE = 224
@@ -100,7 +103,25 @@ def read_data(
         seed=section.seed,
         settings=settings,
     )
+    if section.synthetic:
+        made = replace(made, synthetic=_synthetic(section, made, progress))
     return ReadData(source, report, made)
+
+
+def _synthetic(section: DataSection, made: PreparedData, progress: Told | None) -> SyntheticSet:
+    """The synthetic samples of all sources.
+
+    Raises:
+        ValueError: A source cannot give any, or gives what does not fit the real ones.
+    """
+    parts = []
+    for number, spec in enumerate(section.synthetic):
+        found = spec.build().make(made, derived_seed(section.seed, number, "synthetic"), progress)
+        check_type(f"synthetic source `{spec.kind}`", "a set", found, SyntheticSet)
+        parts.append(found)
+    joined = SyntheticSet.cat(parts)
+    with_synthetic(made.train, joined)  # tells now what does not fit
+    return joined
 
 
 def build_data(
@@ -150,14 +171,16 @@ def sample_context(
     train: SampleSet,
     statistics: ChannelStatistics | None = None,
     own: OwnInput | None = None,
+    training: SampleSet | None = None,
 ) -> ViewContext | VectorContext:
     """What policies are told of the training samples: images or vectors.
 
     Args:
         section: What the recipe says of data.
-        train: The training samples.
+        train: The real training samples.
         statistics: Those with which a run began.
         own: The images that the encoder's weights were trained on, if they were.
+        training: All training samples, where some are synthetic.
 
     Raises:
         ValueError: The recipe says of vectors what only images have, or its mean or std has not one
@@ -172,7 +195,7 @@ def sample_context(
                 f"split, but got one. Try: data.{name}: null"
             )
     mean, std = statistics or vector_statistics(train, seed=0)
-    return VectorContext(train.spec.channels, mean, std, train)
+    return VectorContext(train.spec.channels, mean, std, training or train)
 
 
 def _view_context(

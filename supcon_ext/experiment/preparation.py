@@ -66,6 +66,9 @@ class Prepared:
         samples = f"{context.spec.kind}s"
         parts = [f"{told['train']:,} training {samples} of {told['classes']} classes"]
         parts += [f"{told['validation']:,} validation, {told['test']:,} test"]
+        if self.data.synthetic is not None:
+            beside = self.data.synthetic.describe()
+            parts.append(f"{beside['samples']:,} synthetic, of {beside['captions']:,} captions")
         parts += [context.told]
         if told["noise_rate"]:
             parts.append(f"{told['noise_rate']:.1%} of the labels wrong")
@@ -133,7 +136,8 @@ def _make(
         data = build_data(recipe.data, left_out=left_out, progress=files if first else None)
     groups = build_groups(recipe.data, data)
     network = build_model(recipe, len(data.train.classes), data.train.spec, fresh=fresh)
-    context = sample_context(recipe.data, data.train, statistics, network.own_input)
+    training_set = data.training
+    context = sample_context(recipe.data, data.train, statistics, network.own_input, training_set)
     weights = network.backbone.first_weights
     if weights is not None and weights.fit:
         progress.note(f"{weights.source}: {weights.fit}")
@@ -154,14 +158,14 @@ def _make(
         neighbours=recipe.compute.neighbours,
     )
     training = TrainingData(
-        data.train,
+        training_set,
         data.validation,
         plain_view(context),
         data.fingerprint,
         oracle_truth(stages, data),
     )
     feed = feed_of(
-        data.train,
+        training_set,
         workers=workers_at_hand(recipe.compute.workers, local_processes(recipe, fabric)),
         rank=fabric.global_rank,
         world=fabric.world_size,

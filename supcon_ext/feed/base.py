@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from torch import Tensor
 
 from data_tools.samples import IntArray
-from supcon_ext.losses.rows import Source
 
 if TYPE_CHECKING:
     from data_tools.samples import SampleSet
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 class Group(NamedTuple):
     """Rows of one kind: views of so many samples, view after view.
 
-    Groups of one step may differ in size, in samples, in views and in where they come from.
+    Groups of one step may differ in size, in samples and in views.
     """
 
     x: Tensor
@@ -31,8 +30,6 @@ class Group(NamedTuple):
     """``(n,)`` int64 place in the training set; ``~place`` while a blank stands in for it."""
     views: int = 1
     """V; row ``v B + b`` is view v of the group's sample b."""
-    source: Source = Source.REAL
-    """Where the rows come from."""
 
     @property
     def samples(self) -> int:

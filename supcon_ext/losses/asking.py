@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from torch import Tensor
 
 from data_tools.border import check_array, check_type
@@ -21,6 +23,25 @@ def asked_targets(rule: PairRule, pairs: PairTile) -> Tensor:
     check_array(name, "targets", targets, shape)
     check_type(name, "targets", targets, Tensor, "torch.as_tensor(...)")
     return targets.to(pairs.similarity_AK.dtype)
+
+
+def asked_neutral(rule: PairRule, pairs: PairTile) -> Tensor | None:
+    """``(A, K)`` bool, pairs that a rule takes out of the denominator; None where it takes none.
+
+    Raises:
+        ValueError: The rule answered with something of another shape, or no tensor of truth values.
+    """
+    if not takes_out(rule):
+        return None
+    neutral = cast(Any, rule).neutral(pairs)
+    shape, name = tuple(pairs.similarity_AK.shape), part_name("selector", rule)
+    check_array(name, "neutral pairs", neutral, shape, ("bool",))
+    return cast(Tensor, neutral)
+
+
+def takes_out(rule: PairRule) -> bool:
+    """Whether a rule takes pairs out of the denominator, by a method ``neutral``."""
+    return bool(getattr(rule, "ignores", False))
 
 
 def asked_factors(rule: PairRule, views: Rows) -> Factors | None:

@@ -30,12 +30,14 @@ class Cap:
         seed: Of the hash.
         surplus: What positives over the cap are: ``dropped`` from the denominator too, or
             ``negative``.
+        of: Which positives it counts: ``all``, or those with ``synthetic`` samples alone.
     """
 
     size: int
     sampling: Literal["random", "first"] = "random"
     seed: int = 0
     surplus: Literal["dropped", "negative"] = "dropped"
+    of: Literal["all", "synthetic"] = "all"
 
     def priority(self, pairs: PairTile) -> Tensor:
         """``(A, K)`` int64 >= 0: pairs of small priority stay first."""
@@ -53,7 +55,7 @@ class Cap:
         smallest: dict[int, Tensor] = {}
         result = torch.full((anchors,), -1)
         for rows, pairs, targets in tiles:
-            counted = _counted(pairs, targets)
+            counted = self._counted(pairs, targets)
             priority = self.priority(pairs).masked_fill(~counted, LAST)
             before = smallest.get(rows.start)
             both = priority if before is None else torch.cat([before, priority], 1)
@@ -68,13 +70,16 @@ class Cap:
     def dropped(self, pairs: PairTile, targets: Tensor, threshold_A: Tensor) -> Tensor:
         """``(A, K)`` bool: positives that are over the cap."""
         over = self.priority(pairs) > threshold_A[:, None]
-        return _counted(pairs, targets) & over
+        return self._counted(pairs, targets) & over
 
-
-def _counted(pairs: PairTile, targets: Tensor) -> Tensor:
-    """``(A, K)`` bool: positives that the cap is about."""
-    sample = pairs.contrasts.source != int(Source.PROTOTYPE)
-    return (targets > 0) & ~pairs.same("index") & sample[None, :]
+    def _counted(self, pairs: PairTile, targets: Tensor) -> Tensor:
+        """``(A, K)`` bool: positives that the cap is about."""
+        source = pairs.contrasts.source
+        if self.of == "synthetic":
+            meant = source == int(Source.SYNTHETIC)
+        else:
+            meant = source != int(Source.PROTOTYPE)
+        return (targets > 0) & ~pairs.same("index") & meant[None, :]
 
 
 def _hash(anchor: Tensor, contrast: Tensor, seed: int) -> Tensor:

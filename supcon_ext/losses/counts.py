@@ -9,7 +9,10 @@ from supcon_ext.losses.rows import Rows, Source
 
 
 def trusted_counts(contrasts: Rows, classes: int | None = None) -> Tensor | None:
-    """``(C,)`` int64 contrasts of each class that are trusted above 0.5, without prototypes.
+    """``(C,)`` contrasts of each class that are trusted above 0.5, without prototypes.
+
+    Int64; where rows carry a ``quality``, that of synthetic samples, each counts as much as it has,
+    in float32.
 
     Args:
         contrasts: K rows, views and queue of the global batch.
@@ -24,5 +27,14 @@ def trusted_counts(contrasts: Rows, classes: int | None = None) -> Tensor | None
         classes = int(contrasts.label.max()) + 1
         if classes < 1:
             return None
-    counts = torch.zeros(classes, dtype=torch.int64, device=contrasts.z.device)
-    return counts.index_add_(0, contrasts.label.clamp(min=0), counted.long())
+    mass = counted.long() if "quality" not in contrasts.columns else counted * quality(contrasts)
+    counts = torch.zeros(classes, dtype=mass.dtype, device=contrasts.z.device)
+    return counts.index_add_(0, contrasts.label.clamp(min=0), mass)
+
+
+def quality(contrasts: Rows) -> Tensor:
+    """``(K,)`` float32 in [0, 1], how good each synthetic row is; 1 of all others."""
+    known = contrasts.columns.get("quality")
+    if known is None:
+        return torch.ones(len(contrasts), device=contrasts.z.device)
+    return torch.where(contrasts.source == Source.SYNTHETIC, known.float(), 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from supcon_ext.losses.asking import asked_factors
+from supcon_ext.losses.asking import asked_factors, takes_out
 from supcon_ext.losses.cap import Cap
 from supcon_ext.losses.factors import Factors
 from supcon_ext.losses.rows import PairRule, Rows, WeightPlan
@@ -55,7 +55,8 @@ def anchor_losses(
         :func:`~supcon_ext.losses.tiled.tiled_anchor_losses`.
     """
     vectors = plan.target_own is None and plan.target_column is None and plan.table is None
-    plain = denominator == "all" and cap is None and not neutral and vectors
+    whole = denominator == "all" and cap is None and not neutral and not takes_out(rule)
+    plain = whole and vectors
     factors = asked_factors(rule, contrasts) if plain else None
     single = contrasts.z.dtype != torch.float64
     if factors is not None and single and contrasts.z.is_cuda:

@@ -93,6 +93,7 @@ class SupConLoss(nn.Module):
         anchors: ``all`` rows, or the ``first`` view of each sample; contrasts are all rows.
         positives_cap: Largest number of positives of an anchor beside its own sample's other views
             and the prototype or target of its class. None: no cap.
+        cap_of: Positives that the cap counts: ``all``, or those with ``synthetic`` samples alone.
         cap_sampling: ``random`` (see ``cap_seed`` of :meth:`forward`) or ``first``.
         surplus: What positives beyond the cap are: ``dropped`` from the denominator too, or
             ``negative`` (KCL, Kang et al. 2021).
@@ -126,6 +127,7 @@ class SupConLoss(nn.Module):
         denominator: Denominator = "all",
         anchors: Literal["all", "first"] = "all",
         positives_cap: int | None = None,
+        cap_of: Literal["all", "synthetic"] = "all",
         cap_sampling: Literal["random", "first"] = "random",
         surplus: Literal["dropped", "negative"] = "dropped",
         rejected: Literal["negative", "neutral"] = "negative",
@@ -140,6 +142,7 @@ class SupConLoss(nn.Module):
         one_of("form", form, ("out", "in"))
         one_of("denominator", denominator, ("all", "one_positive", "only_negatives"))
         one_of("anchors", anchors, ("all", "first"))
+        one_of("cap_of", cap_of, ("all", "synthetic"))
         one_of("cap_sampling", cap_sampling, ("random", "first"))
         one_of("surplus", surplus, ("dropped", "negative"))
         one_of("rejected", rejected, ("negative", "neutral"))
@@ -160,6 +163,7 @@ class SupConLoss(nn.Module):
         self.positives_cap = (
             None if positives_cap is None else whole("positives_cap", positives_cap, least=0)
         )
+        self.cap_of: Literal["all", "synthetic"] = cap_of
         self.cap_sampling: Literal["random", "first"] = cap_sampling
         self.surplus: Literal["dropped", "negative"] = surplus
         self.rejected = rejected
@@ -252,7 +256,7 @@ class SupConLoss(nn.Module):
         cap = None
         if self.positives_cap is not None:
             seed = whole("cap_seed", cap_seed)
-            cap = Cap(self.positives_cap, self.cap_sampling, seed, self.surplus)
+            cap = Cap(self.positives_cap, self.cap_sampling, seed, self.surplus, self.cap_of)
         rule = self.selector if mask is None else mask_rule(mask, features, labels)
         if not isinstance(features, Rows):
             views = rows_of(features, labels, rule)

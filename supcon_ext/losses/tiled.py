@@ -20,7 +20,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from supcon_ext.losses.asking import asked_targets
+from supcon_ext.losses.asking import asked_neutral, asked_targets
 from supcon_ext.losses.cap import Cap
 from supcon_ext.losses.first_derivative import first_derivative_only
 from supcon_ext.losses.rows import PairRule, PairTile, Rows, WeightPlan
@@ -93,6 +93,9 @@ class TiledProblem:
                     log_weight.masked_fill_(dropped, -torch.inf)
             if self.denominator == "only_negatives":
                 log_weight.masked_fill_(targets > 0, -torch.inf)
+            ignored = asked_neutral(self.rule, pairs)
+            if ignored is not None:
+                log_weight.masked_fill_(ignored & (targets == 0), -torch.inf)
             if self.neutral:
                 log_weight.masked_fill_(pairs.same("label") & (targets == 0), -torch.inf)
             if plan.log_column is not None:

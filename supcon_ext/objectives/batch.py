@@ -9,19 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from supcon_ext.feed.base import Batch
 from supcon_ext.losses.mixup import mixed_rows
-from supcon_ext.losses.rows import Rows
+from supcon_ext.losses.rows import Rows, Source
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives.beliefs import Beliefs
 from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
 
 Forward = Callable[[Tensor], Outputs]
+
+Samples = Literal["all", "confident", "unconfident", "real", "synthetic"]
+"""Which rows a term is about: those that are trusted above 0.5 or not, or of one source."""
+
+
+def meant_by(samples: Samples, trust: Tensor, source: Tensor) -> Tensor | None:
+    """``(n,)`` bool: rows of this trust and source that are meant; None where all are."""
+    if samples == "all":
+        return None
+    if samples in ("confident", "unconfident"):
+        confident = trust > 0.5
+        return confident if samples == "confident" else ~confident
+    return source == int(Source.REAL if samples == "real" else Source.SYNTHETIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +45,12 @@ class GroupRows:
         place: Where they stand among the step's R rows.
         sizes: Rows of each view, one view after the other.
         sample: ``(n,)`` int64 places in the training set.
-        source: ``(n,)`` int8, a :class:`~supcon_ext.losses.rows.Source`.
         beliefs: What is believed of every sample.
     """
 
     place: slice
     sizes: tuple[int, ...]
     sample: Tensor
-    source: Tensor
     beliefs: Beliefs
 
     def __len__(self) -> int:
@@ -55,13 +66,21 @@ class GroupRows:
         """``(n,)`` float32 in [0, 1]."""
         return self.beliefs.trust[self.sample]
 
+    @property
+    def source(self) -> Tensor:
+        """``(n,)`` int8, a :class:`~supcon_ext.losses.rows.Source`."""
+        known = self.beliefs.source
+        if known is None:
+            return torch.full_like(self.sample, int(Source.REAL), dtype=torch.int8)
+        return known[self.sample]
+
     def views(self, start: int, stop: int | None = None) -> GroupRows:
         """The rows of some of the views."""
         sizes = self.sizes[start:stop]
         first = sum(self.sizes[:start])
         mine = slice(first, first + sum(sizes))
         place = slice(self.place.start + mine.start, self.place.start + mine.stop)
-        return GroupRows(place, sizes, self.sample[mine], self.source[mine], self.beliefs)
+        return GroupRows(place, sizes, self.sample[mine], self.beliefs)
 
     def partners(self, mix: Mix) -> tuple[Tensor, Tensor]:
         """Who each row is mixed with, ``(n,)`` places among these rows, and its own share."""
@@ -171,9 +190,6 @@ class StepBatch:
             place=place,
             sizes=tuple(size for group in chosen for size in [group.samples] * group.views),
             sample=torch.cat([group.sample for group in chosen]),
-            source=torch.cat(
-                [torch.full_like(g.sample, int(g.source), dtype=torch.int8) for g in chosen]
-            ),
             beliefs=self.beliefs,
         )
 

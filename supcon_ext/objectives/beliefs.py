@@ -19,6 +19,7 @@ class Beliefs:
         role: ``(N,)`` int8.
         columns: Further columns of the data set that are numbers.
         posterior: ``(N, C)`` float32 P(true class), or None.
+        source: ``(N,)`` int8, a :class:`~supcon_ext.losses.rows.Source`; None where all are real.
     """
 
     label: Tensor
@@ -26,6 +27,7 @@ class Beliefs:
     role: Tensor
     columns: Mapping[str, Tensor] = field(default_factory=dict)
     posterior: Tensor | None = None
+    source: Tensor | None = None
     _counted: tuple[Tensor, Tensor, Tensor] | None = field(default=None, init=False, repr=False)
 
     def trusted_counts(self, classes: int) -> Tensor:

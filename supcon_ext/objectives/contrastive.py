@@ -23,6 +23,7 @@ from supcon_ext.objectives.base import (
     view_problems,
 )
 from supcon_ext.objectives.selecting import SelectingTerm
+from supcon_ext.objectives.batch import Samples
 from supcon_ext.objectives.weighed import anchors_of, weighting_step
 from supcon_ext.selectors.base import PositiveSelector
 from supcon_ext.stage_epochs import StageEpochs
@@ -54,12 +55,14 @@ class Contrastive(SelectingTerm):
         anchors: ``all`` views, or the ``first`` of each sample.
         positives_cap: Largest number of positives of an anchor beside its own views and its class's
             prototype or target, drawn anew in each step; null for no cap.
+        cap_of: Positives that ``positives_cap`` counts: ``all``, or those with ``synthetic``
+            samples alone.
         surplus: What positives over the cap are: ``dropped``, or ``negative`` (KCL, Kang et al.
             2021: ``positives_cap: 6``).
         rejected: What a pair with the same label is that the selector does not take: ``negative``,
             or ``neutral``, out of the denominator.
         samples: Which samples are anchors: ``all``, the ``confident`` ones, which are trusted above
-            0.5, or the ``unconfident`` others.
+            0.5, the ``unconfident`` others, or only ``real`` or ``synthetic`` ones.
         refresh_every: Epochs between two selections.
         refresh_from: Epochs of the stage before the first selection; until then all are trusted.
         min_per_class: Samples of each class that stay trusted at least, those of the largest score,
@@ -86,9 +89,10 @@ class Contrastive(SelectingTerm):
         denominator: Literal["all", "one_positive", "only_negatives"] = "all",
         anchors: Literal["all", "first"] = "all",
         positives_cap: Annotated[int, Field(ge=0)] | None = None,
+        cap_of: Literal["all", "synthetic"] = "all",
         surplus: Literal["dropped", "negative"] = "dropped",
         rejected: Literal["negative", "neutral"] = "negative",
-        samples: Literal["all", "confident", "unconfident"] = "all",
+        samples: Samples = "all",
         refresh_every: Annotated[int, Field(ge=1)] = 1,
         refresh_from: Annotated[
             int, Field(ge=0), StageEpochs("nothing is selected and every label trusted")
@@ -105,6 +109,11 @@ class Contrastive(SelectingTerm):
     ) -> None:
         super().__init__(selector, refresh_every, refresh_from, min_per_class)
         made = weighting_beside(self.selector, weighting)
+        if mixup and self.selector.ignores:
+            raise ValueError(
+                "Expected no `mixup` beside a selector that takes pairs out of the denominator, "
+                f"but got {mixup}. Try: mixup: 0"
+            )
         self.loss = SupConLoss(
             temperature,
             form,
@@ -113,6 +122,7 @@ class Contrastive(SelectingTerm):
             denominator=denominator,
             anchors=anchors,
             positives_cap=positives_cap,
+            cap_of=cap_of,
             surplus=surplus,
             rejected=rejected,
             scale=scale,

@@ -20,6 +20,7 @@ from supcon_ext.objectives.base import (
     term,
     view_problems,
 )
+from supcon_ext.objectives.batch import Samples, meant_by
 from supcon_ext.objectives.stage_selector import Problems, without_posterior
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.stage_epochs import StageEpochs
@@ -45,7 +46,8 @@ class CrossEntropy(Term):
         bootstrap_after: Epochs of the stage before bootstrapping starts (Sel-CL+: 30 of 70).
         target: What is learned: the working ``label``, or the ``posterior`` of the stage's
             selector, such as RoLT's soft pseudo-labels; until there is one, the label.
-        samples: ``all`` samples, or the ``confident`` ones, which the stage's selector trusts.
+        samples: ``all`` samples, the ``confident`` ones, which the stage's selector trusts, the
+            ``unconfident`` others, or only ``real`` or ``synthetic`` ones.
     """
 
     trains_classifier = True
@@ -64,7 +66,7 @@ class CrossEntropy(Term):
             int, Field(ge=0), StageEpochs("nothing is bootstrapped", beside="bootstrap")
         ] = 0,
         target: Literal["label", "posterior"] = "label",
-        samples: Literal["all", "confident"] = "all",
+        samples: Samples = "all",
     ) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
@@ -140,8 +142,9 @@ class CrossEntropy(Term):
             theirs = self._losses(logits, other, rows.sample[partner], batch.beliefs, log_prior)
             losses = share * losses + (1 - share) * theirs
         known = (label >= 0).to(losses.dtype)
-        if self.samples == "confident":
-            known = known * (rows.trust > 0.5)
+        meant = meant_by(self.samples, rows.trust, rows.source)
+        if meant is not None:
+            known = known * meant
         loss, _ = global_mean(losses, known)
         accuracy, _ = global_mean((logits.argmax(-1) == label).to(losses.dtype), known)
         return TermResult(loss, {"accuracy": accuracy})

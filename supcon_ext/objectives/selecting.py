@@ -10,6 +10,7 @@ from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.base import selector as selectors
 from supcon_ext.selectors.guards import guarded
+from supcon_ext.selectors.unlabelled import labelled_part, over_all
 
 
 class SelectingTerm(Term, ABC):
@@ -54,8 +55,10 @@ class SelectingTerm(Term, ABC):
         """Let the selector look at the training set, and see that enough stays of every class."""
         if not self.due(epoch):
             return None
-        made = ask(self.selector, bank, epoch)
-        return None if made is None else guarded(made, bank.classes, self.min_per_class)
+        made = ask(self.selector, labelled_part(bank), epoch)
+        if made is None:
+            return None
+        return over_all(guarded(made, bank.classes, self.min_per_class), bank)
 
     def get_extra_state(self) -> dict[str, Any]:
         """The selector's state, saved with the term."""

@@ -23,7 +23,8 @@ from supcon_ext.objectives.base import (
     view_problems,
 )
 from supcon_ext.objectives.selecting import SelectingTerm
-from supcon_ext.objectives.weighed import Samples, anchors_of, weighting_step
+from supcon_ext.objectives.batch import Samples
+from supcon_ext.objectives.weighed import anchors_of, weighting_step
 from supcon_ext.selectors.base import PositiveSelector
 from supcon_ext.stage_epochs import StageEpochs
 from supcon_ext.weightings.base import Weighting

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 
 from supcon_ext.losses.rows import Rows, WeightingStep
-from supcon_ext.objectives.batch import StepBatch
+from supcon_ext.objectives.batch import Samples, StepBatch, meant_by
 from supcon_ext.weightings.base import Weighting
-
-Samples = Literal["all", "confident", "unconfident"]
 
 
 def weighting_step(
@@ -38,7 +34,5 @@ def weighting_step(
 
 def anchors_of(rows: Rows, samples: Samples) -> Tensor | None:
     """``(N,)`` 1 for rows that are anchors, 0 for others; None where all are."""
-    if samples == "all":
-        return None
-    confident = rows.trust > 0.5
-    return (confident if samples == "confident" else ~confident).float()
+    meant = meant_by(samples, rows.trust, rows.source)
+    return None if meant is None else meant.float()

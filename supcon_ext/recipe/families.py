@@ -10,6 +10,7 @@ FAMILIES = {
     "dataset": "data_tools.datasets.base",
     "noise": "data_tools.noise.base",
     "imbalance": "data_tools.imbalance.base",
+    "synthetic_source": "supcon_ext.synthetic.source",
     "policy": "supcon_ext.policies.base",
     "backbone": "supcon_ext.models.base",
     "head": "supcon_ext.models.heads.base",

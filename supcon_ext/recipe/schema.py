@@ -112,6 +112,8 @@ class DataSection(Section):
     """Label noise put into the training labels."""
     imbalance: Annotated[Spec | None, Part("imbalance")] = None
     """Which training samples are kept, class by class."""
+    synthetic: list[Annotated[Spec, Part("synthetic_source")]] = Field(default_factory=list)
+    """Synthetic samples that training sees beside the real ones; nothing is measured on them."""
     order: Literal["imbalance_then_noise", "noise_then_imbalance"] = "imbalance_then_noise"
     """Which of the two comes first."""
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1

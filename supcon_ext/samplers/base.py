@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +26,9 @@ class SamplerInput:
         epoch: Epochs of the stage that are done.
         epochs: Epochs of the stage.
         generator: Of this epoch: the same in every process.
+        synthetic: ``(N,)`` bool, samples that a generator made; None where all are real.
+        columns: Further columns of the data set as numbers, N values each; of synthetic samples
+            among others ``caption``, ``parent`` and ``quality``.
     """
 
     label: IntArray
@@ -34,6 +38,24 @@ class SamplerInput:
     epoch: int
     epochs: int
     generator: Generator
+    synthetic: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def take(self, rows: IntArray, batch_size: int) -> SamplerInput:
+        """What is known of some samples, which are numbered anew.
+
+        Args:
+            rows: ``(n,)`` int64 places.
+            batch_size: Of them in a batch.
+        """
+        return replace(
+            self,
+            label=self.label[rows],
+            trusted=self.trusted[rows],
+            batch_size=batch_size,
+            synthetic=None if self.synthetic is None else self.synthetic[rows],
+            columns={name: column[rows] for name, column in self.columns.items()},
+        )
 
 
 class Sampler(Protocol):

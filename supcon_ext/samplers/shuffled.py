@@ -15,11 +15,11 @@ class Shuffled:
     """Every sample once an epoch, in random order.
 
     Args:
-        only: ``all`` samples, or the ``trusted`` ones: those that were selected before or are by
-            this stage's selector (Sel-CL+ fine-tunes on them alone).
+        only: ``all`` samples, the ``trusted`` ones: those that were selected before or are by this
+            stage's selector (Sel-CL+ fine-tunes on them alone), or the ``real`` ones.
     """
 
-    def __init__(self, only: Literal["all", "trusted"] = "all") -> None:
+    def __init__(self, only: Literal["all", "trusted", "real"] = "all") -> None:
         self.only = only
 
     def order(self, data: SamplerInput) -> IntArray:
@@ -27,4 +27,6 @@ class Shuffled:
         members = np.arange(len(data.label))
         if self.only == "trusted":
             members = np.flatnonzero(data.trusted)
+        elif self.only == "real" and data.synthetic is not None:
+            members = np.flatnonzero(~data.synthetic)
         return data.generator.permutation(members).astype(np.int64)

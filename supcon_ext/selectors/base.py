@@ -53,6 +53,7 @@ class SampleBank:
         loss: ``(N,)`` float32 cross-entropy of the logits against the given labels.
         peer_logits: ``(N, C)`` float32 of the second network, which a ``co_teaching`` term trains.
         truth: ``(N,)`` int64 true labels, -1 for open-set images: for the oracle alone.
+        real: How many samples are real, the first ones; the others are synthetic. None: all.
         columns: Further columns of the data set.
         device: Where neighbours are searched.
         search: ``exact``, or ``faiss`` for the approximate search.
@@ -68,6 +69,7 @@ class SampleBank:
     loss: Tensor | None = None
     peer_logits: Tensor | None = None
     truth: Tensor | None = None
+    real: int | None = None
     columns: Mapping[str, Tensor] = field(default_factory=dict)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     search: Literal["exact", "faiss"] = "exact"
@@ -134,7 +136,7 @@ class SampleBank:
         """The bank of some samples only, numbered anew.
 
         Args:
-            rows: ``(n,)`` int64 positions.
+            rows: ``(n,)`` int64 positions, real ones before synthetic ones.
         """
         parts: dict[str, Any] = {
             name: None if getattr(self, name) is None else getattr(self, name)[rows]
@@ -144,6 +146,7 @@ class SampleBank:
             index=torch.arange(len(rows)),
             label=self.label[rows],
             classes=self.classes,
+            real=None if self.real is None else int((rows < self.real).sum()),
             columns={name: column[rows] for name, column in self.columns.items()},
             device=self.device,
             search=self.search,
@@ -224,10 +227,13 @@ class PositiveSelector(ABC):
             ``loss``, ``peer_logits``, ``truth``. Only what some part requires is computed. Truth is
             for the oracle, which says so in its name.
         provides: What its selections hold beyond trust and label: ``posterior``.
+        ignores: Whether it takes pairs out of the denominator, by a method
+            ``neutral(pairs) -> (A, K) bool``; asked of a term's own selector alone.
     """
 
     requires: frozenset[str] = frozenset()
     provides: frozenset[str] = frozenset()
+    ignores: bool = False
 
     def refresh(self, bank: SampleBank, epoch: int) -> Selection | None:
         """Look at the whole training set, once at the start of an epoch.

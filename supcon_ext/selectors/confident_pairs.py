@@ -169,13 +169,13 @@ class ConfidentPairs(PositiveSelector):
         return threshold[label.clamp(min=0)]
 
     def _features(self, index: Tensor) -> Tensor:
-        """Features of the refresh; zero for rows that are no sample (prototypes)."""
+        """Features of the refresh; zero for rows that it did not see (prototypes)."""
         z = self.z
         if z is None:
             raise ValueError("Expected a refresh first")
         if z.device != index.device:
             z = self.z = z.to(index.device)
-        return z[index.clamp(min=0)] * (index >= 0)[:, None]
+        return z[index.clamp(0, len(z) - 1)] * ((index >= 0) & (index < len(z)))[:, None]
 
     def state_dict(self) -> dict[str, Any]:
         """Features and threshold."""

@@ -90,7 +90,7 @@ class SimilarityTopK(PositiveSelector):
         if self.lists.device != anchor.device:
             self.lists = self.lists.to(anchor.device)
         no_sample = (anchor < 0)[:, None] | (contrast < 0)[None, :]
-        near = listed(self.lists[anchor.clamp(min=0)], contrast)
+        near = listed(self.lists[anchor.clamp(0, len(self.lists) - 1)], contrast)
         return (same & (near | no_sample)) | own
 
     def state_dict(self) -> dict[str, Any]:

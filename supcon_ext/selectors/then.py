@@ -86,8 +86,9 @@ class Then(PositiveSelector):
             return views
         if self.place.device != views.index.device:
             self.place = self.place.to(views.index.device)
-        place = self.place[views.index.clamp(min=0)]
-        return replace(views, index=torch.where(views.index < 0, -1, place))
+        inside = (views.index >= 0) & (views.index < len(self.place))
+        place = self.place[views.index.clamp(0, len(self.place) - 1)]
+        return replace(views, index=torch.where(inside, place, -1))
 
     def _judged(self, views: Rows) -> Tensor:
         """``(N,)`` bool: kept by the first, trusted since (by a guard), or no sample at all."""

@@ -9,6 +9,7 @@ from supcon_ext.testing.contract import Contract, pristine
 
 CONTRACT = Contract("sampler")
 SAMPLES, CLASSES, BATCH, EPOCHS = 60, 4, 12, 5
+REAL, CAPTIONS = 40, 5
 
 
 def check_sampler(sampler: Sampler) -> None:
@@ -16,7 +17,8 @@ def check_sampler(sampler: Sampler) -> None:
 
     Samples of the data set, in whole numbers; the same order of an epoch from an instance that has
     seen no other epoch, in any process, with draws from ``data.generator`` alone; an input that is
-    left as it is. The sampler is copied first and not changed.
+    left as it is. A third of the samples are synthetic, each with one of five captions. The sampler
+    is copied first and not changed.
 
     Args:
         sampler: The sampler to check, as a recipe makes it; batches are of 12.
@@ -48,7 +50,22 @@ def _order(sampler: Sampler, epoch: int) -> np.ndarray:
     label = np.sort(np.arange(SAMPLES) ** 2 // SAMPLES * CLASSES // SAMPLES)
     label[::17] = -1
     trusted = np.arange(SAMPLES) % 7 > 0
-    data = SamplerInput(label, trusted, CLASSES, BATCH, epoch, EPOCHS, generator)
+    synthetic = np.arange(SAMPLES) >= REAL
+    data = SamplerInput(
+        label=label,
+        trusted=trusted,
+        classes=CLASSES,
+        batch_size=BATCH,
+        epoch=epoch,
+        epochs=EPOCHS,
+        generator=generator,
+        synthetic=synthetic,
+        columns={
+            "caption": np.where(synthetic, np.arange(SAMPLES) % CAPTIONS, -1),
+            "parent": np.where(synthetic, -1, np.arange(SAMPLES)),
+            "quality": np.ones(SAMPLES, dtype=np.float32),
+        },
+    )
     kept = label.copy(), trusted.copy()
     with CONTRACT.border():
         order = asked_order(sampler, data)

@@ -78,6 +78,7 @@ def make_bank(
     truth: Tensor | None = None,
     device: torch.device | None = None,
     search: Literal["exact", "faiss"] = "exact",
+    real: int | None = None,
 ) -> SampleBank:
     """The bank with what is required, and nothing more.
 
@@ -91,6 +92,7 @@ def make_bank(
         truth: ``(N,)`` int64 true labels, where the oracle was granted them.
         device: Where neighbours are searched; None is the CPU.
         search: How they are.
+        real: How many samples are real, the first ones; None where all are.
 
     Raises:
         ValueError: Something is required that the bank does not know.
@@ -106,10 +108,10 @@ def make_bank(
     index = torch.arange(len(given))
     shown = truth if "truth" in requires else None
     if not requires - {"truth"}:
-        return SampleBank(index, given, classes, truth=shown, columns=columns)
+        return SampleBank(index, given, classes, truth=shown, real=real, columns=columns)
     made = outputs()
     peer = peer_logits() if peer_logits is not None and "peer_logits" in requires else None
-    loss = functional.cross_entropy(made.logits, given, reduction="none")
+    loss = functional.cross_entropy(made.logits, given, reduction="none", ignore_index=-1)
     return SampleBank(
         index=index,
         label=given,
@@ -120,6 +122,7 @@ def make_bank(
         loss=loss if "loss" in requires else None,
         peer_logits=peer,
         truth=shown,
+        real=real,
         columns=columns,
         device=device or torch.device("cpu"),
         search=search,

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from data_tools.randomness import keyed_generator
 from data_tools.samples import IntArray, SampleSet
+from data_tools.training_set import QUALITY, TrainingSet
 from supcon_ext.feed.base import Batch, Group
 from supcon_ext.objectives.base import Beliefs
 from supcon_ext.samplers.base import SamplerInput, asked_order
@@ -33,13 +36,15 @@ class TrainingBeliefs:
         warn: Told of images that are found to be gone.
 
     Attributes:
-        given: ``(N,)`` int64 given labels, on the CPU.
+        given: ``(N,)`` int64 given labels, on the CPU; -1 of a synthetic sample of no known class.
+        real: How many samples are real, the first ones; None where all are.
         now: What is believed.
         gone: Which images can no longer be read.
     """
 
     def __init__(self, train: SampleSet, device: torch.device, warn: Callable[[str], None]) -> None:
         self.given = torch.from_numpy(train.label)
+        self.real = train.real if isinstance(train, TrainingSet) else None
         self.classes = len(train.classes)
         self.device = device
         self.now = Beliefs(
@@ -48,20 +53,28 @@ class TrainingBeliefs:
             role=torch.zeros(len(self.given), dtype=torch.int8, device=device),
             columns=row_columns(train.columns, device),
         )
+        if self.real is not None:
+            self.now.source = (torch.arange(len(self.given), device=device) >= self.real).to(
+                torch.int8
+            )
+            self.now.trust = self._times_quality(self.now.trust)
         self.gone = GoneImages(train, warn)
 
     @property
     def counts(self) -> Tensor:
         """``(C,)`` int64 samples of each given label."""
-        return torch.bincount(self.given, minlength=self.classes)
+        return torch.bincount(self.given[self.given >= 0], minlength=self.classes)
 
     def believe(self, selection: Selection) -> None:
-        """Take labels, trust and roles from a selection."""
+        """Take labels, trust and roles from a selection; quality limits trust."""
         self.now.label = selection.label.to(self.device)
-        self.now.trust = selection.trust.to(self.device)
+        self.now.trust = self._times_quality(selection.trust.to(self.device))
         self.now.role = selection.role.to(self.device)
         posterior = selection.posterior
         self.now.posterior = None if posterior is None else posterior.to(self.device)
+
+    def _times_quality(self, trust: Tensor) -> Tensor:
+        return trust if self.real is None else trust * self.now.columns[QUALITY]
 
     def of_batch(self, batch: Batch) -> tuple[dict[str, Group], Beliefs]:
         """A batch on the device, and what is believed in its step: of a blank, nothing is."""
@@ -97,10 +110,15 @@ class TrainingBeliefs:
                 epoch=epoch,
                 epochs=stage.epochs,
                 generator=keyed_generator(seed, epoch),
+                synthetic=self._synthetic(),
+                columns={name: column.cpu().numpy() for name, column in self.now.columns.items()},
             ),
         )
         kept: IntArray = order[~dropped.cpu().numpy()[order]]
         return kept
+
+    def _synthetic(self) -> NDArray[np.bool_] | None:
+        return None if self.real is None else np.arange(len(self.given)) >= self.real
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds of the beliefs, on the CPU."""
@@ -117,3 +135,4 @@ class TrainingBeliefs:
         self.believe(
             Selection(state["trust"], state["label"], state["role"], posterior=state["posterior"])
         )
+        self.now.trust = state["trust"].to(self.device)

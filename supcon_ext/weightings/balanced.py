@@ -9,11 +9,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from supcon_ext.losses.counts import quality
 from supcon_ext.losses.rows import Rows, Source, WeightPlan
 from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weightings.base import Weighting, WeightingStep, weighting
 from supcon_ext.weightings.counting_itself import counting_itself, origin_row
 from supcon_ext.weightings.prototypes import ClassPrototypes, class_prototypes
+
+NOBODY = 1e-6
+"""A class's mass without the anchor, up to rounding, where the anchor is alone in it."""
 
 
 @weighting("balanced")
@@ -26,6 +30,7 @@ class Balanced(Weighting):
     n_j counts the trusted contrasts of class j, views and queue of the global batch; the prototype
     c_j counts one, and the anchor leaves its own class's count. Counts go by which samples are
     trusted, never by which pairs are positives. Untrusted contrasts are in no class's mean.
+    A synthetic contrast counts as much as its quality, which is a factor on its exp(s) too.
 
     The formula printed in the paper counts the anchor in its own class and lets it stand in the
     sum; the code does neither. This follows the code unless ``count`` says otherwise.
@@ -117,18 +122,24 @@ class Balanced(Weighting):
         present.index_add_(
             0, contrasts.label[prototype], torch.ones_like(counts[:1]).expand(int(prototype.sum()))
         )
-        size = (counts + present).clamp(min=1).to(z.dtype)
+        size = (counts + present).to(z.dtype)
+        size = torch.where(size > 0, size, 1.0)
         group = torch.where(trusted, contrasts.label, -1)
         own = size[group.clamp(min=0)]
         log_column = (self.gamma - 1) * own.log()
+        good = quality(contrasts).to(z.dtype)
+        if "quality" in contrasts.columns:
+            log_column = log_column + good.log()
         untrusted = ~trusted
         rest = untrusted.sum().clamp(min=1).to(z.dtype).log()
         pooled = math.log(self.unknown) - rest if self.unknown else z.new_tensor(-torch.inf)
         log_column = torch.where(untrusted, pooled, log_column)
         # the anchor leaves its class's count; alone in its class it has nobody to correct
         mine = own[: len(anchors)]
-        log_same = (self.gamma - 1) * ((mine - 1).clamp(min=1).log() - mine.log())
-        log_same = torch.where(trusted[: len(anchors)] & (mine > 1), log_same, 0.0)
+        others = mine - good[: len(anchors)]
+        accompanied = others > NOBODY
+        log_same = (self.gamma - 1) * (torch.where(accompanied, others, 1.0).log() - mine.log())
+        log_same = torch.where(trusted[: len(anchors)] & accompanied, log_same, 0.0)
         return WeightPlan(anchor=anchor, log_column=log_column, log_same=log_same, group=group)
 
     def _table(self, anchors: Rows, contrasts: Rows) -> tuple[Tensor, Tensor]:
@@ -136,6 +147,8 @@ class Balanced(Weighting):
         posterior = contrasts.columns["posterior"].to(contrasts.z.dtype)
         trusted = (contrasts.trust > 0.5) & (contrasts.label >= 0)
         posterior = posterior * trusted[:, None]
+        if "quality" in contrasts.columns:
+            posterior = posterior * quality(contrasts).to(posterior.dtype)[:, None]
         mass = posterior.sum(0)
         row = (mass[None, :] - posterior).clamp(min=1e-6) ** (self.gamma - 1)
         if self.unknown:

@@ -60,13 +60,14 @@ class Weighting(nn.Module, ABC):
         """
 
     def counts(self, contrasts: Rows) -> Tensor | None:
-        """``(C,)`` int64 contrasts of each class that are trusted, without prototypes.
+        """``(C,)`` contrasts of each class that are trusted, without prototypes.
 
         Args:
             contrasts: K rows, views and queue of the global batch.
 
         Returns:
-            The counts; None where no label is known.
+            The counts, see :func:`~supcon_ext.losses.counts.trusted_counts`; None where no label is
+            known.
         """
         return trusted_counts(contrasts, self.classes)
 

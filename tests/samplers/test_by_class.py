@@ -25,6 +25,7 @@ def rows(part, counts=COUNTS, **others):
 
 def test_names() -> None:
     assert sampler.names() == [
+        "captions",
         "class_balanced",
         "effective_number",
         "m_per_class",
@@ -32,6 +33,7 @@ def test_names() -> None:
         "reversed",
         "shuffled",
         "square_root",
+        "with_synthetic",
     ]
 
 
