@@ -8,7 +8,6 @@ from typing import Any
 
 from data_tools.bad_image import readable
 from data_tools.bad_list import BAD_LIST
-from data_tools.border import check_type
 from data_tools.class_names import class_number
 from data_tools.datasets.base import Splits
 from data_tools.image_check import Told
@@ -41,6 +40,7 @@ from supcon_ext.policies.vector_statistics import vector_statistics
 from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.recipe.schema import DataSection, Recipe, StageSection
 from supcon_ext.seeding import derived_seed, seeded_weights
+from supcon_ext.synthetic.source import made_by
 from supcon_ext.training.stage import Stage
 
 LARGE_SIDE = 224
@@ -116,9 +116,8 @@ def _synthetic(section: DataSection, made: PreparedData, progress: Told | None) 
     """
     parts = []
     for number, spec in enumerate(section.synthetic):
-        found = spec.build().make(made, derived_seed(section.seed, number, "synthetic"), progress)
-        check_type(f"synthetic source `{spec.kind}`", "a set", found, SyntheticSet)
-        parts.append(found)
+        seed = derived_seed(section.seed, number, "synthetic")
+        parts.append(made_by(spec.build(), made, seed, progress))
     joined = SyntheticSet.cat(parts)
     with_synthetic(made.train, joined)  # tells now what does not fit
     return joined

@@ -6,13 +6,18 @@ labels)`` makes it of two-dimensional labels.
 
 from torch import Tensor
 
-from supcon_ext.losses.rows import PairTile
+from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.base import PositiveSelector, selector
 
 
 def shared_labels(pairs: PairTile) -> Tensor:
     """``(A, K)`` number of labels that both have."""
-    return pairs.anchors.column("labels") @ pairs.contrasts.column("labels").T
+    return labels_of(pairs.anchors) @ labels_of(pairs.contrasts).T
+
+
+def labels_of(rows: Rows) -> Tensor:
+    """``(N, C)``; rows whose labels are not known, NaN, have none."""
+    return rows.column("labels").nan_to_num(nan=0.0)
 
 
 @selector("jaccard")
@@ -22,8 +27,8 @@ class Jaccard(PositiveSelector):
     def targets(self, pairs: PairTile) -> Tensor:
         """``(A, K)`` in [0, 1]; the views of one sample are whole positives."""
         shared = shared_labels(pairs)
-        anchors = pairs.anchors.column("labels").sum(1)
-        either = anchors[:, None] + pairs.contrasts.column("labels").sum(1)[None, :] - shared
+        anchors = labels_of(pairs.anchors).sum(1)
+        either = anchors[:, None] + labels_of(pairs.contrasts).sum(1)[None, :] - shared
         share = shared / either.clamp(min=1)
         return share.masked_fill(pairs.same("index"), 1.0)
 

@@ -129,7 +129,8 @@ class OfflineScores(SampleSelector):
     has a score for each training sample, the larger the more it is believed, and may have a label,
     which then is the working label: a class's number from 0 (-1 keeps the given one). Rows go by
     ``index``, the sample's place in the training set, and may come in any order; every sample must
-    have one. Where all scores are equal every sample is kept.
+    have one. Where all scores are equal every sample is kept. Synthetic samples have no scores, and
+    are kept.
 
     Args:
         path: A table (CSV, TSV, JSONL, Parquet) or an NPZ archive with ``index``, ``score`` and
@@ -161,7 +162,7 @@ class OfflineScores(SampleSelector):
 
     def select(self, bank: SampleBank, epoch: int) -> Selection:
         """Look the samples up."""
-        index, count = self.scores.index, len(bank)
+        index, count = self.scores.index, len(bank) if bank.real is None else bank.real
         missing = np.setdiff1d(np.arange(count), index)
         if len(missing) or len(index) > count:
             extra = index[index >= count]
@@ -179,7 +180,8 @@ class OfflineScores(SampleSelector):
                 raise ValueError(
                     f"Expected labels below {bank.classes} in {self.path}, but got {told.max()}"
                 )
-            label = torch.where(told < 0, label, told)
+            given = label[:count]
+            label = torch.cat([torch.where(told < 0, given, told), label[count:]])
         limit = self.threshold if self.quantile is None else float(score.quantile(self.quantile))
         kept = torch.ones(count, dtype=torch.bool) if constant(score) else score >= limit
         stats = {
@@ -187,4 +189,7 @@ class OfflineScores(SampleSelector):
             "threshold": limit,
             "relabelled": float((label != bank.label).sum()),
         }
+        further = len(bank) - count
+        kept = torch.cat([kept, torch.ones(further, dtype=torch.bool)])
+        score = torch.cat([score, score.max().expand(further)])
         return Selection.of(label, kept, stats, score)

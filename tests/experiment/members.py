@@ -17,10 +17,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from data_tools.prepared import PreparedData
 from data_tools.registry import family
-from data_tools.vector_rows import VectorRows
+from data_tools.synthetic_set import SyntheticSet
+from data_tools.vector_rows import VectorRows, gather_vectors
 from supcon_ext import Backbone, InputSpec, SampleSet, Splits, backbone, dataset
 from supcon_ext.recipe.families import load_families
+from supcon_ext.synthetic.source import SyntheticSource, synthetic_source
 
 CLASSES, EACH, BATCH, EPOCHS = 4, 20, 24, 2
 
@@ -53,7 +56,7 @@ PARAMETERS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "schedule": {"step": {"milestones": [1], "warmup_epochs": 1}},
     "policy": {},
-    "sampler": {},
+    "sampler": {"captions": {"images": 3}, "with_synthetic": {"share": 0.25, "quota": "missing"}},
     "optimizer": {"sgd": {"lr": 0.02}, "lars": {"lr": 0.1}, "rmsprop": {"lr": 0.001}},
 }
 """What members are given in place of their defaults."""
@@ -102,6 +105,34 @@ def few_vectors() -> Splits:
 
     digits = few_digits()
     return Splits(part(digits.train), part(digits.test), truth_known=True)
+
+
+@synthetic_source("few_made")
+class FewMade(SyntheticSource):
+    """Brighter digits of a parent and a caption each; the last of no known class, some doubtful."""
+
+    def make(self, real: PreparedData, seed: int, progress: Any = None) -> SyntheticSet:
+        """A third as many as there are real ones."""
+        train = real.train
+        parent = np.arange(0, len(train), 3)
+        if train.spec.kind == "vector":
+            stored = gather_vectors(train.samples, parent, 0)[:, 0]
+            samples: Any = VectorRows(stored + np.float32(0.1))
+        else:
+            samples = np.stack([train[place] // 2 + 100 for place in parent])
+        label = train.label[parent].copy()
+        label[-3:] = -1
+        quality = np.where(np.arange(len(parent)) % 5, 1.0, 0.6)
+        captions = [f"digit {number % 9}" for number in range(len(parent))]
+        return SyntheticSet.of(
+            samples,
+            train.spec,
+            train.classes,
+            label=label,
+            captions=captions,
+            parent=parent,
+            quality=quality,
+        )
 
 
 def members(of: str, kind: str | None = None) -> list[str]:
@@ -177,7 +208,9 @@ def stage(
 
 
 def recipe(stages: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
-    """A recipe of these stages."""
+    """A recipe of these stages; with synthetic samples where a sampler needs them."""
+    samplers = [stage["sampler"]["kind"] for stage in stages if "sampler" in stage]
+    needed = {"captions", "with_synthetic"} & set(samplers)
     return {
         "name": "members",
         "plugins": [__name__],
@@ -185,6 +218,7 @@ def recipe(stages: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
             "dataset": "few_digits",
             "noise": {"kind": "symmetric", "rate": 0.3},
             "validation": 0,
+            **({"synthetic": ["few_made"]} if needed else {}),
         },
         "model": {
             "backbone": {"kind": "conv4", "width": 2},
@@ -218,6 +252,14 @@ def on_vectors(stages: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
     made["data"] = {**made["data"], "dataset": "few_vectors"}
     if "backbone" not in changes.get("model", {}):
         made["model"] = {**made["model"], "backbone": {"kind": "mlp", "dim": 12, "dropout": 0.2}}
+    return made
+
+
+def beside_synthetic(text: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with synthetic samples, which join each batch of every stage."""
+    made = {**text, "data": {**text["data"], "synthetic": ["few_made"]}}
+    sampler = {"kind": "with_synthetic", "share": 0.25, "only": "all"}
+    made["stages"] = [{**each, "sampler": sampler} for each in text["stages"]]
     return made
 
 

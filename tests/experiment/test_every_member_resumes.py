@@ -127,6 +127,20 @@ def test_heads_dropout_evaluators_and_validation(number: int, tmp_path: Path) ->
     assert chain(text, tmp_path, lambda ends: anywhere(ends, 0)) == []
 
 
+def test_synthetic_samples_beside_a_few_members(tmp_path: Path) -> None:
+    pairs = [("synthetic_positives", "balanced"), ("confident_pairs", "tsc"), ("rolt", "uniform")]
+    stages = [members.stage(n, *pair, "cross_entropy") for n, pair in enumerate(pairs)]
+    text = members.beside_synthetic(members.recipe(stages))
+    assert chain(text, tmp_path, lambda ends: anywhere(ends, 0)) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_member_beside_synthetic_samples(part: int, tmp_path: Path) -> None:
+    text = members.beside_synthetic(members.every_member(part, PARTS))
+    assert chain(text, tmp_path, lambda ends: anywhere(ends, part)) == []
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("weighting", members.members("weighting"))
 def test_every_selector_with_every_weighting_stopped_anywhere(
