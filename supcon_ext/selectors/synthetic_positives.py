@@ -16,6 +16,7 @@ from supcon_ext.losses.factors import Factors, label_code
 from supcon_ext.losses.rows import PairTile, Rows, Source
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
+from supcon_ext.stage_epochs import StageEpochs
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -62,7 +63,11 @@ class SyntheticPositives(PositiveSelector):
         class_: Weight = 1.0,
         across: Weight = 1.0,
         across_end: Weight | None = None,
-        across_epochs: Annotated[int, Field(ge=1)] = 1,
+        across_epochs: Annotated[
+            int,
+            Field(ge=1),
+            StageEpochs("`across_end` is not reached", begins=False, beside="across_end"),
+        ] = 1,
         join: Literal["largest", "sum"] = "largest",
         other_caption: Literal["positive", "soft", "negative", "ignored"] = "positive",
         soft: Annotated[float, Field(ge=0, le=1)] = 0.5,
