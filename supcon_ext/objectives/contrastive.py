@@ -22,8 +22,8 @@ from supcon_ext.objectives.base import (
     term,
     view_problems,
 )
-from supcon_ext.objectives.selecting import SelectingTerm
 from supcon_ext.objectives.batch import Samples
+from supcon_ext.objectives.selecting import SelectingTerm
 from supcon_ext.objectives.weighed import anchors_of, weighting_step
 from supcon_ext.selectors.base import PositiveSelector
 from supcon_ext.stage_epochs import StageEpochs
