@@ -67,7 +67,8 @@ def test_it_trains_behind_frozen_blocks_on_its_own_input(place: Path) -> None:
     folder = folder_of(place)
     found = tags(folder)
     assert found["weights"] == "efficientnet_lite0" and len(found["weights.sha256"]) == 64
-    assert found["input.mean"] == "(0.485, 0.456, 0.406)" and found["input.size"] == "32"
+    assert found["input.mean"] == str((127 / 255,) * 3) and found["input.size"] == "32"
+    assert found["input.std"] == str((128 / 255,) * 3)
     sys.path.insert(0, str(EXAMPLES))
     try:
         import efficientnet_lite  # noqa: F401
