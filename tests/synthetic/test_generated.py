@@ -28,6 +28,10 @@ def own_cache(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+def small(name: str):
+    return generator.get(name).make(**toy.SMALL.get(name, {}))
+
+
 def real(kind: str = "image"):
     return toy.prepared(toy.pictures(COUNTS) if kind == "image" else toy.vectors(COUNTS))
 
@@ -70,11 +74,11 @@ def test_captions_take_turns() -> None:
 def test_every_generator_stands_beside_its_set(name: str) -> None:
     kind = next(iter(generator.get(name).takes))
     data = real(kind)
-    made = Generated(name, quota={"few": 5}, quality=0.5).make(data, 3)
+    made = Generated(small(name), quota={"few": 5}, quality=0.5).make(data, 3)
     whole = with_synthetic(data.train, made)
     assert len(whole) == sum(COUNTS) + 10 and whole.real == sum(COUNTS)
     assert whole[sum(COUNTS)].shape == data.train[0].shape
-    fitted = generator.get(name).make()
+    fitted = small(name)
     fitted.fit(data.train, seed=3)
     for row in range(10):
         label = int(made.label[row])
@@ -87,10 +91,10 @@ def test_every_generator_stands_beside_its_set(name: str) -> None:
 @pytest.mark.parametrize("name", generator.names())
 def test_what_was_made_is_kept(name: str, monkeypatch) -> None:
     data = real(next(iter(generator.get(name).takes)))
-    first = Generated(name, per_class=2).make(data, 0)
+    first = Generated(small(name), per_class=2).make(data, 0)
     fits = []
     monkeypatch.setattr(generator.get(name).target, "fit", lambda *a: fits.append(a))
-    again = Generated(name, per_class=2).make(data, 0)
+    again = Generated(small(name), per_class=2).make(data, 0)
     assert not fits
     for row in range(len(first)):
         np.testing.assert_array_equal(first[row], again[row])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from data_tools.input_spec import InputSpec
 from data_tools.procedural_picture import COLOURS, DESCRIPTIONS, SHAPES, draw_picture
 from data_tools.samples import SampleSet
+from supcon_ext.interrupt import Interrupted
 from supcon_ext.synthetic.generator import Asked, Generator, generator, load_generator
 from supcon_ext.synthetic.generators.feature_space import FeatureSpace, slerp
 from supcon_ext.synthetic.generators.parents import Parents
@@ -16,13 +19,11 @@ from supcon_ext.synthetic.image_seed import image_seed
 from supcon_ext.testing.generators import check_generator
 from tests.synthetic import toy
 
-SMALL: dict[str, dict[str, object]] = {}
-"""Parameters with which a member is fitted in a moment."""
 KINDS = {name: sorted(generator.get(name).takes) for name in generator.names()}
 
 
 def made(name: str, **params: object) -> Generator:
-    return generator.get(name).make(**{**SMALL.get(name, {}), **params})
+    return generator.get(name).make(**{**toy.SMALL.get(name, {}), **params})
 
 
 def fitted(name: str, real: SampleSet | None = None, **params: object) -> Generator:
@@ -212,20 +213,20 @@ def test_noise_has_the_length_that_is_said() -> None:
 
 @pytest.mark.parametrize("shrinkage", [0.0, 5.0, 1e9])
 def test_gaussian_has_the_mean_and_the_shrunken_covariance(shrinkage: float) -> None:
-    """Against numpy's covariances of 4,000 draws, and of the class of one sample the pooled one."""
+    """Against numpy's covariances of 1,500 draws, and of the class of one sample the pooled one."""
     real = toy.vectors((30, 15, 1), width=3, unit=False)
     rows = real.samples.vectors.astype(np.float64)  # type: ignore[attr-defined]
     centred = rows - np.stack([rows[real.label == c].mean(0) for c in range(3)])[real.label]
     pooled = centred.T @ centred / (len(rows) - 3)
     one = fitted("feature_space", real, mode="gaussian", shrinkage=shrinkage)
     for label, count in enumerate((30, 15, 1)):
-        drawn = np.stack(one.samples([Asked(label, k) for k in range(4000)], 0))
+        drawn = np.stack(one.samples([Asked(label, k) for k in range(1500)], 0))
         members = rows[real.label == label]
         share = (count - 1) / (count - 1 + shrinkage) if count > 1 else 0.0
         own = np.cov(members.T) if count > 1 else np.zeros((3, 3))
         expected = share * own + (1 - share) * pooled
-        np.testing.assert_allclose(drawn.mean(0), members.mean(0), atol=0.03)
-        np.testing.assert_allclose(np.cov(drawn.T), expected, atol=0.02)
+        np.testing.assert_allclose(drawn.mean(0), members.mean(0), atol=0.05)
+        np.testing.assert_allclose(np.cov(drawn.T), expected, atol=0.03)
 
 
 def test_a_class_of_one_vector_is_repeated_by_slerp() -> None:
@@ -255,3 +256,56 @@ def test_transform_flips_only_where_that_keeps_the_label() -> None:
         one = fitted("transform", real, count=0, warp=0.0, min_scale=0.9)
         right = [one.sample(0, k, 0)[:, 8:].sum() > 0 for k in range(40)]
         assert any(right) == flips
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("class_vae", {"steps": 150, "batch": 16, "width": 8, "code": 2}),
+        ("class_diffusion", {"steps": 120, "batch": 16, "width": 16, "sampling_steps": 6}),
+    ],
+)
+def test_networks_learn_what_a_class_looks_like(name: str, params: dict[str, object]) -> None:
+    """The bright half is where the class has it, also of the class of four pictures."""
+    one = fitted(name, toy.pictures((12, 4), channels=1), **params)
+    for c in range(2):
+        rows = np.mean(one.samples([Asked(c, k) for k in range(4)], 0), axis=(0, 2, 3))
+        assert rows[4 * c : 4 * c + 4].mean() > rows[4 - 4 * c : 8 - 4 * c].mean() + 30
+
+
+@pytest.mark.parametrize("name", ["class_vae", "class_diffusion"])
+def test_networks_take_pictures_of_any_size(name: str) -> None:
+    """Sides that no network halves evenly; files of several sizes once a size is said."""
+    odd = np.random.default_rng(0).integers(0, 256, (8, 19, 23, 3), np.uint8)
+    label = np.arange(8) % 2
+    one = fitted(name, SampleSet(odd, label, ("a", "b"), spec=InputSpec.of(odd)))
+    assert one.sample(1, 0, 0).shape == (19, 23, 3)
+    several = np.empty(8, dtype=object)
+    several[:] = [odd[i, : 10 + i] for i in range(8)]
+    spec = InputSpec("image", 3, "uint8", None, 255.0)
+    files = SampleSet(several, label, ("a", "b"), spec=spec)
+    with pytest.raises(ValueError, match="size: 32"):
+        made(name).fit(files)
+    assert fitted(name, files, size=12).sample(0, 0, 0).shape == (12, 12, 3)
+
+
+@pytest.mark.parametrize("name", ["class_vae", "class_diffusion"])
+def test_a_stop_while_fitting(name: str) -> None:
+    """It comes through at once; nothing is left of what was begun."""
+    one = made(name, steps=50)
+
+    def stop(done: int, total: int) -> None:
+        assert total == 50
+        if done == 2:
+            raise Interrupted("SIGINT")
+
+    with pytest.raises(Interrupted):
+        one.fit(toy.pictures(), progress=stop)
+    assert not hasattr(one, "network")
+
+
+def test_diffusion_without_its_package(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    expected = r'Expected package `diffusers`.*pip install "supcon-ext\[generate\]"'
+    with pytest.raises(ModuleNotFoundError, match=expected):
+        made("class_diffusion").fit(toy.pictures())

@@ -10,6 +10,11 @@ from data_tools.prepared import PreparedData, prepare_data
 from data_tools.samples import SampleSet
 from data_tools.vector_rows import VectorRows
 
+SMALL: dict[str, dict[str, object]] = {
+    "class_diffusion": {"steps": 4, "batch": 4, "width": 8, "sampling_steps": 2},
+    "class_vae": {"steps": 4, "batch": 4, "width": 4, "code": 3},
+}
+"""Parameters with which a generator is fitted in a moment."""
 SHAPES = ("circle", "square", "triangle", "star")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 import numpy as np
@@ -28,6 +29,8 @@ from supcon_ext.synthetic.trust import read_trust
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 256
+DECIDING = ("supcon-ext", "torch", "numpy", "albumentations", "diffusers")
+"""Packages whose versions may decide what is made."""
 GROUPS = ("many", "medium", "few")
 Count = Annotated[int, Field(ge=1)]
 
@@ -103,7 +106,7 @@ class Generated(SyntheticSource):
             "generator": f"{type(self.generator).__module__}.{type(self.generator).__qualname__}",
             "settings": self.generator.settings,
             "seed": seed,
-            "versions": {name: version(name) for name in ("supcon-ext", "torch", "numpy")},
+            "versions": {name: _version(name) for name in DECIDING},
         }
         place = made_place({**key, "counts": wanted.tolist()}, ".npz")
         with made_once(place):
@@ -163,6 +166,8 @@ class Generated(SyntheticSource):
 
     def _as_set(self, train: SampleSet, made: Arrays) -> SyntheticSet:
         spec, x = train.spec, made["x"]
+        if spec.kind == "image":
+            spec = replace(spec, size=None if x.dtype == object else tuple(x.shape[1:3]))
         return SyntheticSet.of(
             VectorRows(x) if spec.kind == "vector" and len(x) else x,
             spec,
@@ -242,6 +247,13 @@ def _digest(train: SampleSet, trust: Tensor | None) -> str:
         digest.update(f"{sample.dtype}{sample.shape}".encode())
         digest.update(sample.data)
     return digest.hexdigest()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 class _counted(CountedProgress):
