@@ -9,6 +9,7 @@ from supcon_ext.cli.compare import compare
 from supcon_ext.cli.components import components, schema
 from supcon_ext.cli.doctor import doctor
 from supcon_ext.cli.embed import embed
+from supcon_ext.cli.filter import filter_command
 from supcon_ext.cli.group import CommandLine
 from supcon_ext.cli.recipes import recipes
 from supcon_ext.cli.run import resume, run, sync
@@ -38,6 +39,7 @@ for _command in (
     compare,
     audit,
     embed,
+    filter_command,
     recipes,
     show,
     validate,

@@ -38,6 +38,17 @@ class FilterStep:
     reasons: Mapping[str, int]
     score: float
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "filter": self.filter,
+            "settings": dict(self.settings),
+            "given": self.given,
+            "kept": self.kept,
+            "mean_score": round(self.score, 4),
+            "reasons": dict(self.reasons),
+        }
+
 
 @dataclass(frozen=True)
 class FilterReport:
@@ -109,20 +120,21 @@ class FilterReport:
             "kept": kept,
             "kept_fraction": round(kept / count, 4),
             "mean_quality": round(float(self.quality[self.kept].mean()), 4) if kept else None,
-            "steps": [
-                {
-                    "filter": step.filter,
-                    "settings": dict(step.settings),
-                    "given": step.given,
-                    "kept": step.kept,
-                    "mean_score": round(step.score, 4),
-                    "reasons": dict(step.reasons),
-                }
-                for step in self.steps
-            ],
+            "steps": [step.as_dict() for step in self.steps],
             "measures": None if self.measures is None else self.measures.as_dict(self.classes),
         }
 
+    def text(self, before: FilterStep | None = None) -> str:
+        """:meth:`as_dict` as JSON.
+
+        Args:
+            before: What the check of the samples' source did, if it is to be told.
+        """
+        told = self.as_dict()
+        if before is not None:
+            told = {"check": before.as_dict(), **told}
+        return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+
     def write(self, path: str | Path) -> None:
-        """Write :meth:`as_dict` as JSON, whole or not at all."""
-        write_whole(path, json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n")
+        """Write :meth:`text`, whole or not at all."""
+        write_whole(path, self.text())
