@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,6 @@ import numpy.typing as npt
 from data_tools.bad_image import BadImageError
 from data_tools.input_spec import InputSpec
 from data_tools.samples import ImageArray, IntArray, SampleSequence, SampleSet
-
-if TYPE_CHECKING:
-    from supcon_ext.embed.encoder import Encoder
 
 SIDE = 16
 BATCH = 128
@@ -123,9 +120,7 @@ def _few(spec: InputSpec, encoder: str | None) -> Few:
         return _vectors
     if encoder is None:
         return lambda pictures: np.stack([_small(picture, spec) for picture in pictures])
-    from supcon_ext.embed.encoder import find_encoder
-
-    return _by_encoder(find_encoder(encoder)(spec.channels), spec)
+    return _by_encoder(encoder, spec)
 
 
 def _vectors(rows: Sequence[ImageArray]) -> FloatArray:
@@ -146,13 +141,14 @@ def _small(picture: ImageArray, spec: InputSpec) -> FloatArray:
     return flat
 
 
-def _by_encoder(encoder: Encoder, spec: InputSpec) -> Few:
+def _by_encoder(name: str, spec: InputSpec) -> Few:
     import torch
 
     from data_tools.registry import family
-    from supcon_ext.embed.encoder import PLAIN
+    from supcon_ext.embed.encoder import PLAIN, find_encoder
     from supcon_ext.experiment.checked_parts import view_of
 
+    encoder = find_encoder(name)(spec.channels)
     policy = encoder.settled(family("policy").spec(PLAIN))
     view = view_of(policy, encoder.context(spec))
     there = torch.accelerator.is_available()
