@@ -111,7 +111,9 @@ class CheckedSource(SyntheticSource):
         if not kept.any():
             what = f"none of its {len(rows):,} samples can be used"
             defects.append(Defect("nothing", "", what))
-        report = SyntheticReport(listing.name, len(rows), defects=_ordered(defects))
+        report = SyntheticReport(
+            listing.name, len(rows), int(kept.sum()), defects=_ordered(defects)
+        )
         report.fates = {defect.kind: self.fate(defect.kind) for defect in report.defects}
         if report.refused:
             return Inspected(None, report)

@@ -32,6 +32,7 @@ KINDS: dict[str, Kind] = {
     "constant": Kind("images of one colour", "bad"),
     "quality": Kind("qualities that are no number in [0, 1]", "refused"),
     "word": Kind("splits or domains that are not known", "refused"),
+    "fields": Kind("lines that are no path and caption", "refused"),
     "caption": Kind("captions that are empty or no UTF-8 text", "refused"),
     "two_captions": Kind("caption ids with more than one text", "refused"),
     "one_caption": Kind("captions that all are the same", "refused"),

@@ -107,7 +107,8 @@ class ImageSource(CheckedSource):
             if fault is not None:
                 kind, what = fault
                 listing.defects.append(Defect(kind, row.where, what, row.file, number))
-            looks.append(Look((one.digest,), sides_of(one)) if one and one.digest else Look())
+            usable = one if fault is None else None
+            looks.append(Look() if usable is None else Look((usable.digest,), sides_of(usable)))
         return looks
 
     def samples(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from data_tools.samples import SampleSequence
 from supcon_ext.synthetic.defect import Defect
 
 
@@ -52,9 +53,11 @@ class Listing:
         rows: The samples, M of them.
         columns: Whatever else is known of each, M values a column.
         defects: What was wrong with the source's own files.
+        samples: The samples, where they are read with the listing.
     """
 
     name: str
     rows: list[Row]
     columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     defects: list[Defect] = field(default_factory=list)
+    samples: SampleSequence | None = None

@@ -80,7 +80,7 @@ class SyntheticReport:
             found = self.of(kind)
             first = "; ".join(printable(defect.text) for defect in found[:SHOWN])
             more = f"; ... and {count - SHOWN:,} more" if count > SHOWN else ""
-            told.append(f"{count:,} {KINDS[kind].words}, {self.fates[kind]}: {first}{more}")
+            told.append(f"{KINDS[kind].words} ({count:,}), {self.fates[kind]}: {first}{more}")
         return told
 
 

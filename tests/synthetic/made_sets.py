@@ -82,3 +82,52 @@ def source(kind: str, **parameters: Any) -> SyntheticSource:
     """A source as a recipe makes it."""
     made: SyntheticSource = synthetic_source.spec({"kind": kind, **parameters}).build()
     return made
+
+
+class Listed:
+    """Synthetic pictures in the layout of a source, six good ones to begin with.
+
+    Args:
+        kind: The source's.
+        folder: Where to.
+    """
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.rows: list[dict[str, Any]] = []
+        folder.mkdir(parents=True)
+        for number in range(6):
+            caption, label = f"caption {number // 2}", CLASSES[number // 2 % 2]
+            write_picture(self.place(f"good{number}.png", caption, label), number)
+
+    def place(
+        self, name: str, caption: str = "caption 0", label: str = "cat", **cells: Any
+    ) -> Path:
+        """Where a picture of this name belongs; it is listed with what is known of it."""
+        if self.kind == "class_folders":
+            path = self.folder / label / name
+        elif self.kind == "caption_folders":
+            path = self.folder / caption / name
+        else:
+            path = self.folder / name
+            known = {"caption": caption, "class": label, "parent_id": "", "quality": ""}
+            self.rows.append({"path": name, **known, **cells})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def source(self, **parameters: Any) -> SyntheticSource:
+        """The source that reads what is there now."""
+        if self.kind == "manifest":
+            write_table(self.folder / "m.csv", self.rows)
+            return source("manifest", file=str(self.folder / "m.csv"), **parameters)
+        if self.kind == "captions_csv":
+            with (self.folder / "c.csv").open("w", newline="") as file:
+                csv.writer(file).writerows([row["path"], row["caption"]] for row in self.rows)
+            place = {"file": str(self.folder / "c.csv"), "roots": [str(self.folder)]}
+            return source("captions_csv", **place, **parameters)
+        return source(self.kind, root=str(self.folder), **parameters)
+
+
+OF_IMAGES = ("manifest", "class_folders", "captions_csv", "caption_folders")
+"""Sources whose samples are image files."""

@@ -1,0 +1,64 @@
+"""All sources of a recipe looked at, so that everything wrong with them is told at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_tools.prepared import PreparedData
+from data_tools.registry import part_name
+from supcon_ext.seeding import derived_seed
+from supcon_ext.synthetic.defect import Defect
+from supcon_ext.synthetic.report import RefusedSourceError, SyntheticReport
+from supcon_ext.synthetic.report_page import REPORT, write_reports
+from supcon_ext.synthetic.source import Inspected, Progress, SyntheticSource
+
+logger = logging.getLogger(__name__)
+
+
+def inspect_sources(
+    sources: Sequence[SyntheticSource],
+    real: PreparedData,
+    seed: int,
+    progress: Progress | None = None,
+    report: str | Path | None = REPORT,
+) -> list[Inspected]:
+    """What each source gives.
+
+    What is left out or worth knowing is logged, a line a kind.
+
+    Args:
+        sources: In the recipe's order.
+        real: What they stand beside.
+        seed: Of the recipe; each source has a seed of its own.
+        progress: Told how far it is.
+        report: The page that is written where a source is refused; None writes none.
+
+    Raises:
+        RefusedSourceError: One or more cannot be used. The message tells of all of them.
+    """
+    found = [
+        _inspected(source, real, derived_seed(seed, place, "synthetic"), progress)
+        for place, source in enumerate(sources)
+    ]
+    reports = [each.report for each in found]
+    if any(each.refused for each in reports):
+        place = None if report is None else str(write_reports(report, reports))
+        raise RefusedSourceError(reports, place)
+    for each in reports:
+        for line in each.lines("left out", "told"):
+            logger.warning("%s: %s", each.source, line)
+    return found
+
+
+def _inspected(
+    source: SyntheticSource, real: PreparedData, seed: int, progress: Progress | None
+) -> Inspected:
+    try:
+        return source.inspect(real, seed, progress)
+    except (ValueError, OSError) as error:
+        report = SyntheticReport(part_name("synthetic_source", source))
+        report.defects.append(Defect("source", "", str(error)))
+        report.fates["source"] = "refused"
+        return Inspected(None, report)
