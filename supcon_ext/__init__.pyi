@@ -4,8 +4,10 @@
 from .data_parts import InputSpec as InputSpec
 from .data_parts import NoisyLabels as NoisyLabels
 from .data_parts import Part as Part
+from .data_parts import PreparedData as PreparedData
 from .data_parts import SampleSet as SampleSet
 from .data_parts import Splits as Splits
+from .data_parts import SyntheticSet as SyntheticSet
 from .data_parts import dataset as dataset
 from .data_parts import imbalance as imbalance
 from .data_parts import noise as noise
@@ -59,6 +61,8 @@ from .selectors.base import Selection as Selection
 from .selectors.base import selector as selector
 from .sweep import load_sweep as load_sweep
 from .sweep import run_sweep as run_sweep
+from .synthetic.source import SyntheticSource as SyntheticSource
+from .synthetic.source import synthetic_source as synthetic_source
 from .training_facts import TrainingFacts as TrainingFacts
 from .weightings.base import Weighting as Weighting
 from .weightings.base import WeightingStep as WeightingStep

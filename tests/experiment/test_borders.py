@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from data_tools.datasets.base import dataset
 from data_tools.imbalance.base import imbalance
 from data_tools.noise.base import NoisyLabels, noise
+from data_tools.prepared import PreparedData
+from data_tools.synthetic_set import SyntheticSet
 from supcon_ext.evaluation.base import Report, evaluator
 from supcon_ext.experiment import dry_run, run
 from supcon_ext.losses import PairTile, Rows, WeightPlan
@@ -28,6 +30,7 @@ from supcon_ext.recipe import parse_recipe
 from supcon_ext.samplers.base import SamplerInput, sampler
 from supcon_ext.schedules.base import schedule
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
+from supcon_ext.synthetic.source import SyntheticSource, synthetic_source
 from supcon_ext.weightings.base import Weighting, WeightingStep, weighting
 from tests.experiment.members import BATCH, recipe, stage
 from tests.fresh import supcon
@@ -223,6 +226,31 @@ def wrong_dataset() -> Any:
     return [(np.zeros((8, 8, 1)), 0)]
 
 
+@synthetic_source("wrong_synthetic_source")
+class WrongSyntheticSource(SyntheticSource):
+    """Returns a set in a wrong form.
+
+    Args:
+        field: What.
+    """
+
+    def __init__(self, field: str = "array") -> None:
+        self.field = field
+
+    def make(self, real: PreparedData, seed: int, progress: Any = None) -> Any:
+        train = real.train
+        images = np.zeros((2, *train[0].shape), train.spec.dtype)
+        told: dict[str, Any] = {
+            "array": lambda: images,
+            "classes": lambda: SyntheticSet.of(images, train.spec, ("mine",)),
+            "spec": lambda: SyntheticSet.of(images, replace(train.spec, channels=3), train.classes),
+            "parent": lambda: SyntheticSet.of(
+                images, train.spec, train.classes, parent=[0, len(train)]
+            ),
+        }
+        return told[self.field]()
+
+
 @noise("wrong_noise")
 def wrong_noise(train: Any, *, field: str = "shape") -> Any:
     """Returns labels in a wrong form."""
@@ -290,6 +318,8 @@ def with_part(of: str, field: str) -> dict[str, Any]:
         made["model"] = {**made["model"], "classifier": wrong}
     elif of in ("dataset", "noise", "imbalance"):
         made["data"] = {**made["data"], of: wrong}
+    elif of == "synthetic_source":
+        made["data"] = {**made["data"], "synthetic": [wrong]}
     elif of == "evaluator":
         made["evaluation"] = [wrong]
     return made
@@ -358,6 +388,14 @@ WRONG = [
     ("noise", "truth", r"expected true labels in \[-1, 4\), but got -2 to 1"),
     ("noise", "floats", "expected given labels that are integers, but got float64"),
     ("noise", "transition", r"a transition matrix of shape \(4, 4\), but got \(5, 5\)"),
+    ("synthetic_source", "array", "expected what is made to be a SyntheticSet, but got ndarray"),
+    ("synthetic_source", "classes", "expected the 4 classes of the real data set, in their order"),
+    ("synthetic_source", "spec", "expected samples as the real ones are, .* but got .*channels=3"),
+    (
+        "synthetic_source",
+        "parent",
+        "expected parents among the 72 real training samples, but got 72",
+    ),
     ("imbalance", "mask", "positions of the images that are kept that are integers, but got bool"),
     ("imbalance", "range", rf"expected positions in \[0, {SAMPLES}\), but got 1 to {SAMPLES}"),
 ]

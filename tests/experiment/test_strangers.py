@@ -55,6 +55,23 @@ def strange_last(label: np.ndarray, classes: int, *, keep: int = 7) -> np.ndarra
     last = np.flatnonzero(label == classes - 1)[keep:]
     return np.setdiff1d(np.arange(len(label)), last)
 ''',
+    "synthetic_source": '''
+import numpy as np
+from supcon_ext import PreparedData, SyntheticSet, SyntheticSource, synthetic_source
+
+@synthetic_source("strange_negatives")
+class StrangeNegatives(SyntheticSource):
+    """The negative of the first training images."""
+
+    def __init__(self, count: int = 5) -> None:
+        self.count = count
+
+    def make(self, real: PreparedData, seed: int, progress=None) -> SyntheticSet:
+        train, parent = real.train, np.arange(self.count)
+        images = [255 - train[place] for place in parent]
+        label = train.label[parent]
+        return SyntheticSet.of(images, train.spec, train.classes, label=label, parent=parent)
+''',
     "policy": '''
 from dataclasses import dataclass
 import numpy as np
@@ -184,7 +201,7 @@ class StrangeSpread:
         return Report({"spread": float(data.part(split).features.std())})
 ''',
 }
-MADE_BY_CALLING = ("term", "selector", "weighting", "sampler", "evaluator")
+MADE_BY_CALLING = ("term", "selector", "weighting", "sampler", "evaluator", "synthetic_source")
 
 
 def names() -> dict[str, str]:
@@ -231,6 +248,7 @@ def recipe() -> dict[str, Any]:
             "dataset": name["dataset"],
             "noise": {"kind": name["noise"], "count": 2},
             "imbalance": name["imbalance"],
+            "synthetic": [name["synthetic_source"]],
         },
         "model": {
             "backbone": {"kind": name["backbone"], "dim": 5},

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from data_tools.datasets.base import Splits
 from data_tools.input_spec import InputSpec
 from data_tools.noise.base import NoisyLabels
+from data_tools.prepared import PreparedData
 from data_tools.samples import IntArray, SampleSet
+from data_tools.synthetic_set import SyntheticSet
 from supcon_ext import testing
 from supcon_ext.evaluation.base import EvaluationInput, Report
 from supcon_ext.losses import PairTile, Rows, WeightPlan
@@ -24,6 +26,7 @@ from supcon_ext.objectives.base import StepBatch, Term, TermResult
 from supcon_ext.policies.base import ViewContext
 from supcon_ext.samplers.base import SamplerInput
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, SampleSelector, Selection
+from supcon_ext.synthetic.source import SyntheticSource
 from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weightings.base import Weighting, WeightingStep
 
@@ -523,6 +526,78 @@ def no_tail(label: IntArray, classes: int) -> IntArray:
     return np.flatnonzero(label < 9)
 
 
+# -- sources of synthetic samples -----------------------------------------------------------------
+
+
+class DrawnSource(SyntheticSource):
+    """Noise, drawn anew each time."""
+
+    def make(self, real: PreparedData, seed: int, progress: Any = None) -> SyntheticSet:
+        images = np.random.random((4, 8, 8, 1)) * 255
+        return SyntheticSet.of(images.astype(np.uint8), real.train.spec, real.train.classes)
+
+
+class CountingSource(SyntheticSource):
+    """Another picture with each use, which all instances count together."""
+
+    times = 0
+
+    def make(self, real: PreparedData, seed: int, progress: Any = None) -> SyntheticSet:
+        type(self).times += 1
+        images = np.full((4, 8, 8, 1), self.times, np.uint8)
+        return SyntheticSet.of(images, real.train.spec, real.train.classes)
+
+
+class FromTest(SyntheticSource):
+    """Copies of what the run is measured on."""
+
+    def make(self, real: PreparedData, seed: int, progress: Any = None) -> SyntheticSet:
+        part = real.test or real.train
+        images = [part[place] for place in range(4)]
+        return SyntheticSet.of(images, real.train.spec, real.train.classes)
+
+
+class WritesReal(SyntheticSource):
+    """Brightens the real images in place."""
+
+    def make(self, real: PreparedData, seed: int, progress: Any = None) -> SyntheticSet:
+        first = real.train[0]
+        first |= 1
+        made = SyntheticSet.of([first.copy() * 0], real.train.spec, real.train.classes)
+        real.train.label[0] = (real.train.label[0] + 1) % 3
+        return made
+
+
+class OwnClasses(SyntheticSource):
+    """Pictures of classes of its own."""
+
+    def make(self, real: PreparedData, seed: int, progress: Any = None) -> SyntheticSet:
+        return SyntheticSet.of(np.zeros((1, 8, 8, 1), np.uint8), real.train.spec, ("mine",))
+
+
+class InColour(SyntheticSource):
+    """Pictures in colour under a spec of grey ones."""
+
+    def make(self, real: PreparedData, seed: int, progress: Any = None) -> SyntheticSet:
+        images = np.zeros((1, 8, 8, 3), np.uint8)
+        return SyntheticSet.of(images, real.train.spec, real.train.classes)
+
+
+class FarParent(SyntheticSource):
+    """A parent that is not there."""
+
+    def make(self, real: PreparedData, seed: int, progress: Any = None) -> SyntheticSet:
+        images = np.zeros((1, 8, 8, 1), np.uint8)
+        return SyntheticSet.of(images, real.train.spec, real.train.classes, parent=[4000])
+
+
+class NoSet(SyntheticSource):
+    """An array and no set."""
+
+    def make(self, real: PreparedData, seed: int, progress: Any = None) -> Any:
+        return np.zeros((1, 8, 8, 1), np.uint8)
+
+
 FAULTS: list[tuple[Callable[..., None], Any, str]] = [
     (testing.check_selector, RunningMean(), "round trip .* `state_dict`"),
     (testing.check_selector, Unasked(), "name in `requires`"),
@@ -585,6 +660,14 @@ FAULTS: list[tuple[Callable[..., None], Any, str]] = [
     (testing.check_noise, other_truth, "true labels must be the data set's"),
     (testing.check_noise, writes_labels, "label.copy"),
     (testing.check_noise, short_noise, r"given labels of shape \(200,\), but got \(5,\)"),
+    (testing.check_synthetic_source, DrawnSource(), "global generator.*default_rng"),
+    (testing.check_synthetic_source, CountingSource(), "the same for the same seed|on the class"),
+    (testing.check_synthetic_source, FromTest(), "depend on validation or test"),
+    (testing.check_synthetic_source, WritesReal(), "left as they are"),
+    (testing.check_synthetic_source, OwnClasses(), "expected the 3 classes of the real data set"),
+    (testing.check_synthetic_source, InColour(), r"last is 1, but got uint8 \(8, 8, 3\)"),
+    (testing.check_synthetic_source, FarParent(), "parents among the 54 real training samples"),
+    (testing.check_synthetic_source, NoSet(), "what is made to be a SyntheticSet, but got ndarray"),
     (testing.check_imbalance, global_choice, "global generator.* `seed`"),
     (testing.check_imbalance, a_mask, "integers, but got bool"),
     (testing.check_imbalance, no_tail, "every class"),
