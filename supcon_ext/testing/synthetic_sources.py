@@ -81,7 +81,7 @@ def _made(source: SyntheticSource, real: PreparedData) -> SyntheticSet:
 def _told(made: SyntheticSet) -> list[object]:
     """All that is known of the samples, as plain values."""
     columns = {name: column.tolist() for name, column in made.columns.items()}
-    known = [made.label, made.caption, made.parent, made.quality]
+    known: list[np.ndarray] = [made.label, made.caption, made.parent, made.quality]
     pixels = [made[place].tolist() for place in range(len(made))]
     return [pixels, made.captions, *(column.tolist() for column in known), columns]
 
