@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,11 @@ from supcon_ext.policies.vector_statistics import vector_statistics
 from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.recipe.schema import DataSection, Recipe, StageSection
 from supcon_ext.seeding import derived_seed, seeded_weights
+from supcon_ext.synthetic.sifting import sifted_by
 from supcon_ext.synthetic.source import made_by
 from supcon_ext.training.stage import Stage
+
+logger = logging.getLogger(__name__)
 
 LARGE_SIDE = 224
 LABELS = "labels.npz"
@@ -117,7 +121,11 @@ def _synthetic(section: DataSection, made: PreparedData, progress: Told | None) 
     parts = []
     for number, spec in enumerate(section.synthetic):
         seed = derived_seed(section.seed, number, "synthetic")
-        parts.append(made_by(spec.build(), made, seed, progress))
+        part = spec.build()
+        found, told = sifted_by(part, made_by(part, made, seed, progress), made, progress)
+        if told is not None:
+            logger.info("%s: %s", spec.kind, told.told())
+        parts.append(found)
     joined = SyntheticSet.cat(parts)
     with_synthetic(made.train, joined)  # tells now what does not fit
     return joined

@@ -11,6 +11,8 @@ FAMILIES = {
     "noise": "data_tools.noise.base",
     "imbalance": "data_tools.imbalance.base",
     "synthetic_source": "supcon_ext.synthetic.source",
+    "generator": "supcon_ext.synthetic.generator",
+    "synthetic_filter": "supcon_ext.synthetic.filter",
     "policy": "supcon_ext.policies.base",
     "backbone": "supcon_ext.models.base",
     "head": "supcon_ext.models.heads.base",

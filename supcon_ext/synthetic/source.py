@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from data_tools.border import check_type, refuse
 from data_tools.prepared import PreparedData
-from data_tools.registry import Registry, part_name
+from data_tools.registry import Part, Registry, part_name
 from data_tools.synthetic_set import UNKNOWN, SyntheticSet
+from supcon_ext.synthetic.filter import SyntheticFilter
 from supcon_ext.synthetic.report import SyntheticReport
 
 Progress = Callable[[int, int], None]
@@ -49,7 +50,19 @@ class SyntheticSource(ABC):
                     label=train.label,
                     parent=np.arange(len(train)),
                 )
+
+    ``filters`` and ``trust`` are keys of every source in a recipe, whatever its ``__init__`` takes;
+    in Python they are attributes to set.
+
+    Attributes:
+        filters: What sifts the samples, in order: names, or ``{kind: NAME, parameter: value}``.
+        trust: An audit's ``labels.csv``, a table or ``.npz`` with ``index`` and ``trust``, or a run
+            on the same data: filters and generators are fitted on real samples that it trusts above
+            0.5 alone. None trusts all.
     """
+
+    filters: list[Annotated[SyntheticFilter | str, Part("synthetic_filter")]] = []  # noqa: RUF012 - never changed
+    trust: str | None = None
 
     @abstractmethod
     def make(self, real: PreparedData, seed: int, progress: Progress | None = None) -> SyntheticSet:
@@ -109,4 +122,9 @@ def report_of(name: str, listed: int, made: SyntheticSet) -> SyntheticReport:
     )
 
 
-synthetic_source = Registry[SyntheticSource]("synthetic_source", "supcon_ext.synthetic.sources")
+synthetic_source = Registry[SyntheticSource](
+    "synthetic_source",
+    "supcon_ext.synthetic.sources",
+    common=("filters", "trust"),
+    base=SyntheticSource,
+)

@@ -12,8 +12,6 @@ from data_tools.npz import open_arrays, read_member
 from data_tools.prepared import PreparedData
 from data_tools.samples import IntArray
 from data_tools.tables import read_table
-from supcon_ext.experiment.folder import find_run
-from supcon_ext.experiment.standing import CHECKPOINTS
 from supcon_ext.training.checkpoint import LAST, load_checkpoint
 
 
@@ -37,10 +35,15 @@ def read_trust(place: str | Path, real: PreparedData) -> Tensor:
     if path.is_file() or path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet", ".npz"):
         index, trust = _of_arrays(path) if path.suffix.lower() == ".npz" else _of_table(path)
         return _in_order(index, trust, real, path)
-    return _of_run(find_run(place), real)
+    return _of_run(place, real)
 
 
-def _of_run(folder: Path, real: PreparedData) -> Tensor:
+def _of_run(place: str | Path, real: PreparedData) -> Tensor:
+    # the experiment builds synthetic samples, and so imports this module
+    from supcon_ext.experiment.folder import find_run
+    from supcon_ext.experiment.standing import CHECKPOINTS
+
+    folder = find_run(place)
     checkpoint = load_checkpoint(folder / CHECKPOINTS / LAST)
     if checkpoint["labels_hash"] != real.fingerprint:
         raise ValueError(

@@ -24,7 +24,7 @@ COUNTED = [
     for mark in field.metadata
     if isinstance(mark, StageEpochs)
 ]
-BESIDE = {"queue": 4096, "bootstrap": 0.5, "rate": 0.2}
+BESIDE = {"queue": 4096, "bootstrap": 0.5, "rate": 0.2, "across_end": 0.5}
 LENGTH = 3
 
 
@@ -35,6 +35,8 @@ def recipe_with(entry: Entry[Any], key: str, value: Any, mark: StageEpochs) -> R
     stage: dict[str, Any] = {"name": "one", "epochs": LENGTH, "objective": ["contrastive"]}
     if entry.family == "term":
         stage["objective"] = [{entry.name: params}]
+    elif entry.family == "selector":
+        stage["objective"] = [{"contrastive": {"selector": {"kind": entry.name, **params}}}]
     else:
         stage[entry.family] = {"kind": entry.name, **params}
     return parse_recipe({"name": "a", "model": {"ema": 0.9}, "stages": [stage]})
@@ -44,6 +46,7 @@ def test_what_is_counted_in_epochs_of_the_stage() -> None:
     assert {(entry.name, key) for entry, key, _ in COUNTED} == {
         ("contrastive", "refresh_from"),
         ("contrastive", "queue_warmup"),
+        ("synthetic_positives", "across_epochs"),
         ("cross_entropy", "bootstrap_after"),
         ("sub_class_contrastive", "warmup"),
         ("co_teaching", "ramp_epochs"),

@@ -15,7 +15,7 @@ from data_tools.prepared import prepare_data
 from data_tools.samples import SampleSet
 from data_tools.training_set import with_synthetic
 from supcon_ext.synthetic.generator import Asked, generator
-from supcon_ext.synthetic.source import synthetic_source
+from supcon_ext.synthetic.source import SyntheticSource, synthetic_source
 from supcon_ext.synthetic.sources.generated import Generated
 from supcon_ext.synthetic.trust import read_trust
 from tests.synthetic import toy
@@ -30,6 +30,10 @@ def own_cache(tmp_path, monkeypatch) -> None:
 
 def small(name: str):
     return generator.get(name).make(**toy.SMALL.get(name, {}))
+
+
+def believing(place: Path, **params: Any) -> SyntheticSource:
+    return synthetic_source.make("generated", generator="transform", trust=str(place), **params)
 
 
 def real(kind: str = "image"):
@@ -135,7 +139,9 @@ def test_classes_without_trusted_samples_are_told_and_left(caplog, tmp_path) -> 
     data = real()
     rows = [f"{i},{float(data.train.label[i] != 2)}" for i in range(len(data.train))]
     (tmp_path / "trust.csv").write_text("\n".join(["index,trust", *rows]))
-    made = Generated("transform", per_class=2, trust=str(tmp_path / "trust.csv")).make(data, 0)
+    made = synthetic_source.make(
+        "generated", generator="transform", per_class=2, trust=str(tmp_path / "trust.csv")
+    ).make(data, 0)
     assert np.bincount(made.label, minlength=4).tolist() == [2, 2, 0, 2]
     assert "no samples of 1 classes that have no trusted sample: triangle" in caplog.text
 
@@ -150,7 +156,9 @@ def test_true_labels_are_never_looked_at(tmp_path) -> None:
     )
     blind = replace(data, truth=None, clean_counts=None)
     np.savez(tmp_path / "t.npz", index=data.origin[::-1], trust=(given == plain.label)[::-1])
-    source = Generated("transform", per_class=40, trust=str(tmp_path / "t.npz"))
+    source = synthetic_source.make(
+        "generated", generator="transform", per_class=40, trust=str(tmp_path / "t.npz")
+    )
     made, same = source.make(data, 0), source.make(blind, 0)
     np.testing.assert_array_equal(made.parent, same.parent)
     assert (given[made.parent] == made.label).all() and (

@@ -49,8 +49,6 @@ class Generated(SyntheticSource):
         fill_to: As many as each class lacks to have so many samples, by given labels.
         quota: So many of each class that is named, or of each class of the groups ``many`` (more
             than 100 given labels), ``medium`` and ``few`` (fewer than 20).
-        trust: An audit's ``labels.csv``, a table or ``.npz`` with ``index`` and ``trust``, or a run
-            on the same data: only samples that it trusts above 0.5 are looked at. None trusts all.
         quality: Of every sample, in [0, 1]; filters may lower it.
 
     Raises:
@@ -63,7 +61,6 @@ class Generated(SyntheticSource):
         per_class: Count | None = None,
         fill_to: Count | None = None,
         quota: dict[str, Count] | None = None,
-        trust: str | None = None,
         quality: Annotated[float, Field(ge=0, le=1)] = 1.0,
     ) -> None:
         told = {"per_class": per_class, "fill_to": fill_to, "quota": quota}
@@ -77,7 +74,6 @@ class Generated(SyntheticSource):
         self.per_class = per_class
         self.fill_to = fill_to
         self.quota = quota
-        self.trust = trust
         self.quality = quality
 
     def make(
