@@ -28,7 +28,7 @@ class WithSynthetic:
     Args:
         real: Orders the real samples.
         share: Of synthetic samples in a batch.
-        share_end: That of the last epoch, reached linearly; null keeps ``share``.
+        share_end: That at the stage's end, reached linearly; null keeps ``share``.
         quota: Which of them: ``uniform`` over samples; ``class``, as many of each class;
             ``missing``, of each class in proportion to what it lacks of the largest class's trusted
             real samples, so that rare classes are filled; ``caption``, as many of each caption.

@@ -47,6 +47,7 @@ def test_what_is_counted_in_epochs_of_the_stage() -> None:
         ("contrastive", "refresh_from"),
         ("contrastive", "queue_warmup"),
         ("synthetic_positives", "across_epochs"),
+        ("teacher_contrast", "refresh_from"),
         ("cross_entropy", "bootstrap_after"),
         ("sub_class_contrastive", "warmup"),
         ("co_teaching", "ramp_epochs"),
@@ -81,7 +82,8 @@ def test_each_is_told_where_the_stage_is_too_short(
         given: Any = [value] if key == "milestones" else value
         return short_stages(recipe_with(entry, key, given, mark))
 
-    place = f"objective.{entry.name}" if entry.family == "term" else entry.family
+    places = {"term": f"objective.{entry.name}", "selector": "objective.contrastive.selector"}
+    place = places.get(entry.family, entry.family)
     fits, too_long = (LENGTH - 1, LENGTH) if mark.begins else (LENGTH, LENGTH + 1)
     assert told(fits) == []
     (line,) = told(too_long)
