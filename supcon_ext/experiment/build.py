@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from data_tools.bad_image import readable
 from data_tools.bad_list import BAD_LIST
@@ -15,7 +15,7 @@ from data_tools.image_check import Told
 from data_tools.input_spec import InputSpec
 from data_tools.labels_file import read_labels
 from data_tools.prepared import PreparedData, prepare_data
-from data_tools.registry import Spec, family
+from data_tools.registry import Spec, family, part_name
 from data_tools.samples import SampleSet
 from data_tools.shot_groups import ShotGroups, by_counts, by_ranges
 from data_tools.source_check import CheckRules, LeftOut, SourceReport, check_source
@@ -40,9 +40,9 @@ from supcon_ext.policies.statistics import ChannelStatistics, channel_statistics
 from supcon_ext.policies.vector_statistics import vector_statistics
 from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.recipe.schema import DataSection, Recipe, StageSection
-from supcon_ext.seeding import derived_seed, seeded_weights
+from supcon_ext.seeding import seeded_weights
+from supcon_ext.synthetic.inspection import inspect_sources
 from supcon_ext.synthetic.sifting import sifted_by
-from supcon_ext.synthetic.source import made_by
 from supcon_ext.training.stage import Stage
 
 logger = logging.getLogger(__name__)
@@ -118,14 +118,14 @@ def _synthetic(section: DataSection, made: PreparedData, progress: Told | None) 
     Raises:
         ValueError: A source cannot give any, or gives what does not fit the real ones.
     """
+    sources = [spec.build() for spec in section.synthetic]
     parts = []
-    for number, spec in enumerate(section.synthetic):
-        seed = derived_seed(section.seed, number, "synthetic")
-        part = spec.build()
-        found, told = sifted_by(part, made_by(part, made, seed, progress), made, progress)
+    found = inspect_sources(sources, made, section.seed, progress)
+    for source, (samples, _) in zip(sources, found, strict=True):
+        kept, told = sifted_by(source, cast(SyntheticSet, samples), made, progress)
         if told is not None:
-            logger.info("%s: %s", spec.kind, told.told())
-        parts.append(found)
+            logger.info("%s: %s", part_name("synthetic_source", source), told.told())
+        parts.append(kept)
     joined = SyntheticSet.cat(parts)
     with_synthetic(made.train, joined)  # tells now what does not fit
     return joined
