@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from data_tools.printable import printable
+from data_tools.thumbnails import data_uri
 from data_tools.whole_file import write_whole
 from supcon_ext.audit.table import AuditTable
-from supcon_ext.audit.thumbnails import data_uri
 from supcon_ext.progress.console import ConsoleProgress
 
 _HOLE = re.compile(r"\{\{(title|summary|data)\}\}")

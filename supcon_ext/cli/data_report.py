@@ -38,6 +38,7 @@ def data_report(read: ReadData) -> dict[str, Any]:
         "bad_list": report.bad_list,
         "duplicates": report.duplicates,
         "notes": report.notes,
+        "synthetic": [each.as_dict() for each in read.synthetic],
     }
     if not report.files:
         source = read.source
@@ -89,17 +90,23 @@ def report_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         wide = f"{left}" if left == right else f"{left} to {right}"
         tall = f"{low}" if low == high else f"{low} to {high}"
         rows.append(("size", f"{wide} wide, {tall} high"))
+    notes = [("note", line) for line in found["notes"]]
+    for made in found["synthetic"]:
+        notes.append(("synthetic", f"{made['source']}: {made['summary']}"))
+        notes += [("synthetic", f"  {line}") for line in made["lines"]]
+    if "synthetic_report" in found:
+        notes.append(("synthetic", f"all of it is in {found['synthetic_report']}"))
     equal = [("equal", line) for line in found["duplicates"]] or [("equal", "no two pictures")]
     if vectors:
         rows.append(("width", _listed(vectors)))
         rows += [("made by", f"{name}: {value}") for name, value in found["made_by"].items()]
-        return rows + equal + [("note", line) for line in found["notes"]]
+        return rows + equal + notes
     rows.append(("pixels", _listed(found["pixels"])))
     bad = found["bad"]
     rows.append(("bad files", f"{len(bad):,}, listed in {found['bad_list']}" if bad else "none"))
     rows += equal
     rows.append(("flips", "views may mirror images" if found["flips"] else "never mirrored"))
-    return rows + [("note", line) for line in found["notes"]]
+    return rows + notes
 
 
 def _read_arrays(parts: Mapping[str, SampleSet]) -> tuple[list[Any], list[tuple[int, ...]]]:

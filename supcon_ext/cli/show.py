@@ -36,6 +36,12 @@ $ supcon validate supcon/folder data.dataset.root=my_images --data"""
     metavar="FILE",
     help="With --data: where bad image files are listed, if there are any.",
 )
+@click.option(
+    "--synthetic-report",
+    metavar="FILE.html",
+    help="With --data: the page on synthetic samples, and FILE.json beside it. If none is said, "
+    "they are written where a source is refused.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def validate(
@@ -45,12 +51,14 @@ def validate(
     with_data: bool,
     decode: bool,
     bad_list: str,
+    synthetic_report: str | None,
     as_json: bool,
 ) -> None:
     """Check a recipe or a sweep whole, and say everything that is wrong with it.
 
     With --data, the data is read as a run would read it, and every image file is checked: headers
-    and ends, or all of it with --decode. Nothing is trained.
+    and ends, or all of it with --decode. Synthetic samples are looked at whole, and against the
+    real ones. Nothing is trained.
     """
     from supcon_ext.recipe.library import find_recipe, is_sweep
     from supcon_ext.recipe.load import load_recipe
@@ -58,8 +66,11 @@ def validate(
     from supcon_ext.recipe.short_stages import short_stages
     from supcon_ext.tracking.store_uri import resolve_uri
 
-    if decode and not with_data:
-        raise click.UsageError("--decode goes with --data.")
+    if not with_data and (decode or synthetic_report is not None):
+        option = "--decode" if decode else "--synthetic-report"
+        raise click.UsageError(f"{option} goes with --data.")
+    if synthetic_report is not None and not synthetic_report.endswith(".html"):
+        raise click.UsageError("--synthetic-report wants a file that ends in .html.")
     problems = []
     warnings: list[str] = []
     report: dict[str, Any] | None = None
@@ -78,7 +89,7 @@ def validate(
             warnings = list(dict.fromkeys(line for each in recipes for line in short_stages(each)))
             resolve_uri(loaded.tracking.uri)
             if with_data:
-                report = _read_data(loaded, decode, bad_list)
+                report = _read_data(loaded, decode, bad_list, synthetic_report)
     except WrongInputError as error:
         cause = error.__cause__
         if not as_json:
@@ -104,17 +115,24 @@ def validate(
         context.exit(WRONG_INPUT)
 
 
-def _read_data(recipe: Recipe, decode: bool, bad_list: str) -> dict[str, Any]:
+def _read_data(recipe: Recipe, decode: bool, bad_list: str, page: str | None) -> dict[str, Any]:
     """Read a recipe's data and check it; progress and warnings go to standard error."""
     from supcon_ext.cli.data_report import data_report
     from supcon_ext.experiment.build import read_data
     from supcon_ext.progress.file_progress import FileProgress
+    from supcon_ext.synthetic.report_page import REPORT, write_reports
 
     section = recipe.data
     if decode:
         section = section.model_copy(update={"decode": True})
     with FileProgress() as progress:
-        return data_report(read_data(section, progress=progress, bad_list=bad_list))
+        read = read_data(
+            section, progress=progress, bad_list=bad_list, synthetic_report=page or REPORT
+        )
+    report = data_report(read)
+    if page is not None and read.synthetic:
+        report["synthetic_report"] = str(write_reports(page, read.synthetic))
+    return report
 
 
 @click.command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from data_tools.bad_image import readable
 from data_tools.bad_list import BAD_LIST
@@ -15,7 +15,7 @@ from data_tools.image_check import Told
 from data_tools.input_spec import InputSpec
 from data_tools.labels_file import read_labels
 from data_tools.prepared import PreparedData, prepare_data
-from data_tools.registry import Spec, family, part_name
+from data_tools.registry import Spec, family
 from data_tools.samples import SampleSet
 from data_tools.shot_groups import ShotGroups, by_counts, by_ranges
 from data_tools.source_check import CheckRules, LeftOut, SourceReport, check_source
@@ -42,6 +42,8 @@ from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.recipe.schema import DataSection, Recipe, StageSection
 from supcon_ext.seeding import seeded_weights
 from supcon_ext.synthetic.inspection import inspect_sources
+from supcon_ext.synthetic.report import SyntheticReport
+from supcon_ext.synthetic.report_page import REPORT
 from supcon_ext.synthetic.sifting import sifted_by
 from supcon_ext.training.stage import Stage
 
@@ -59,11 +61,13 @@ class ReadData:
         source: The data set without what was left out, before imbalance and noise.
         report: What was found.
         made: What training and evaluation see.
+        synthetic: What was found in each source of synthetic samples.
     """
 
     source: Splits
     report: SourceReport
     made: PreparedData
+    synthetic: tuple[SyntheticReport, ...] = ()
 
 
 def read_data(
@@ -72,6 +76,7 @@ def read_data(
     left_out: LeftOut | None = None,
     progress: Told | None = None,
     bad_list: str = BAD_LIST,
+    synthetic_report: str = REPORT,
 ) -> ReadData:
     """Read and check the data set, inject imbalance and noise, split off the validation set.
 
@@ -80,6 +85,7 @@ def read_data(
         left_out: The images that a run that goes on has left out, see :func:`left_out_of`.
         progress: Told how far the check of image files is.
         bad_list: File that takes the list of bad image files, if there are any.
+        synthetic_report: Page that tells of synthetic samples, where a source of them is refused.
 
     Raises:
         ValueError: The data cannot be used, or a bad image is not to be skipped.
@@ -107,28 +113,32 @@ def read_data(
         seed=section.seed,
         settings=settings,
     )
-    if section.synthetic:
-        made = replace(made, synthetic=_synthetic(section, made, progress))
-    return ReadData(source, report, made)
+    if not section.synthetic:
+        return ReadData(source, report, made)
+    synthetic, reports = _synthetic(section, made, progress, synthetic_report)
+    return ReadData(source, report, replace(made, synthetic=synthetic), reports)
 
 
-def _synthetic(section: DataSection, made: PreparedData, progress: Told | None) -> SyntheticSet:
-    """The synthetic samples of all sources.
+def _synthetic(
+    section: DataSection, made: PreparedData, progress: Told | None, page: str
+) -> tuple[SyntheticSet, tuple[SyntheticReport, ...]]:
+    """The synthetic samples of all sources, sifted, and what was found in each.
 
     Raises:
         ValueError: A source cannot give any, or gives what does not fit the real ones.
     """
     sources = [spec.build() for spec in section.synthetic]
+    found, reports = inspect_sources(sources, made, section.seed, progress, page)
     parts = []
-    found = inspect_sources(sources, made, section.seed, progress)
-    for source, (samples, _) in zip(sources, found, strict=True):
-        kept, told = sifted_by(source, cast(SyntheticSet, samples), made, progress)
+    for source, samples, report in zip(sources, found, reports, strict=True):
+        kept, told = sifted_by(source, samples, made, progress)
         if told is not None:
-            logger.info("%s: %s", part_name("synthetic_source", source), told.told())
+            report.sifted = told.told()
+            logger.info("%s: %s", report.source, report.sifted)
         parts.append(kept)
     joined = SyntheticSet.cat(parts)
     with_synthetic(made.train, joined)  # tells now what does not fit
-    return joined
+    return joined, tuple(reports)
 
 
 def build_data(

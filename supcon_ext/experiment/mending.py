@@ -49,7 +49,7 @@ def mend(
     watch.restore({"table": "", "selections": []} if state is None else state["selection"])
     labels = folder / LABELS
     before = labels.read_bytes() if labels.is_file() else b""
-    made.data.export_labels(labels)
+    made.keep_data(folder)
     if state is not None and labels.read_bytes() != before:
         notes.append(f"{labels} is {'damaged' if before else 'missing'}: made again")
     offset = _journal(folder / JOURNAL_NAME, standing)

@@ -14,13 +14,14 @@ from torch import nn
 from data_tools.prepared import PreparedData
 from data_tools.source_check import LeftOut
 from supcon_ext.experiment.build import (
+    LABELS,
     augmented_view,
-    build_data,
     build_evaluators,
     build_groups,
     build_model,
     build_stage,
     plain_view,
+    read_data,
     sample_context,
 )
 from supcon_ext.experiment.cannot_start import CannotStart, starting
@@ -36,6 +37,8 @@ from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.progress.file_progress import FileProgress
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.recipe.short_stages import short_stages
+from supcon_ext.synthetic.report import SyntheticReport
+from supcon_ext.synthetic.report_page import REPORT, write_reports
 from supcon_ext.tracking import NullTracker
 from supcon_ext.training.declared_state import check_declared, declared_keys
 from supcon_ext.training.loop import Trainer
@@ -52,6 +55,7 @@ class Prepared:
         trainer: Trains it.
         measurer: Measures it.
         evaluators: What measures, by name.
+        synthetic: What was found in each source of synthetic samples.
     """
 
     data: PreparedData
@@ -59,6 +63,13 @@ class Prepared:
     trainer: Trainer
     measurer: Measurer
     evaluators: Mapping[str, Any]
+    synthetic: tuple[SyntheticReport, ...] = ()
+
+    def keep_data(self, folder: Path) -> None:
+        """Write to a run's folder what it is trained on: labels, and the report on what is made."""
+        self.data.export_labels(folder / LABELS)
+        if self.synthetic:
+            write_reports(folder / REPORT, self.synthetic)
 
     def describe(self, recipe: Recipe) -> dict[str, str]:
         """Data and model in a line each."""
@@ -133,7 +144,8 @@ def _make(
 ) -> Prepared:
     with FileProgress() as files:
         first = fabric.global_rank == 0
-        data = build_data(recipe.data, left_out=left_out, progress=files if first else None)
+        read = read_data(recipe.data, left_out=left_out, progress=files if first else None)
+    data = read.made
     groups = build_groups(recipe.data, data)
     network = build_model(recipe, len(data.train.classes), data.train.spec, fresh=fresh)
     training_set = data.training
@@ -177,7 +189,8 @@ def _make(
     classifies = any(stage.objective.trains_classifier for stage in stages)
     measurer = Measurer(trainer, data, groups, classifies, augmented_view(context), recipe.seed)
     trainer.validate = measurer.validate if settings.validate_every else None
-    return Prepared(data, context, trainer, measurer, build_evaluators(recipe.evaluation))
+    evaluators = build_evaluators(recipe.evaluation)
+    return Prepared(data, context, trainer, measurer, evaluators, read.synthetic)
 
 
 def _check_evaluators(made: Prepared) -> None:

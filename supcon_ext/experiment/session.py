@@ -32,7 +32,7 @@ from supcon_ext.experiment.manifest import unfinished
 from supcon_ext.experiment.mending import journal_for, mend, mend_identity
 from supcon_ext.experiment.outlook import further_lines, planned_work, what_makes_it_shorter
 from supcon_ext.experiment.preparation import Prepared, local_processes, prepare
-from supcon_ext.experiment.report import LABELS, measure, record_end, record_start
+from supcon_ext.experiment.report import measure, record_end, record_start
 from supcon_ext.experiment.selection_watch import SelectionWatch
 from supcon_ext.experiment.standing import CHECKPOINTS, Standing, read_standing
 from supcon_ext.interrupt import Interrupted, StopRequest, stop_requests
@@ -166,7 +166,7 @@ class Session:
             tracker = Tracker(folder, settings, run_name=folder.name, tags={})
             self.tracker = tracker
             self._note(folder, Record(tracker.identity(), dict(tags), self._fingerprint(made)))
-            made.data.export_labels(folder / LABELS)
+            made.keep_data(folder)
         except (ValueError, OSError, ImportError):
             if not there:
                 stack.close()

@@ -96,11 +96,12 @@ def _linked(value: Any) -> Any:
 
 
 def parameter_notes(entry: Entry[Any]) -> dict[str, str]:
-    """What docstrings say of each parameter, on one line each: the part's, and its family's."""
-    base = family(entry.family).base
+    """What docstrings say of each parameter, on one line each: the part's, and its bases'."""
+    base, target = family(entry.family).base, entry.target
+    own = reversed(inspect.getmro(target)) if inspect.isclass(target) else (target,)
     notes = {}
-    for of, pattern in ((base, _ATTRIBUTES), (entry.target, _ARGUMENTS)):
-        found = pattern.search((inspect.getdoc(of) if of is not None else None) or "")
+    for of, pattern in ((base, _ATTRIBUTES), *((each, _ARGUMENTS) for each in own)):
+        found = pattern.search(inspect.cleandoc((of.__doc__ if of is not None else None) or ""))
         for name, text in _ARGUMENT.findall(found[1]) if found else []:
             notes[name] = " ".join(text.split())
     return notes

@@ -14,8 +14,8 @@ from data_tools.bad_image import BadImageError
 from data_tools.printable import printable
 from data_tools.samples import IntArray
 from data_tools.synthetic_set import UNKNOWN, SyntheticSet
+from data_tools.thumbnails import SMALL, data_uri
 from data_tools.whole_file import write_whole
-from supcon_ext.audit.thumbnails import SMALL, data_uri
 from supcon_ext.synthetic.class_table import class_table
 from supcon_ext.synthetic.filter_report import FilterReport, FilterStep
 

@@ -26,6 +26,7 @@ class SyntheticReport:
         parents: Samples used that have a parent.
         defects: All that was found.
         fates: What is done about each kind that was found.
+        sifted: What filters left of those used, and why, in a line; empty without filters.
     """
 
     source: str
@@ -36,6 +37,7 @@ class SyntheticReport:
     parents: int = 0
     defects: list[Defect] = field(default_factory=list)
     fates: dict[str, Fate] = field(default_factory=dict)
+    sifted: str = ""
 
     def counts(self, *fates: Fate) -> dict[str, int]:
         """Number of defects of each kind, of those with these fates; of all without any."""
@@ -65,6 +67,9 @@ class SyntheticReport:
             "captions": self.captions,
             "classes": dict(self.classes),
             "parents": self.parents,
+            "sifted": self.sifted,
+            "summary": self.summary,
+            "lines": self.lines(),
             "counts": self.counts(),
             "fates": dict(self.fates),
             "defects": [
@@ -72,6 +77,19 @@ class SyntheticReport:
                 for d in self.defects
             ],
         }
+
+    @property
+    def summary(self) -> str:
+        """How many samples, captions, classes and parents there are, in one line."""
+        parts = [f"{self.listed:,} samples, {self.used:,} without a fault"]
+        for number, what in (
+            (self.captions, "captions"),
+            (len(self.classes), "classes"),
+            (self.parents, "with a parent"),
+        ):
+            if number:
+                parts.append(f"{number:,} {what}")
+        return ", ".join(parts) + (f"; {self.sifted}" if self.sifted else "")
 
     def lines(self, *fates: Fate) -> list[str]:
         """A line a kind with its number and its first defects, for the screen."""

@@ -13,12 +13,13 @@ from pathlib import Path
 from data_tools.facts_cache import cache_folder
 from data_tools.image_files import ImageFiles
 from data_tools.printable import printable
+from data_tools.thumbnails import data_uri
 from data_tools.whole_file import write_whole
-from supcon_ext.audit.thumbnails import data_uri
 from supcon_ext.synthetic.defect import KINDS, Defect
 from supcon_ext.synthetic.report import SyntheticReport
 
 REPORT = "synthetic-report.html"
+"""The page's name where nothing else is said; the JSON beside it ends otherwise."""
 TITLE = "Synthetic samples"
 LINES, PICTURES, CLASSES = 200, 12, 50
 UNSAFE = ("missing", "unreadable", "extension", "outside", "bomb")
@@ -70,7 +71,7 @@ def page_of(reports: Sequence[SyntheticReport]) -> str:
 def _section(report: SyntheticReport) -> Iterator[str]:
     yield f"<h2>{_text(report.source)}</h2>"
     mark = ("refused", "refused") if report.refused else ("good", "can be used")
-    yield f'<p><span class="{mark[0]}">{mark[1]}</span>: {_text(summary_of(report))}</p>'
+    yield f'<p><span class="{mark[0]}">{mark[1]}</span>: {_text(report.summary)}</p>'
     counts = report.counts()
     if counts:
         yield "<table><tr><th>how many</th><th>what</th><th>what is done</th></tr>"
@@ -86,19 +87,6 @@ def _section(report: SyntheticReport) -> Iterator[str]:
     for kind in counts:
         yield from _details(kind, report.of(kind), unsafe)
     yield from _classes(report)
-
-
-def summary_of(report: SyntheticReport) -> str:
-    """How many samples, captions, classes and parents there are, in one line."""
-    parts = [f"{report.listed:,} samples, {report.used:,} without a fault"]
-    for number, what in (
-        (report.captions, "captions"),
-        (len(report.classes), "classes"),
-        (report.parents, "with a parent"),
-    ):
-        if number:
-            parts.append(f"{number:,} {what}")
-    return ", ".join(parts)
 
 
 def _details(kind: str, found: Sequence[Defect], unsafe: set[str]) -> Iterator[str]:

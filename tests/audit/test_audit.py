@@ -17,11 +17,11 @@ import torch
 from data_tools.datasets.manifest import manifest
 from data_tools.prepared import PreparedData, Truth
 from data_tools.registry import family
+from data_tools.thumbnails import data_uri
 from supcon_ext.audit import AuditedSamples, AuditResult, audit
 from supcon_ext.audit.correct import check_target
 from supcon_ext.audit.outside_scores import outside_scores
 from supcon_ext.audit.page import summarise
-from supcon_ext.audit.thumbnails import data_uri
 from supcon_ext.experiment import open as opened
 from supcon_ext.experiment import run
 from supcon_ext.experiment.build import build_data

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from supcon_ext.audit.thumbnails import data_uri, visible
+from data_tools.thumbnails import data_uri, visible
 from tests.made_pictures import DEPTHS, pictures
 
 

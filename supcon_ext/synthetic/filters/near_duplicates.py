@@ -94,7 +94,7 @@ class _Hashes:
     def _hash(self, place: int) -> Hash:
         from PIL import Image
 
-        from supcon_ext.audit.thumbnails import visible
+        from data_tools.thumbnails import visible
 
         try:
             picture: ImageArray = self._samples[place]
