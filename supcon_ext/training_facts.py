@@ -25,6 +25,7 @@ class TrainingFacts:
         features: Length F of a feature vector.
         epochs: Epochs of the stage.
         selector: The stage's positive selector, for terms that need its pairs; None without one.
+        network: The network that is trained, for the sizes of its parts.
         new_network: Makes a second network like the first, with weights of its own for a name.
     """
 
@@ -35,4 +36,5 @@ class TrainingFacts:
     features: int = 0
     epochs: int = 1
     selector: PositiveSelector | None = None
+    network: Network | None = None
     new_network: Callable[[str], Network] | None = None

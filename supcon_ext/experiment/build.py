@@ -286,7 +286,11 @@ def build_model(recipe: Recipe, classes: int, spec: InputSpec, *, fresh: bool = 
         classes,
         projector=head_of(model.projector),
         classifier=head_of(model.classifier),
-        predictor=None if model.predictor is None else head_of(model.predictor),
+        **{
+            name: head_of(spec)
+            for name in ("predictor", "patch_head", "cls_head")
+            if (spec := getattr(model, name)) is not None
+        },
         seed=recipe.seed,
     )
 
@@ -318,6 +322,7 @@ def build_stage(section: StageSection, context: ViewContext | VectorContext, see
         optimizer=optimizer_of(section.optimizer),
         factor=factor_of(section.schedule),
         clip_norm=section.clip_norm,
+        weight_decay_end=section.weight_decay_end,
         drop_last=section.drop_last,
         sampler=section.sampler.build(),
         reset=section.reset,

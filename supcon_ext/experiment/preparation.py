@@ -155,7 +155,11 @@ def _make(
         progress.note(f"{weights.source}: {weights.fit}")
     if recipe.compute.sync_batch_norm and fabric.world_size > 1:
         network = synchronised(network, fabric.device.type)
-    twin = None if recipe.model.ema is None else EMATwin(network, recipe.model.ema)
+    twin = (
+        None
+        if recipe.model.ema is None
+        else EMATwin(network, recipe.model.ema, recipe.model.ema_end)
+    )
     stages = [build_stage(section, context, recipe.seed) for section in recipe.stages]
     expect_terms_fit(stages, context.spec.kind)
     if isinstance(context, ViewContext):

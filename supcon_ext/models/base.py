@@ -67,6 +67,14 @@ class Backbone(nn.Module):
             self.trunk.get_submodule(path).eval()
         return self
 
+    @property
+    def token_dim(self) -> int | None:
+        """Length of the patch tokens that it hands out; None for an encoder without any.
+
+        See :class:`~supcon_ext.models.tokens.TokenBackbone`.
+        """
+        return None
+
     def forward(self, images: Tensor) -> Tensor:
         """Encode a batch.
 

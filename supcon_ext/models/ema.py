@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from supcon_ext.models.network import Network, Outputs
+from supcon_ext.schedules.half_cosine import half_cosine
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -28,19 +29,25 @@ class EMATwin(nn.Module):
     Args:
         network: The network to begin as.
         momentum: Share of the old average that is kept at each update, in [0, 1].
+        end: The same at the run's end, which the momentum reaches along half a cosine (Grill et al.
+            2020, BYOL); None keeps it as it is.
 
     Raises:
-        ValueError: The momentum lies outside [0, 1].
+        ValueError: A momentum lies outside [0, 1].
     """
 
-    def __init__(self, network: Network, momentum: float) -> None:
+    def __init__(self, network: Network, momentum: float, end: float | None = None) -> None:
         super().__init__()
-        if not 0 <= momentum <= 1:
-            raise ValueError(
-                f"Expected a number in [0, 1] of argument `momentum`, but got {momentum}. "
-                "Try: 0.999."
-            )
-        self.average = AveragedModel(network, multi_avg_fn=_Average(momentum), use_buffers=True)
+        for name, value in (("momentum", momentum), ("end", momentum if end is None else end)):
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f"Expected a number in [0, 1] of argument `{name}`, but got {value}. "
+                    "Try: 0.999."
+                )
+        self.momentum = momentum
+        self.end = momentum if end is None else end
+        self._blend = _Average(momentum)
+        self.average = AveragedModel(network, multi_avg_fn=self._blend, use_buffers=True)
         self.average.update_parameters(network)  # counts the copy itself as the first average
         self.requires_grad_(False)
         self.eval()
@@ -50,12 +57,15 @@ class EMATwin(nn.Module):
         """The averaged network."""
         return cast(Network, self.average.module)
 
-    def update(self, network: Network) -> None:
+    def update(self, network: Network, progress: float = 0.0) -> None:
         """Take one step towards the network as it is now; call it after each optimiser step.
 
         Args:
             network: The network that the twin was made of.
+            progress: Share of the run that was done before the step, in [0, 1].
         """
+        if self.end != self.momentum:
+            self._blend.momentum = half_cosine(self.momentum, self.end, progress)
         self.average.update_parameters(network)
 
     @torch.no_grad()
@@ -67,19 +77,26 @@ class EMATwin(nn.Module):
         """
         return cast(Outputs, self.average(images))
 
+    @torch.no_grad()
+    def token_scores(
+        self, images: Tensor, mask: Tensor, mask_token: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The averaged network's :meth:`~supcon_ext.models.network.Network.token_scores`."""
+        return self.network.token_scores(images, mask, mask_token)
+
 
 class _Average:
     """Average lists of float tensors, copy integer ones; all tensors of a list have one dtype."""
 
     def __init__(self, momentum: float) -> None:
-        self.blend: Callable[[Tensors, Tensors, Tensor | int], None] = get_ema_multi_avg_fn(
-            momentum
-        )  # type: ignore[no-untyped-call]
+        self.momentum = momentum
 
     @torch.no_grad()
     def __call__(self, averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         if averaged[0].is_floating_point():
-            self.blend(averaged, current, count)
+            blend: Callable[[Tensors, Tensors, Tensor | int], None]
+            blend = get_ema_multi_avg_fn(self.momentum)  # type: ignore[no-untyped-call]
+            blend(averaged, current, count)
         else:
             for mine, theirs in zip(averaged, current, strict=True):
                 mine.copy_(theirs)

@@ -19,6 +19,7 @@ from supcon_ext.models.heads.base import Head
 from supcon_ext.models.heads.linear import LinearClassifier
 from supcon_ext.models.heads.mlp import MLP
 from supcon_ext.models.own_input import OwnInput
+from supcon_ext.models.tokens import TokenBackbone
 from supcon_ext.models.unit_rows import unit_rows
 from supcon_ext.seeding import seeded_weights
 
@@ -77,6 +78,9 @@ class Network(nn.Module):
         classifier: ``(B, F)`` to ``(B, C)``.
         predictor: ``(B, D)`` to ``(B, D)``, on the projector's rows before they are scaled; None
             for none.
+        patch_head: ``(n, F)`` patch tokens to ``(n, K)`` scores, for :meth:`token_scores`; None for
+            none.
+        cls_head: The same of features; None for the head of the patches.
     """
 
     def __init__(
@@ -85,12 +89,16 @@ class Network(nn.Module):
         projector: Head,
         classifier: Head,
         predictor: Head | None = None,
+        patch_head: Head | None = None,
+        cls_head: Head | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.projector = projector
         self.classifier = classifier
         self.predictor = predictor
+        self.patch_head = patch_head
+        self.cls_head = cls_head
 
     @property
     def own_input(self) -> OwnInput | None:
@@ -114,6 +122,33 @@ class Network(nn.Module):
         logits = _rows("classifier", self.classifier, features)
         return Outputs(features, unit_rows(projection), logits, more)
 
+    def token_scores(
+        self, images: Tensor, mask: Tensor, mask_token: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """What the heads of features and patch tokens say of images with holes.
+
+        Args:
+            images: ``(B, C, H, W)`` float.
+            mask: ``(B, T)`` bool, the patches that are looked at.
+            mask_token: ``(E,)`` what these are replaced by; None leaves the images whole.
+
+        Returns:
+            ``(B, K)`` scores of features, ``(n, K)`` of the n looked-at patches, image by image.
+
+        Raises:
+            ValueError: The encoder hands out no tokens, or there is no head for them.
+        """
+        if self.patch_head is None or not isinstance(self.backbone, TokenBackbone):
+            raise ValueError(
+                "Expected a network with a head on patch tokens, but got one without. "
+                "Try: model.patch_head=dino"
+            )
+        hidden = None if mask_token is None else mask
+        features, tokens = self.backbone.tokens(images, hidden, mask_token)
+        head = self.patch_head if self.cls_head is None else self.cls_head
+        patches = _rows("patch_head", self.patch_head, tokens[mask])
+        return _rows("cls_head", head, features), patches
+
 
 def _rows(name: str, head: Head, features: Tensor) -> Tensor:
     rows = cast(Tensor, head(features))
@@ -133,6 +168,8 @@ def build_network(
     projector: MakeHead | None = None,
     classifier: MakeHead | None = None,
     predictor: MakeHead | None = None,
+    patch_head: MakeHead | None = None,
+    cls_head: MakeHead | None = None,
     seed: int,
 ) -> Network:
     """Make a network whose initial weights follow from the seed alone.
@@ -148,6 +185,8 @@ def build_network(
         projector: Makes the projector; None for an :class:`MLP` with its defaults.
         classifier: Makes the classifier; None for a :class:`LinearClassifier`.
         predictor: Makes the predictor; None for no predictor.
+        patch_head: Makes the head on patch tokens; None for none.
+        cls_head: Makes a head of its own for features; None leaves them to the patches' head.
         seed: At least 0.
 
     Returns:
@@ -155,7 +194,8 @@ def build_network(
 
     Raises:
         ValueError: The classifier does not give one number a class, the predictor gives vectors of
-            another length than the projector, or an argument is out of range.
+            another length than the projector, the encoder hands out no tokens for ``patch_head``,
+            or an argument is out of range.
     """
     with seeded_weights(seed, "backbone"):
         encoder = backbone(channels)
@@ -178,4 +218,16 @@ def build_network(
                 f"`model.predictor`, but got {prediction.dim}. "
                 f"Try: model.predictor.dim={projection.dim}"
             )
-    return Network(encoder, projection, classification, prediction)
+    if patch_head is not None and encoder.token_dim is None:
+        raise ValueError(
+            "Expected a backbone that hands out patch tokens beside `model.patch_head`, but got "
+            "one without. Try: model.backbone=vit_small_images, or a vision transformer of timm"
+        )
+    patches = cls = None
+    if patch_head is not None and encoder.token_dim is not None:
+        with seeded_weights(seed, "patch_head"):
+            patches = patch_head(encoder.token_dim, classes)
+    if cls_head is not None:
+        with seeded_weights(seed, "cls_head"):
+            cls = cls_head(encoder.dim, classes)
+    return Network(encoder, projection, classification, prediction, patches, cls)

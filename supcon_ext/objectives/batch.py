@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ from supcon_ext.objectives.beliefs import Beliefs
 from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
 
 Forward = Callable[[Tensor], Outputs]
+
+NO_TWIN = "Expected an EMA twin, but the recipe has none. Try: model.ema=0.99"
 
 Samples = Literal["all", "confident", "unconfident", "real", "synthetic"]
 """Which rows a term is about: those that are trusted above 0.5 or not, or of one source."""
@@ -202,7 +204,7 @@ class StepBatch:
     def twin_outputs(self, name: str | None = None) -> Outputs:
         """The same of the EMA twin, without gradient: of one view group alone, or of all rows."""
         if self._twin is None:
-            raise ValueError("Expected an EMA twin, but the recipe has none. Try: model.ema=0.99")
+            raise ValueError(NO_TWIN)
         if name is not None and "twin" in self._outputs:
             place = self.rows(name).place
             return self._outputs["twin"].map(lambda part: part[place])
@@ -212,6 +214,48 @@ class StepBatch:
             with torch.no_grad():
                 self._outputs[key] = passes(self._twin, inputs)
         return self._outputs[key]
+
+    def inputs_of(self, name: str | None) -> Tensor:
+        """``(n, ...)`` inputs of one view group, or of all.
+
+        Raises:
+            ValueError: All are asked for, and groups differ in size.
+        """
+        chosen = self.inputs if name is None else [self.groups[name].x]
+        if len({tuple(x.shape[1:]) for x in chosen}) > 1:
+            raise ValueError(
+                "Expected views of one size, but got groups of several. Try: `views`, to name one"
+            )
+        return chosen[0] if len(chosen) == 1 else torch.cat(chosen)
+
+    def patch_grid(self, images: Tensor) -> tuple[int, int]:
+        """Rows and columns of patches that the network makes of images."""
+        grid: Any = getattr(getattr(self._network, "backbone", None), "grid", _no_tokens)
+        found: tuple[int, int] = grid(*images.shape[-2:])
+        return found
+
+    def token_scores(
+        self, images: Tensor, mask: Tensor, mask_token: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Scores of features and hidden patches of images with holes, not shared between terms.
+
+        Args:
+            images: ``(n, ...)`` of one size.
+            mask: ``(n, T)`` bool, hidden patches.
+            mask_token: What stands in their place.
+        """
+        scores: Any = getattr(self._network, "token_scores", _no_tokens)
+        found: tuple[Tensor, Tensor] = scores(images, mask, mask_token)
+        return found
+
+    @torch.no_grad()
+    def twin_token_scores(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of the EMA twin, which sees the images whole, without gradient."""
+        if self._twin is None:
+            raise ValueError(NO_TWIN)
+        scores: Any = getattr(self._twin, "token_scores", _no_tokens)
+        found: tuple[Tensor, Tensor] = scores(images, mask, None)
+        return found
 
     def mixed(self, mixup: float, cutmix: float) -> tuple[Mix, Outputs]:
         """A pass over mixed inputs: who was mixed with whom, how much, and the outputs.
@@ -235,6 +279,10 @@ class StepBatch:
         """``(C, F)`` the classifier's weights, with gradient; None where the network has none."""
         classifier = getattr(self._network, "classifier", None)
         return None if classifier is None else cast(Tensor, classifier.weight_CF)
+
+
+def _no_tokens(*given: Any) -> Any:
+    raise ValueError("Expected a network that hands out tokens, but got none")
 
 
 def passes(network: Forward, inputs: Sequence[Tensor]) -> Outputs:

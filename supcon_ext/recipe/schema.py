@@ -174,8 +174,14 @@ class ModelSection(Section):
     """The head whose logits the classification terms see."""
     predictor: Annotated[Spec | None, PartOr("head", "mlp")] = None
     """A further head on the projector's output, for terms that ask for it; null for none."""
+    patch_head: Annotated[Spec | None, PartOr("head", "dino")] = None
+    """A head on patch tokens, for `ibot`; null for none. The backbone must hand them out."""
+    cls_head: Annotated[Spec | None, PartOr("head", "dino")] = None
+    """A head of its own on features, for `ibot`; null leaves them to the head of the patches."""
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Momentum of the EMA twin; null for none."""
+    ema_end: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Momentum that it reaches at the run's end, along half a cosine; null keeps it as it is."""
     weights: Annotated[str, Field(min_length=1)] | None = None
     """File that the encoder's first weights come from, safetensors or of torch.save."""
     partial_weights: bool = False
@@ -189,6 +195,10 @@ class ModelSection(Section):
 
     @model_validator(mode="after")
     def _one_way(self) -> ModelSection:
+        if self.ema_end is not None and self.ema is None:
+            raise PydanticCustomError("ema_end", "Expected `ema_end` beside `ema` only.")
+        if self.cls_head is not None and self.patch_head is None:
+            raise PydanticCustomError("cls_head", "Expected `cls_head` beside `patch_head` only.")
         if self.freeze is not None and self.lora is not None:
             raise PydanticCustomError(
                 "lora_freeze",
@@ -240,6 +250,9 @@ class StageSection(Section):
     """How the learning rate goes over the stage."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient; null for no clipping."""
+    weight_decay_end: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Weight decay at the stage's end, along half a cosine, of all parameters that decay; null
+    keeps the optimiser's."""
     sampler: Annotated[Spec, PartOr("sampler", "shuffled")] = _default("shuffled")
     """Which samples an epoch visits, and how often."""
     reset: list[Literal["projector", "classifier"]] = Field(default_factory=list)

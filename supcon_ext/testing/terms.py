@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from supcon_ext.feed.base import Group
-from supcon_ext.models.base import Backbone
+from supcon_ext.models.heads.dino import DinoHead
 from supcon_ext.models.heads.mlp import MLP
 from supcon_ext.models.network import Network, build_network
+from supcon_ext.models.tokens import TokenBackbone
 from supcon_ext.objectives.base import Beliefs, Objective, StepBatch, Term, TrainingFacts
 from supcon_ext.seeding import seeded_generator, seeded_weights
 from supcon_ext.selectors.label import Label
@@ -96,6 +98,7 @@ class _Run:
                     features=FEATURES,
                     epochs=EPOCHS,
                     selector=self.term.selector_in_use or Label(),
+                    network=self.network,
                     new_network=lambda name: _network(2),
                 )
             )
@@ -176,12 +179,56 @@ def _unasked(requires: frozenset[str], error: Exception) -> AssertionError:
     )
 
 
-def _network(seed: int) -> Network:
-    def encoder(channels: int) -> Backbone:
-        trunk = nn.Sequential(nn.Flatten(), nn.Linear(channels * SIDE * SIDE, FEATURES), nn.Tanh())
-        return Backbone(trunk, FEATURES)
+class _Tokens(TokenBackbone):
+    """A small encoder without attention that hands out tokens: one linear map of each patch."""
 
+    def __init__(self, channels: int) -> None:
+        trunk = nn.Sequential(nn.Flatten(), nn.Linear(channels * SIDE * SIDE, FEATURES), nn.Tanh())
+        super().__init__(trunk, FEATURES)
+
+    @property
+    def token_dim(self) -> int:
+        """Of one patch, a quarter of the image."""
+        return FEATURES
+
+    @property
+    def patch_dim(self) -> int:
+        """Pixels of a patch."""
+        return SIDE
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns."""
+        return height // 2, width // 2
+
+    def tokens(
+        self, images: Tensor, mask: Tensor | None = None, mask_token: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Features of the image with holes, and of it with all but one patch blackened."""
+        count = len(images)
+        patches = functional.unfold(images, 2, stride=2).transpose(1, 2)
+        if mask is not None and mask_token is not None:
+            patches = torch.where(mask[..., None], mask_token, patches)
+        places = patches.shape[1]
+        alone = patches[:, None] * torch.eye(places)[None, :, :, None]
+        pictures = torch.cat([patches[:, None], alone], 1).flatten(0, 1)
+        seen = functional.fold(pictures.transpose(1, 2), SIDE, 2, stride=2)
+        told = self(seen).unflatten(0, (count, 1 + places))
+        return told[:, 0], told[:, 1:]
+
+
+def _network(seed: int) -> Network:
     def small(in_dim: int, classes: int) -> MLP:
         return MLP(in_dim, hidden=8, dim=DIM)
 
-    return build_network(encoder, 1, CLASSES, projector=small, seed=seed)
+    def patch_head(in_dim: int, classes: int) -> DinoHead:
+        return DinoHead(in_dim, prototypes=6, hidden=8, bottleneck=4)
+
+    return build_network(
+        _Tokens,
+        1,
+        CLASSES,
+        projector=small,
+        predictor=small,
+        patch_head=patch_head,
+        seed=seed,
+    )

@@ -18,6 +18,7 @@ from supcon_ext.interrupt import stop_requests
 from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network, Outputs
 from supcon_ext.policies.base import View
+from supcon_ext.schedules.half_cosine import half_cosine
 from supcon_ext.seeding import derived_seed, seeded_generator
 from supcon_ext.training.averages import Averages
 from supcon_ext.training.bank import BATCH, embed
@@ -278,6 +279,9 @@ class Trainer:
         factor = stage.factor(position, float(stage.epochs))
         for group in running.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
+            end, start = stage.weight_decay_end, group.get("initial_weight_decay")
+            if end is not None and start:
+                group["weight_decay"] = half_cosine(start, end, position / stage.epochs)
         groups, beliefs = self.beliefs.of_batch(batch)
         loss, stats = running.module(
             groups,
@@ -304,7 +308,8 @@ class Trainer:
             running.declared = None
         if self.twin is not None:
             agree(self.network)
-            self.twin.update(self.network)
+            done = self.at.epochs_done + self.at.step / running.steps
+            self.twin.update(self.network, done / sum(each.epochs for each in self.stages))
         return loss.detach(), {"loss": loss.detach(), **stats}
 
     def _refresh(self) -> None:

@@ -69,6 +69,7 @@ def start(trainer: Trainer, saved: Mapping[str, Any] | None) -> Running:
             dim=network.projector.dim,
             features=network.backbone.dim,
             epochs=stage.epochs,
+            network=network,
             new_network=lambda name: network_like(network, seed, f"{stage.name}/{name}"),
         )
     )
@@ -81,6 +82,8 @@ def start(trainer: Trainer, saved: Mapping[str, Any] | None) -> Running:
     optimizer = stage.optimizer(module)
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
+        if stage.weight_decay_end is not None:
+            group["initial_weight_decay"] = group.get("weight_decay", 0.0)
     if saved is not None:
         objective.load_state_dict(saved["objective"])
         optimizer.load_state_dict(saved["optimizer"])

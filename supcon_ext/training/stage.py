@@ -31,6 +31,7 @@ class Stage:
         optimizer: Makes the optimiser of a module's parameters.
         factor: Learning-rate factor at an epoch position, of so many epochs.
         clip_norm: Largest gradient norm, or None.
+        weight_decay_end: Weight decay that decaying parameters reach, or None.
         drop_last: Leave out the last, smaller batch of an epoch.
         sampler: Which samples an epoch visits.
         reset: Heads (``projector``, ``classifier``) that start the stage with new weights.
@@ -47,6 +48,7 @@ class Stage:
     drop_last: bool
     sampler: Sampler = field(default_factory=Shuffled)
     reset: Sequence[str] = ()
+    weight_decay_end: float | None = None
 
     @property
     def views(self) -> int:

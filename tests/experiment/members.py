@@ -55,13 +55,16 @@ PARAMETERS: dict[str, dict[str, dict[str, Any]]] = {
         "sub_class_contrastive": {"warmup": 0, "recluster_every": 1, "size": 4},
     },
     "schedule": {"step": {"milestones": [1], "warmup_epochs": 1}},
-    "policy": {},
+    "policy": {"multi_crop_local": {"size": 8}},  # conv4 takes no smaller ones
     "sampler": {"captions": {"images": 3}, "with_synthetic": {"share": 0.25, "quota": "missing"}},
     "optimizer": {"sgd": {"lr": 0.02}, "lars": {"lr": 0.1}, "rmsprop": {"lr": 0.001}},
 }
 """What members are given in place of their defaults."""
 
 FAMILIES = tuple(PARAMETERS)
+
+WITH_TOKENS = ("ibot",)
+"""Terms that ask for a transformer: :func:`synclr` has them."""
 
 
 @dataset("few_digits")
@@ -266,6 +269,7 @@ def beside_synthetic(text: dict[str, Any]) -> dict[str, Any]:
 def every_member(part: int, parts: int, kind: str = "image") -> dict[str, Any]:
     """One part of as many stages as the largest family has members; smaller ones come again."""
     names = {of: members(of, kind if of == "policy" else None) for of in FAMILIES}
+    names["term"] = [name for name in names["term"] if name not in WITH_TOKENS]
     length = max(len(each) for each in names.values())
     rows = {of: list(islice(cycle(each), length)) for of, each in names.items()}
     stages = []
@@ -305,6 +309,59 @@ def settings() -> list[dict[str, Any]]:
             model={"backbone": "forgetful_pixels", "projector": small, "ema": 0.5},
         ),
     ]
+
+
+def synclr() -> dict[str, Any]:
+    """SynCLR whole, on a transformer that a second can train: teacher, crops, iBOT, schedules."""
+    ibot = {"views": "global", "warmup_epochs": 1, "cls_weight": 0.5}
+    contrast = {
+        "views": "global",
+        "local_views": "local",
+        "query": "predictor",
+        "selector": given("selector", "confident_pairs"),
+        "weighting": given("weighting", "balanced"),
+    }
+    views = [
+        {"name": "global", "policy": "multi_crop_global", "count": 2},
+        {"name": "local", "policy": "multi_crop_local", "count": 2},
+    ]
+    plain = stage(0, "label", "uniform")
+    stages = [
+        {
+            **plain,
+            "name": name,
+            "views": views,
+            "objective": [
+                {"teacher_contrast": contrast},
+                {"ibot": {**ibot, "assignment": assignment, "mask": mask}},
+            ],
+            "optimizer": {"kind": "adamw", "weight_decay": 0.04},
+            "weight_decay_end": 0.2,
+        }
+        for name, assignment, mask in (("a", "centring", "random"), ("b", "sinkhorn", "block"))
+    ]
+    small = {"kind": "layer_norm_mlp", "hidden": 8, "dim": 8}
+    dino = {"prototypes": 12, "hidden": 8, "bottleneck": 4}
+    return recipe(
+        stages,
+        model={
+            "backbone": {
+                "kind": "vit_small_images",
+                "image_size": 8,
+                "patch": 2,
+                "dim": 8,
+                "depth": 2,
+                "heads": 2,
+                "drop_path": 0.3,
+            },
+            "projector": small,
+            "predictor": {**small, "layers": 2},
+            "patch_head": dino,
+            "cls_head": dino,
+            "ema": 0.9,
+            "ema_end": 1.0,
+        },
+    )
 
 
 def product() -> list[tuple[str, list[dict[str, Any]]]]:

@@ -141,6 +141,10 @@ def test_every_member_beside_synthetic_samples(part: int, tmp_path: Path) -> Non
     assert chain(text, tmp_path, lambda ends: anywhere(ends, part)) == []
 
 
+def test_a_teacher_its_schedules_and_masked_tokens(tmp_path: Path) -> None:
+    assert chain(members.synclr(), tmp_path, inside) == []
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("weighting", members.members("weighting"))
 def test_every_selector_with_every_weighting_stopped_anywhere(

@@ -1,4 +1,5 @@
 import copy
+import math
 
 import pytest
 import torch
@@ -90,6 +91,35 @@ def test_state_round_trip_goes_on_to_the_same_average() -> None:
     other.update(network)
     for name, value in twin.state_dict().items():
         assert torch.equal(value, other.state_dict()[name]), name
+
+
+def test_a_momentum_goes_to_its_end_along_half_a_cosine() -> None:
+    """1 - (1 - m) (cos(pi t) + 1) / 2, as BYOL has it for an end of 1."""
+    network = build()
+    twin = EMATwin(network, 0.6, 1.0)
+    expected = copy.deepcopy(network.state_dict())
+    for progress in (0.0, 0.25, 0.5, 0.9, 1.0):
+        train_a_step(network)
+        twin.update(network, progress)
+        momentum = 1 - 0.4 * (math.cos(math.pi * progress) + 1) / 2
+        for name, value in network.named_parameters():
+            expected[name] = momentum * expected[name] + (1 - momentum) * value.detach()
+    for name, value in twin.network.named_parameters():
+        torch.testing.assert_close(value, expected[name], rtol=1e-12, atol=1e-12)
+
+
+def test_without_an_end_the_momentum_stays() -> None:
+    network, other = build(), build()
+    twins = EMATwin(network, 0.9), EMATwin(other, 0.9)
+    for each in (network, other):
+        torch.manual_seed(0)
+        train_a_step(each)
+    twins[0].update(network)
+    twins[1].update(other, 0.7)
+    for name, value in twins[0].state_dict().items():
+        assert torch.equal(value, twins[1].state_dict()[name]), name
+    with pytest.raises(ValueError, match="argument `end`"):
+        EMATwin(build(), 0.9, 1.5)
 
 
 @pytest.mark.parametrize("momentum", [-0.1, 1.1, float("nan")])

@@ -12,6 +12,7 @@ from torch import nn
 from supcon_ext.models.base import Backbone, backbone
 from supcon_ext.models.fetching import fetching
 from supcon_ext.models.own_input import OwnInput
+from supcon_ext.models.tokens import TokenBackbone, gives_tokens
 
 
 @backbone("timm")
@@ -84,7 +85,8 @@ def timm_model(
     dim = getattr(network, "head_hidden_size", None) or network.num_features
     own = timm.data.resolve_model_data_config(network)
     side = own["input_size"][-1] if image_size is None else image_size
-    return Backbone(
+    kind = TokenBackbone if gives_tokens(network) else Backbone
+    return kind(
         network,
         cast(int, dim),
         own_input=OwnInput(own["mean"], own["std"], side),
