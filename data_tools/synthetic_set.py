@@ -25,8 +25,10 @@ UNKNOWN = -1
 
 
 def normalised_caption(text: str) -> str:
-    """A caption as it is compared: Unicode NFKC, case folded, one space between words."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """A caption as it is compared: Unicode NFKC_Casefold, one space between words."""
+    folded = unicodedata.normalize("NFD", text).casefold()
+    folded = unicodedata.normalize("NFKC", folded).casefold()  # the second makes it stable
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 @dataclass(frozen=True)
