@@ -133,7 +133,7 @@ class FilterReport:
         told = self.as_dict()
         if before is not None:
             told = {"check": before.as_dict(), **told}
-        return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(told, indent=2, ensure_ascii=False, default=str) + "\n"
 
     def write(self, path: str | Path) -> None:
         """Write :meth:`text`, whole or not at all."""

@@ -51,28 +51,38 @@ class NearDuplicates(SyntheticFilter):
         if synthetic.spec.kind != "image":
             raise refuse(name, "pictures", "vectors", "no such filter")
         hashed = _Hashes(synthetic.samples, "synthetic")
-        count = len(synthetic)
-        like_parent, like_other = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+        like_parent = np.zeros(len(synthetic), dtype=bool)
+        like_other = np.zeros(len(synthetic), dtype=bool)
         if self.against != "caption":
             parents = _Hashes(data.real.samples.samples, "real")
             for place in np.flatnonzero(synthetic.parent != UNKNOWN).tolist():
                 differing = hashed[place] ^ parents[int(synthetic.parent[place])]
                 like_parent[place] = differing.sum() <= self.bits
         if self.against != "parent":
-            kept: dict[tuple[int, int], list[Hash]] = defaultdict(list)
+            groups: dict[tuple[int, int], list[int]] = defaultdict(list)
             for place in best_first(synthetic).tolist():
-                if like_parent[place]:
-                    continue
                 caption = int(synthetic.caption[place])
                 label = int(synthetic.label[place]) if caption == UNKNOWN else UNKNOWN
-                others, own = kept[caption, label], hashed[place]
-                if others and (np.stack(others) ^ own).sum(1).min() <= self.bits:
-                    like_other[place] = True
-                else:
-                    others.append(own)
+                if not like_parent[place]:
+                    groups[caption, label].append(place)
+            for group in groups.values():
+                like_other[group] = self._repeated(np.stack([hashed[place] for place in group]))
         return Verdict.of(
             ~(like_parent | like_other), {OF_PARENT: like_parent, OF_CAPTION: like_other}
         )
+
+    def _repeated(self, hashes: Hash) -> npt.NDArray[np.bool_]:
+        """Which rows are near to one before that is not itself near to one before."""
+        repeated = np.zeros(len(hashes), dtype=bool)
+        kept = np.empty_like(hashes)
+        count = 0
+        for row, own in enumerate(hashes):
+            if count and (kept[:count] ^ own).sum(1).min() <= self.bits:
+                repeated[row] = True
+            else:
+                kept[count] = own
+                count += 1
+        return repeated
 
 
 class _Hashes:
