@@ -61,6 +61,12 @@ from .selectors.base import Selection as Selection
 from .selectors.base import selector as selector
 from .sweep import load_sweep as load_sweep
 from .sweep import run_sweep as run_sweep
+from .synthetic.filter import FilterInput as FilterInput
+from .synthetic.filter import SyntheticFilter as SyntheticFilter
+from .synthetic.filter import Verdict as Verdict
+from .synthetic.filter import synthetic_filter as synthetic_filter
+from .synthetic.filtering import filtered as filtered
+from .synthetic.real_training import RealTraining as RealTraining
 from .synthetic.source import SyntheticSource as SyntheticSource
 from .synthetic.source import synthetic_source as synthetic_source
 from .training_facts import TrainingFacts as TrainingFacts

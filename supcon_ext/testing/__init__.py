@@ -14,6 +14,7 @@ from supcon_ext.testing.policies import check_policy
 from supcon_ext.testing.samplers import check_sampler
 from supcon_ext.testing.schedules import check_schedule
 from supcon_ext.testing.selectors import check_selector
+from supcon_ext.testing.synthetic_filters import check_synthetic_filter
 from supcon_ext.testing.synthetic_sources import check_synthetic_source
 from supcon_ext.testing.terms import check_term
 from supcon_ext.testing.vector_policies import check_vector_policy
@@ -31,6 +32,7 @@ __all__ = [
     "check_sampler",
     "check_schedule",
     "check_selector",
+    "check_synthetic_filter",
     "check_synthetic_source",
     "check_term",
     "check_vector_policy",

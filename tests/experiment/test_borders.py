@@ -30,6 +30,7 @@ from supcon_ext.recipe import parse_recipe
 from supcon_ext.samplers.base import SamplerInput, sampler
 from supcon_ext.schedules.base import schedule
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
+from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict, synthetic_filter
 from supcon_ext.synthetic.source import SyntheticSource, synthetic_source
 from supcon_ext.weightings.base import Weighting, WeightingStep, weighting
 from tests.experiment.members import BATCH, recipe, stage
@@ -251,6 +252,30 @@ class WrongSyntheticSource(SyntheticSource):
         return told[self.field]()
 
 
+@synthetic_filter("wrong_synthetic_filter")
+class WrongSyntheticFilter(SyntheticFilter):
+    """Returns a verdict in a wrong form.
+
+    Args:
+        field: What.
+    """
+
+    def __init__(self, field: str = "verdict") -> None:
+        self.field = field
+
+    def judge(self, data: FilterInput) -> Any:
+        count = len(data.synthetic)
+        right = Verdict.of(np.ones(count), {})
+        told: dict[str, Any] = {
+            "verdict": right.score,
+            "scores": Verdict.of(np.ones(count + 1), {}),
+            "range": Verdict.of(np.full(count, 1.5), {}),
+            "kept": replace(right, kept=np.ones(count)),
+            "reason": replace(right, kept=~right.kept),
+        }
+        return told[self.field]
+
+
 @noise("wrong_noise")
 def wrong_noise(train: Any, *, field: str = "shape") -> Any:
     """Returns labels in a wrong form."""
@@ -320,6 +345,8 @@ def with_part(of: str, field: str) -> dict[str, Any]:
         made["data"] = {**made["data"], of: wrong}
     elif of == "synthetic_source":
         made["data"] = {**made["data"], "synthetic": [wrong]}
+    elif of == "synthetic_filter":
+        made["data"] = {**made["data"], "synthetic": [{"kind": "few_made", "filters": [wrong]}]}
     elif of == "evaluator":
         made["evaluation"] = [wrong]
     return made
@@ -397,6 +424,11 @@ WRONG = [
         "expected parents among the 72 real training samples, but got 72",
     ),
     ("imbalance", "mask", "positions of the images that are kept that are integers, but got bool"),
+    ("synthetic_filter", "verdict", "expected a verdict to be a Verdict, but got ndarray"),
+    ("synthetic_filter", "scores", r"expected scores of shape \(\d+,\), but got"),
+    ("synthetic_filter", "range", r"expected scores in \[0, 1\], but got 1.5 to 1.5"),
+    ("synthetic_filter", "kept", "what is kept that are booleans, but got float64"),
+    ("synthetic_filter", "reason", "expected a reason of each sample that is not kept"),
     ("imbalance", "range", rf"expected positions in \[0, {SAMPLES}\), but got 1 to {SAMPLES}"),
 ]
 

@@ -170,6 +170,22 @@ class StrangeTwice:
         every = np.arange(len(data.label))
         return data.generator.permutation(np.concatenate([every, every[data.trusted]]))
 ''',
+    "synthetic_filter": '''
+import numpy as np
+from supcon_ext import FilterInput, SyntheticFilter, Verdict, synthetic_filter
+
+@synthetic_filter("strange_contrast")
+class StrangeContrast(SyntheticFilter):
+    """Drops pictures of little contrast."""
+
+    def __init__(self, least: float = 10.0) -> None:
+        self.least = least
+
+    def judge(self, data: FilterInput) -> Verdict:
+        made = data.synthetic
+        spread = np.array([np.std(made[place]) for place in range(len(made))])
+        return Verdict.of((spread / 128).clip(0, 1), {"it is flat": spread < self.least})
+''',
     "optimizer": '''
 import torch
 from torch import nn
@@ -201,7 +217,8 @@ class StrangeSpread:
         return Report({"spread": float(data.part(split).features.std())})
 ''',
 }
-MADE_BY_CALLING = ("term", "selector", "weighting", "sampler", "evaluator", "synthetic_source")
+MADE_BY_CALLING = ("term", "selector", "weighting", "sampler", "evaluator")
+MADE_BY_CALLING += ("synthetic_source", "synthetic_filter")
 
 
 def names() -> dict[str, str]:

@@ -26,6 +26,7 @@ from supcon_ext.objectives.base import StepBatch, Term, TermResult
 from supcon_ext.policies.base import ViewContext
 from supcon_ext.samplers.base import SamplerInput
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, SampleSelector, Selection
+from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict
 from supcon_ext.synthetic.source import SyntheticSource
 from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weightings.base import Weighting, WeightingStep
@@ -598,6 +599,70 @@ class NoSet(SyntheticSource):
         return np.zeros((1, 8, 8, 1), np.uint8)
 
 
+# -- filters of synthetic samples -----------------------------------------------------------------
+
+
+class DrawnVerdict(SyntheticFilter):
+    """Keeps what a coin says."""
+
+    def judge(self, data: FilterInput) -> Verdict:
+        drawn = np.random.random(len(data.synthetic))
+        return Verdict.of(drawn, {"bad luck": drawn < 0.5})
+
+
+class SecondThoughts(SyntheticFilter):
+    """Says something else each time."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def judge(self, data: FilterInput) -> Verdict:
+        self.times += 1
+        return Verdict.of(np.full(len(data.synthetic), 1 / self.times), {})
+
+
+class FirstCome(SyntheticFilter):
+    """Keeps the first ten."""
+
+    def judge(self, data: FilterInput) -> Verdict:
+        late = np.arange(len(data.synthetic)) >= 10
+        return Verdict.of(~late, {"it is late": late})
+
+
+class FirstReal(SyntheticFilter):
+    """Measures by the first real sample that is trusted."""
+
+    def judge(self, data: FilterInput) -> Verdict:
+        features = data.features()
+        near = np.abs(features.synthetic - features.real[0]).mean(1)
+        return Verdict.of(1 / (1 + near), {})
+
+
+class TrustsAll(SyntheticFilter):
+    """Measures by the mean of all real samples, trusted or not."""
+
+    def judge(self, data: FilterInput) -> Verdict:
+        real = data.real.samples
+        mean = np.mean([np.mean(real[place]) for place in range(len(real))])
+        own = [np.mean(data.synthetic[place]) for place in range(len(data.synthetic))]
+        return Verdict.of(1 / (1 + np.abs(np.array(own) - mean)), {})
+
+
+class WritesQuality(SyntheticFilter):
+    """Lowers the quality itself."""
+
+    def judge(self, data: FilterInput) -> Verdict:
+        data.synthetic.quality[:] *= 0.5
+        return Verdict.of(np.ones(len(data.synthetic)), {})
+
+
+class HalfVerdict(SyntheticFilter):
+    """Judges every second sample."""
+
+    def judge(self, data: FilterInput) -> Verdict:
+        return Verdict.of(np.ones(len(data.synthetic) // 2), {})
+
+
 FAULTS: list[tuple[Callable[..., None], Any, str]] = [
     (testing.check_selector, RunningMean(), "round trip .* `state_dict`"),
     (testing.check_selector, Unasked(), "name in `requires`"),
@@ -668,6 +733,13 @@ FAULTS: list[tuple[Callable[..., None], Any, str]] = [
     (testing.check_synthetic_source, InColour(), r"last is 1, but got uint8 \(8, 8, 3\)"),
     (testing.check_synthetic_source, FarParent(), "parents among the 54 real training samples"),
     (testing.check_synthetic_source, NoSet(), "what is made to be a SyntheticSet, but got ndarray"),
+    (testing.check_synthetic_filter, DrawnVerdict(), "global generator"),
+    (testing.check_synthetic_filter, SecondThoughts(), "whatever was judged before"),
+    (testing.check_synthetic_filter, FirstCome(), "however the synthetic samples are listed"),
+    (testing.check_synthetic_filter, FirstReal(), "however the real samples are listed"),
+    (testing.check_synthetic_filter, TrustsAll(), "that are not trusted"),
+    (testing.check_synthetic_filter, WritesQuality(), "left as they are"),
+    (testing.check_synthetic_filter, HalfVerdict(), r"scores of shape \(36,\), but got \(18,\)"),
     (testing.check_imbalance, global_choice, "global generator.* `seed`"),
     (testing.check_imbalance, a_mask, "integers, but got bool"),
     (testing.check_imbalance, no_tail, "every class"),
