@@ -86,12 +86,13 @@ def filter_command(
     of the recipe after --real. What is dropped goes into a second table, with the reason; counts
     and measures of the classes into a report, and pictures onto the page.
     """
+    from supcon_ext.experiment.cannot_start import starting
     from supcon_ext.progress.counted_progress import CountedProgress
     from supcon_ext.recipe.families import import_plugin
     from supcon_ext.synthetic.filter_manifest import filter_manifest
     from supcon_ext.synthetic.filter_words import filter_of
 
-    with user_input():
+    with user_input(), starting():
         for name in plugins:
             import_plugin(name)
         filters = [filter_of(words) for words in by]

@@ -265,7 +265,9 @@ def recipe() -> dict[str, Any]:
             "dataset": name["dataset"],
             "noise": {"kind": name["noise"], "count": 2},
             "imbalance": name["imbalance"],
-            "synthetic": [name["synthetic_source"]],
+            "synthetic": [
+                {"kind": name["synthetic_source"], "filters": [name["synthetic_filter"]]}
+            ],
         },
         "model": {
             "backbone": {"kind": name["backbone"], "dim": 5},

@@ -38,6 +38,9 @@ def recipe(name: str, part: Any) -> dict[str, Any]:
         whole["model"] = {name: part}
     elif name == "head":
         whole["model"] = {"projector": part}
+    elif name == "synthetic_filter":
+        source = {"kind": "generated", "generator": "transform", "per_class": 1}
+        whole["data"] = {"synthetic": [{**source, "filters": [part]}]}
     elif name == "evaluator":
         whole["evaluation"] = [part]
     elif name == "policy":
