@@ -92,24 +92,25 @@ def measure_classes(bank: FeatureBank, kept: npt.NDArray[np.bool_], bound: float
         bank: Of all samples that were given.
         kept: ``(M,)`` bool, which of them the filters left.
         bound: See :class:`ClassMeasures`.
-
-    Raises:
-        ValueError: The real samples are of fewer than two classes.
     """
     every = np.flatnonzero(bank.synthetic.label != UNKNOWN)
     given = bank.readable(every)
     features, real = bank.of(given), bank.real
     label, classes = bank.synthetic.label[given], len(real.samples.classes)
     left = kept[given]
-    probabilities = reference_classifier(features.real, features.label, classes)
-    seen = probabilities(features.synthetic).argmax(1) if len(given) else label
-    held_out = held_out_classes(features.real, features.label)
     unknown = np.full(classes, np.nan)
+    told = len(np.unique(features.label)) > 1  # else there is nothing to tell apart
+    seen, held_out = label, None
+    if told:
+        held_out = held_out_classes(features.real, features.label)
+        if len(given):
+            probabilities = reference_classifier(features.real, features.label, classes)
+            seen = probabilities(features.synthetic).argmax(1)
     return ClassMeasures(
         given=np.bincount(label, minlength=classes),
         kept=np.bincount(label[left], minlength=classes),
-        f1_given=f1_by_class(label, seen, classes),
-        f1_kept=f1_by_class(label[left], seen[left], classes),
+        f1_given=f1_by_class(label, seen, classes) if told else unknown,
+        f1_kept=f1_by_class(label[left], seen[left], classes) if told else unknown,
         f1_real=unknown if held_out is None else f1_by_class(features.label, held_out, classes),
         spread_given=spread_by_class(features.synthetic, label, classes),
         spread_kept=spread_by_class(features.synthetic[left], label[left], classes),

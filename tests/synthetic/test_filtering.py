@@ -312,3 +312,16 @@ def test_only_real_training_samples_can_be_given() -> None:
     _, synthetic = six()
     with pytest.raises(AttributeError):
         filtered(synthetic, [], train)  # type: ignore[arg-type]
+
+
+def test_one_real_class_and_samples_of_none_are_measured_as_far_as_they_can_be() -> None:
+    one = real_vectors(UNIT, [1, 1, 1, 1])
+    _, report = filtered(beside(one, UNIT[:3], label=[1, 1, 0]), [], one, measured=True)
+    assert report.measures is not None and report.warnings() == []
+    assert np.isnan(report.measures.f1_given).all() and np.isnan(report.measures.f1_real).all()
+    assert report.measures.spread_given[1] > 0 and report.measures.given.tolist() == [1, 2, 0]
+    real = real_vectors(UNIT, [0, 1, 2, 2])
+    _, report = filtered(beside(real, UNIT), [], real, measured=True)
+    assert report.measures is not None and report.warnings() == []
+    assert report.measures.given.tolist() == [0, 0, 0]
+    assert np.isnan(report.measures.f1_given).all()
