@@ -38,9 +38,12 @@ def recipe(name: str, part: Any) -> dict[str, Any]:
         whole["model"] = {name: part}
     elif name == "head":
         whole["model"] = {"projector": part}
-    elif name == "synthetic_filter":
+    elif name == "synthetic_source":
+        whole["data"] = {"synthetic": [part]}
+    elif name in ("generator", "synthetic_filter"):
         source = {"kind": "generated", "generator": "transform", "per_class": 1}
-        whole["data"] = {"synthetic": [{**source, "filters": [part]}]}
+        key, value = ("filters", [part]) if name == "synthetic_filter" else (name, part)
+        whole["data"] = {"synthetic": [{**source, key: value}]}
     elif name == "evaluator":
         whole["evaluation"] = [part]
     elif name == "policy":

@@ -15,6 +15,7 @@ from data_tools.optional_package import optional_package
 from data_tools.registry import part_name
 from data_tools.samples import ImageArray
 from data_tools.synthetic_set import UNKNOWN
+from data_tools.thumbnails import visible
 from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict, synthetic_filter
 from supcon_ext.synthetic.order import best_first
 
@@ -103,8 +104,6 @@ class _Hashes:
 
     def _hash(self, place: int) -> Hash:
         from PIL import Image
-
-        from data_tools.thumbnails import visible
 
         try:
             picture: ImageArray = self._samples[place]
