@@ -421,7 +421,7 @@ WRONG = [
     (
         "synthetic_source",
         "parent",
-        "expected parents among the 72 real training samples, but got 72",
+        "expected parents among the 80 real training samples, but got 80",
     ),
     ("imbalance", "mask", "positions of the images that are kept that are integers, but got bool"),
     ("synthetic_filter", "verdict", "expected a verdict to be a Verdict, but got ndarray"),
