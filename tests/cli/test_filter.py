@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from data_tools.tables import read_table
+from supcon_ext.cli import main
 from tests.fresh import Fresh, supcon
 from tests.synthetic.made_sets import write_table
 
@@ -199,3 +202,14 @@ def test_a_manifest_that_its_source_refuses(place: Path) -> None:
     done = run(place, "--by", "readable", manifest="made/refused.csv", out="out.csv")
     assert done.wait() == 2 and not (place / "out.csv").exists()
     assert "quality" in done.stderr and "line 2" in done.stderr
+
+
+def test_a_missing_package_is_a_line_with_its_extra(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    words = ["filter", "made/made.csv", "--by", "near_duplicates", "--real", "real", "-o", "x.csv"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2 and not (place / "x.csv").exists()
+    assert 'Try: pip install "supcon-ext[filters]"' in done.output
