@@ -15,6 +15,9 @@ from data_tools.synthetic_set import UNKNOWN, Chain, SyntheticSet, normalised_ca
 CAPTION, PARENT, QUALITY = "caption", "parent", "quality"
 """Columns that a training set with synthetic samples has."""
 
+NO_TEXT = ("", "None", "nan")
+"""Texts of a column that stand for nothing."""
+
 
 @dataclass(frozen=True)
 class TrainingSet(SampleSet):
@@ -26,9 +29,11 @@ class TrainingSet(SampleSet):
 
     Attributes:
         real: How many samples are real: places 0 to ``real`` - 1.
+        captions: Texts of the captions by their numbers, normalised.
     """
 
     real: int = 0
+    captions: tuple[str, ...] = ()
 
     def _check_labels(self) -> None:
         known = self.label[self.label != UNKNOWN]
@@ -78,8 +83,9 @@ def with_synthetic(real: SampleSet, synthetic: SyntheticSet) -> TrainingSet:
         columns[CAPTION] = np.concatenate(
             [np.full(count, UNKNOWN, dtype=np.int64), synthetic.caption]
         )
+        texts = synthetic.captions
     else:
-        columns[CAPTION] = _caption_codes(captions, synthetic)
+        columns[CAPTION], texts = _caption_codes(captions, synthetic)
     columns[PARENT] = np.concatenate([np.arange(count, dtype=np.int64), synthetic.parent])
     columns[QUALITY] = np.concatenate([np.ones(count, dtype=np.float32), synthetic.quality])
     same = real.spec.size == synthetic.spec.size
@@ -91,7 +97,23 @@ def with_synthetic(real: SampleSet, synthetic: SyntheticSet) -> TrainingSet:
         spec=real.spec if same else replace(real.spec, size=None),
         origin=None,
         real=count,
+        captions=texts,
     )
+
+
+def caption_texts(samples: SampleSet) -> tuple[str, ...]:
+    """Texts of the captions that rows have numbers of, by these numbers; none where there are none.
+
+    Args:
+        samples: What is trained on.
+    """
+    if isinstance(samples, TrainingSet):
+        return samples.captions
+    column = samples.columns.get(CAPTION)
+    if column is None or column.dtype.kind in "iufb":
+        return ()
+    texts = np.setdiff1d(np.asarray([str(value) for value in column]), NO_TEXT)
+    return tuple(normalised_caption(text) for text in texts.tolist())
 
 
 def _joined(real: SampleSet, synthetic: SyntheticSet) -> dict[str, npt.NDArray[Any]]:
@@ -112,13 +134,15 @@ def _joined(real: SampleSet, synthetic: SyntheticSet) -> dict[str, npt.NDArray[A
     return joined
 
 
-def _caption_codes(captions: npt.NDArray[Any], synthetic: SyntheticSet) -> npt.NDArray[np.int64]:
-    """Numbers of captions where real samples have texts as well."""
+def _caption_codes(
+    captions: npt.NDArray[Any], synthetic: SyntheticSet
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Numbers of captions where real samples have texts as well, and the texts."""
     texts = [normalised_caption(str(text)) for text in captions]
     known = list(synthetic.captions)
     place = {text: number for number, text in enumerate(known)}
     ours = [UNKNOWN if not text else place.setdefault(text, len(place)) for text in texts]
-    return np.concatenate([np.array(ours, dtype=np.int64), synthetic.caption])
+    return np.concatenate([np.array(ours, dtype=np.int64), synthetic.caption]), tuple(place)
 
 
 def _expect_same_kind(real: InputSpec, synthetic: InputSpec) -> None:

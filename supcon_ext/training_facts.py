@@ -26,6 +26,7 @@ class TrainingFacts:
         epochs: Epochs of the stage.
         selector: The stage's positive selector, for terms that need its pairs; None without one.
         network: The network that is trained, for the sizes of its parts.
+        captions: Texts of the captions by the numbers in the rows' column ``caption``.
         new_network: Makes a second network like the first, with weights of its own for a name.
     """
 
@@ -37,4 +38,5 @@ class TrainingFacts:
     epochs: int = 1
     selector: PositiveSelector | None = None
     network: Network | None = None
+    captions: tuple[str, ...] = ()
     new_network: Callable[[str], Network] | None = None

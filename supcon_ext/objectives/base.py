@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from data_tools.registry import Registry, part_name
+from data_tools.samples import SampleSet
 from supcon_ext.models.network import Network
 from supcon_ext.objectives.batch import GroupRows, StepBatch
 from supcon_ext.objectives.beliefs import Beliefs
@@ -104,6 +105,13 @@ class Term(nn.Module, ABC):
     def due(self, epoch: int) -> bool:
         """Whether :meth:`refresh`, called in any case, needs in this epoch what it requires."""
         return True
+
+    def check(self, samples: SampleSet) -> None:
+        """Called before anything is trained or written; refuses what the term cannot train on.
+
+        Args:
+            samples: The training set.
+        """
 
     def setup(self, facts: TrainingFacts) -> None:
         """Called once, before the stage's first step; buffers of the right size are made here."""

@@ -25,6 +25,7 @@ from supcon_ext.training.declared_state import declared_keys
 CONTRACT = Contract("term")
 DRAWS = "`batch.generator`"
 SIDE, VIEWS, EPOCHS, BATCH = 4, 2, 6, 16
+CAPTIONS = tuple(f"caption {number}" for number in range(6))
 
 
 def check_term(term: Term, columns: Mapping[str, Tensor] | None = None) -> None:
@@ -38,12 +39,12 @@ def check_term(term: Term, columns: Mapping[str, Tensor] | None = None) -> None:
     Args:
         term: The term to check, as a recipe makes it; it must take batches of unnamed views.
         columns: ``(24, ...)`` tensors for the manifest columns that it reads, one value for each of
-            24 samples.
+            24 samples. There is one of six captions, "caption 0" to "caption 5".
 
     Raises:
         AssertionError: The contract is broken; the message says where, and what to do.
     """
-    columns = dict(columns or {})
+    columns = {"caption": torch.arange(SAMPLES) % len(CAPTIONS), **(columns or {})}
     unknown = sorted(term.requires - set(NAMES))
     CONTRACT.expect(not unknown, f"`requires` must be of {', '.join(NAMES)}, but names {unknown}")
     new = pristine(term)
@@ -99,6 +100,7 @@ class _Run:
                     epochs=EPOCHS,
                     selector=self.term.selector_in_use or Label(),
                     network=self.network,
+                    captions=CAPTIONS,
                     new_network=lambda name: _network(2),
                 )
             )

@@ -11,10 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from data_tools.training_set import NO_TEXT
 from supcon_ext.losses.rows import MissingColumn, PairTile, Rows
 from supcon_ext.training.stage import Stage
-
-UNKNOWN = ("", "None", "nan")
 
 
 def row_columns(columns: Mapping[str, npt.NDArray[Any]], device: torch.device) -> dict[str, Tensor]:
@@ -33,9 +32,9 @@ def _numbers(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if column.dtype.kind in "iufb":
         return column
     texts = np.asarray([str(value) for value in column])
-    values = np.setdiff1d(texts, UNKNOWN)
+    values = np.setdiff1d(texts, NO_TEXT)
     place = np.searchsorted(values, texts)
-    return np.where(np.isin(texts, UNKNOWN), -1, place).astype(np.int64)
+    return np.where(np.isin(texts, NO_TEXT), -1, place).astype(np.int64)
 
 
 def check_columns(stage: Stage, columns: Mapping[str, Tensor]) -> None:

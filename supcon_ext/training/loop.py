@@ -128,12 +128,14 @@ class Trainer:
         """See that every stage has a batch, columns that it names, and views that can be drawn.
 
         Raises:
-            ValueError: A stage has none, its views differ in size, or a selector names a column
-                that the data set has not.
+            ValueError: A stage has none, its views differ in size, a selector names a column that
+                the data set has not, or a term cannot be trained on it.
         """
         for number, stage in enumerate(self.stages):
             self.stage_feed(number).check()
             check_columns(stage, self.beliefs.now.columns)
+            for _, part in stage.objective:
+                part.check(self.data.train)
 
     def record_to(self, folder: Path, recorder: Recorder) -> None:
         """Choose where checkpoints and numbers go."""

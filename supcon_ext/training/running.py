@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from data_tools.training_set import caption_texts
 from supcon_ext.feed.base import EpochPlan, StageFeed
 from supcon_ext.models.new_weights import network_like, renew
 from supcon_ext.objectives.base import Objective, TrainingFacts
@@ -70,6 +71,7 @@ def start(trainer: Trainer, saved: Mapping[str, Any] | None) -> Running:
             features=network.backbone.dim,
             epochs=stage.epochs,
             network=network,
+            captions=caption_texts(trainer.data.train),
             new_network=lambda name: network_like(network, seed, f"{stage.name}/{name}"),
         )
     )

@@ -50,6 +50,7 @@ PARAMETERS: dict[str, dict[str, dict[str, Any]]] = {
         "co_teaching": {"rate": 0.3, "ramp_epochs": 2},
         "contrastive": {"queue": 60, "mixup": 1.0, "positives_cap": 6},
         "cross_entropy": {"bootstrap": 0.5, "mixup": 0.2, "cutmix": 1.0, "prior": "trusted"},
+        "image_text": {"vectors": "captions.npz"},
         "paco": {"queue": 60, "prior": "trusted"},
         "proco": {"prior": "trusted"},
         "sub_class_contrastive": {"warmup": 0, "recluster_every": 1, "size": 4},
@@ -63,8 +64,8 @@ PARAMETERS: dict[str, dict[str, dict[str, Any]]] = {
 
 FAMILIES = tuple(PARAMETERS)
 
-WITH_TOKENS = ("ibot",)
-"""Terms that ask for a transformer: :func:`synclr` has them."""
+ASKING = ("ibot", "image_text")
+"""Terms that ask for a transformer, which :func:`synclr` has, or for captions."""
 
 
 @dataset("few_digits")
@@ -269,7 +270,7 @@ def beside_synthetic(text: dict[str, Any]) -> dict[str, Any]:
 def every_member(part: int, parts: int, kind: str = "image") -> dict[str, Any]:
     """One part of as many stages as the largest family has members; smaller ones come again."""
     names = {of: members(of, kind if of == "policy" else None) for of in FAMILIES}
-    names["term"] = [name for name in names["term"] if name not in WITH_TOKENS]
+    names["term"] = [name for name in names["term"] if name not in ASKING]
     length = max(len(each) for each in names.values())
     rows = {of: list(islice(cycle(each), length)) for of, each in names.items()}
     stages = []
@@ -385,7 +386,10 @@ def compared(part: int, parts: int) -> dict[str, Any]:
 
 
 def write_scores(place: Path) -> None:
-    """The file that `offline_scores` reads."""
+    """The file that `offline_scores` reads, and the one of `image_text`."""
+    texts = [f"caption {number}" for number in range(6)]
+    x = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    np.savez(place / "captions.npz", captions=texts, vectors=x)
     lines = [f"{index},{index * 37 % 100 / 100}" for index in range(CLASSES * EACH)]
     (place / "scores.csv").write_text("index,score\n" + "\n".join(lines) + "\n")
 

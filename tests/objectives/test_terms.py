@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -21,6 +23,7 @@ from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
 from supcon_ext.selectors.base import SampleBank, Selection
 from supcon_ext.selectors.label import Label
 from supcon_ext.weightings.uniform import Uniform
+from tests.experiment.members import PARAMETERS, write_scores
 from tests.objectives.steps import ViewsOf
 
 OUT = torch.tensor([1])  # a row that is a negative of most others
@@ -402,7 +405,12 @@ def test_terms_that_fall_and_rise_over_the_stage() -> None:
     torch.testing.assert_close(alone, 2 * 0.25 * plain)
 
 
-def test_every_term_can_fall_and_rise_over_the_stage() -> None:
+def test_every_term_can_fall_and_rise_over_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scores(tmp_path)
+    monkeypatch.chdir(tmp_path)
     for name in terms.names():
-        made = terms.spec({"kind": name, "over_stage": "rising", "weight": 0.5}).build()
+        member = {"kind": name, **PARAMETERS["term"].get(name, {})}
+        made = terms.spec({**member, "over_stage": "rising", "weight": 0.5}).build()
         assert (made.over_stage, made.weight) == ("rising", 0.5), name

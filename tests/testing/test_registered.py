@@ -75,6 +75,7 @@ def test_weightings(given: dict[str, Any]) -> None:
     check_weighting(family("weighting").spec(given).build())
 
 
+@pytest.mark.usefixtures("scores")
 @pytest.mark.parametrize("name", members("term"))
 def test_terms(name: str) -> None:
     check_term(spec("term", name).build())
