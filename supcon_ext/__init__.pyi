@@ -66,6 +66,9 @@ from .synthetic.filter import SyntheticFilter as SyntheticFilter
 from .synthetic.filter import Verdict as Verdict
 from .synthetic.filter import synthetic_filter as synthetic_filter
 from .synthetic.filtering import filtered as filtered
+from .synthetic.generator import Asked as Asked
+from .synthetic.generator import Generator as Generator
+from .synthetic.generator import generator as generator
 from .synthetic.real_training import RealTraining as RealTraining
 from .synthetic.source import SyntheticSource as SyntheticSource
 from .synthetic.source import synthetic_source as synthetic_source

@@ -10,6 +10,7 @@ from supcon_ext.cli.components import components, schema
 from supcon_ext.cli.doctor import doctor
 from supcon_ext.cli.embed import embed
 from supcon_ext.cli.filter import filter_command
+from supcon_ext.cli.generate import generate
 from supcon_ext.cli.group import CommandLine
 from supcon_ext.cli.recipes import recipes
 from supcon_ext.cli.run import resume, run, sync
@@ -40,6 +41,7 @@ for _command in (
     audit,
     embed,
     filter_command,
+    generate,
     recipes,
     show,
     validate,

@@ -57,7 +57,7 @@ class CountedProgress:
         if now - self._began < PATIENCE_SECONDS or not is_first_process():
             return
         pace = (done - self._before) / (now - self._began)
-        rate = f"{pace:,.0f} {self._unit}/s"
+        rate = f"{pace:,.{1 if pace < 10 else 0}f} {self._unit}/s"
         left = (
             f", about {duration((total - done) / pace)} left" if 0 < pace and done < total else ""
         )

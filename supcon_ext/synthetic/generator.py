@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data_tools.border import refuse
 from data_tools.input_spec import InputSpec
 from data_tools.registry import Registry, part_name
 from data_tools.samples import ImageArray, IntArray, SampleSet
@@ -87,21 +88,63 @@ class Generator(ABC):
         """Learn from the samples at the ``(n,)`` ascending places ``trusted``, and no others."""
 
     @abstractmethod
-    def _make(self, asked: Sequence[Asked], seed: int) -> Sequence[ImageArray]:
-        """A sample for each that is asked for; ``what`` was looked at, see :meth:`place_of`."""
+    def _make(self, asked: Sequence[Asked], seed: int) -> Sequence[ImageArray | None]:
+        """A sample for each that is asked for; ``what`` is as :meth:`settled` gives it.
+
+        None stands for one that must not be had, which a safety checker refused.
+        """
+
+    def expect_ready(self) -> None:
+        """See that it can make samples, and load what it needs for that.
+
+        Raises:
+            ValueError: It is not fitted, and has to be.
+        """
+        if not self.classes:
+            raise ValueError(
+                f"Expected a fitted {self.name}, but it is not. Try: fit, or load, before; on the "
+                "command line, --data"
+            )
 
     def samples(self, asked: Sequence[Asked], seed: int) -> list[ImageArray]:
         """The samples that are asked for, in this order, each of the spec's kind and type.
 
         Raises:
+            ValueError: One is of no class or caption that it makes, or was refused.
+        """
+        made = self.samples_or_none(asked, seed)
+        kept = [sample for sample in made if sample is not None]
+        if len(kept) < len(made):
+            what, k = asked[next(i for i, sample in enumerate(made) if sample is None)]
+            raise ValueError(
+                f"Expected sample {k} of `{what}`, but the safety checker of the {self.name} "
+                "refuses it. Try: samples_or_none"
+            )
+        return kept
+
+    def samples_or_none(self, asked: Sequence[Asked], seed: int) -> list[ImageArray | None]:
+        """The same, with None for each that a safety checker refused.
+
+        Raises:
             ValueError: One is of no class or caption that it makes.
         """
-        if not self.classes:
-            raise ValueError(
-                f"Expected a fitted {self.name}, but it is not. Try: fit, or load, before"
-            )
+        self.expect_ready()
         settled = [Asked(self.settled(what), k) for what, k in asked]
-        return list(self._make(settled, seed)) if settled else []
+        made = list(self._make(settled, seed)) if settled else []
+        if len(made) != len(asked):
+            raise refuse(self.name, f"{len(asked)} samples", f"{len(made)}")
+        for sample in made:
+            if sample is not None:
+                self._expect_sample(sample)
+        return made
+
+    def _expect_sample(self, sample: ImageArray) -> None:
+        spec = self.spec
+        said, axes = {"image": ("(H, W, C)", (3,)), "vector": ("(F,)", (1, 2))}[spec.kind]
+        shape, dtype = np.shape(sample), getattr(sample, "dtype", type(sample).__name__)
+        if len(shape) not in axes or shape[-1] != spec.channels or dtype != spec.dtype:
+            expected = f"a {spec.dtype} array {said} whose last axis is {spec.channels}"
+            raise refuse(self.name, expected, f"{dtype} {shape}")
 
     def sample(self, what: int | str, k: int, seed: int) -> ImageArray:
         """Sample ``k`` of a class, by its place or name, or of a caption."""
@@ -110,6 +153,10 @@ class Generator(ABC):
     def captions_of(self, label: int) -> tuple[str, ...]:
         """The captions that it knows of a class; none where it knows classes alone."""
         return ()
+
+    def prompt_of(self, label: int) -> str:
+        """What a class is asked for by, where that is a text; empty where it is not."""
+        return ""
 
     def makes(self, label: int) -> bool:
         """Whether it can make samples of a class: it has seen one."""
@@ -157,8 +204,7 @@ class Generator(ABC):
     @property
     def settings(self) -> dict[str, Any]:
         """The parameters that it was made with."""
-        names = inspect.signature(type(self).__init__).parameters
-        return {name: getattr(self, name) for name in names if name != "self"}
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def state(self) -> dict[str, Any]:
         """What fitting found: tensors, numbers, texts, lists and dictionaries of such."""

@@ -8,6 +8,7 @@ saw it, as a resumed run has it; that instance must go on as the first one does.
 from supcon_ext.testing.backbones import check_backbone
 from supcon_ext.testing.data import check_dataset, check_imbalance, check_noise
 from supcon_ext.testing.evaluators import check_evaluator
+from supcon_ext.testing.generators import check_generator
 from supcon_ext.testing.heads import check_head
 from supcon_ext.testing.optimizers import check_optimizer
 from supcon_ext.testing.policies import check_policy
@@ -24,6 +25,7 @@ __all__ = [
     "check_backbone",
     "check_dataset",
     "check_evaluator",
+    "check_generator",
     "check_head",
     "check_imbalance",
     "check_noise",

@@ -31,6 +31,7 @@ from supcon_ext.samplers.base import SamplerInput, sampler
 from supcon_ext.schedules.base import schedule
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
 from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict, synthetic_filter
+from supcon_ext.synthetic.generator import Generator, generator
 from supcon_ext.synthetic.source import SyntheticSource, synthetic_source
 from supcon_ext.weightings.base import Weighting, WeightingStep, weighting
 from tests.experiment.members import BATCH, recipe, stage
@@ -276,6 +277,26 @@ class WrongSyntheticFilter(SyntheticFilter):
         return told[self.field]
 
 
+@generator("wrong_generator")
+class WrongGenerator(Generator):
+    """Makes samples in a wrong form.
+
+    Args:
+        field: What.
+    """
+
+    def __init__(self, field: str = "count") -> None:
+        self.field = field
+
+    def _fit(self, real: Any, trusted: Any, seed: int, progress: Any) -> None:
+        self.shape = real[int(trusted[0])].shape
+
+    def _make(self, asked: Any, seed: int) -> Any:
+        sample = np.zeros(self.shape, np.uint8)
+        wrong = {"floats": sample / 2, "colour": sample.repeat(3, 2), "flat": sample[0]}
+        return [wrong.get(self.field, sample)] * (len(asked) - (self.field == "count"))
+
+
 @noise("wrong_noise")
 def wrong_noise(train: Any, *, field: str = "shape") -> Any:
     """Returns labels in a wrong form."""
@@ -347,6 +368,9 @@ def with_part(of: str, field: str) -> dict[str, Any]:
         made["data"] = {**made["data"], "synthetic": [wrong]}
     elif of == "synthetic_filter":
         made["data"] = {**made["data"], "synthetic": [{"kind": "few_made", "filters": [wrong]}]}
+    elif of == "generator":
+        source = {"kind": "generated", "generator": wrong, "per_class": 1}
+        made["data"] = {**made["data"], "synthetic": [source]}
     elif of == "evaluator":
         made["evaluation"] = [wrong]
     return made
@@ -423,6 +447,10 @@ WRONG = [
         "parent",
         "expected parents among the 80 real training samples, but got 80",
     ),
+    ("generator", "count", "expected 4 samples, but got 3"),
+    ("generator", "floats", r"expected a uint8 array \(H, W, C\) .* but got float64"),
+    ("generator", "colour", r"whose last axis is 1, but got uint8 \(\d+, \d+, 3\)"),
+    ("generator", "flat", r"array \(H, W, C\) .* but got uint8 \(\d+, 1\)"),
     ("imbalance", "mask", "positions of the images that are kept that are integers, but got bool"),
     ("synthetic_filter", "verdict", "expected a verdict to be a Verdict, but got ndarray"),
     ("synthetic_filter", "scores", r"expected scores of shape \(\d+,\), but got"),

@@ -72,6 +72,36 @@ class StrangeNegatives(SyntheticSource):
         label = train.label[parent]
         return SyntheticSet.of(images, train.spec, train.classes, label=label, parent=parent)
 ''',
+    "generator": '''
+import numpy as np
+from supcon_ext import Generator, generator
+
+@generator("strange_lights")
+class StrangeLights(Generator):
+    """Pictures of the mean light of their class, and some noise."""
+
+    def __init__(self, noise: float = 9.0) -> None:
+        self.noise = noise
+
+    def _fit(self, real, trusted, seed, progress) -> None:
+        self.shape = real[int(trusted[0])].shape
+        places = [int(place) for place in trusted]
+        self.light = {int(real.label[i]): float(real[i].mean()) for i in places}
+
+    def _make(self, asked, seed):
+        made = []
+        for what, k in asked:
+            drawn = np.random.default_rng([seed, what, k])
+            light = self.light[what] + self.noise * drawn.standard_normal(self.shape)
+            made.append(light.clip(0, 255).astype(np.uint8))
+        return made
+
+    def state(self):
+        return {"shape": list(self.shape), "light": self.light}
+
+    def load_state(self, state) -> None:
+        self.shape, self.light = tuple(state["shape"]), state["light"]
+''',
     "policy": '''
 from dataclasses import dataclass
 import numpy as np
@@ -218,7 +248,7 @@ class StrangeSpread:
 ''',
 }
 MADE_BY_CALLING = ("term", "selector", "weighting", "sampler", "evaluator")
-MADE_BY_CALLING += ("synthetic_source", "synthetic_filter")
+MADE_BY_CALLING += ("synthetic_source", "synthetic_filter", "generator")
 
 
 def names() -> dict[str, str]:
@@ -266,7 +296,8 @@ def recipe() -> dict[str, Any]:
             "noise": {"kind": name["noise"], "count": 2},
             "imbalance": name["imbalance"],
             "synthetic": [
-                {"kind": name["synthetic_source"], "filters": [name["synthetic_filter"]]}
+                {"kind": name["synthetic_source"], "filters": [name["synthetic_filter"]]},
+                {"kind": "generated", "generator": name["generator"], "per_class": 2},
             ],
         },
         "model": {

@@ -34,6 +34,11 @@ def recipe(name: str, part: Any) -> dict[str, Any]:
     whole: dict[str, Any] = {"name": "a", "stages": [stage]}
     if name in ("dataset", "noise", "imbalance"):
         whole["data"] = {name: part}
+    elif name == "synthetic_source":
+        whole["data"] = {"synthetic": [part]}
+    elif name == "generator":
+        source = {"kind": "generated", "generator": part, "per_class": 1}
+        whole["data"] = {"synthetic": [source]}
     elif name == "backbone":
         whole["model"] = {name: part}
     elif name == "head":

@@ -31,7 +31,7 @@ def own_cache(tmp_path, monkeypatch) -> None:
 
 
 def small(name: str):
-    return generator.get(name).make(**toy.SMALL.get(name, {}))
+    return generator.get(name).make(**toy.small(name))
 
 
 def believing(place: Path, **params: Any) -> SyntheticSource:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from data_tools.datasets.base import Splits
@@ -9,12 +11,22 @@ from data_tools.input_spec import InputSpec
 from data_tools.prepared import PreparedData, prepare_data
 from data_tools.samples import SampleSet
 from data_tools.vector_rows import VectorRows
+from tests.synthetic.tiny_pipeline import tiny_pipeline
 
-SMALL: dict[str, dict[str, object]] = {
+SMALL: dict[str, dict[str, Any]] = {
     "class_diffusion": {"steps": 4, "batch": 4, "width": 8, "sampling_steps": 2},
     "class_vae": {"steps": 4, "batch": 4, "width": 4, "code": 3},
 }
 """Parameters with which a generator is fitted in a moment."""
+
+
+def small(name: str) -> dict[str, Any]:
+    """The same, with a pipeline of diffusers made where one is needed."""
+    if name == "pipeline":
+        return {"pipeline": tiny_pipeline(), "steps": 2, "batch": 8, "device": "cpu"}
+    return SMALL.get(name, {})
+
+
 SHAPES = ("circle", "square", "triangle", "star")
 
 

@@ -27,6 +27,7 @@ from supcon_ext.policies.base import ViewContext
 from supcon_ext.samplers.base import SamplerInput
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, SampleSelector, Selection
 from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict
+from supcon_ext.synthetic.generator import Generator
 from supcon_ext.synthetic.source import SyntheticSource
 from supcon_ext.training_facts import TrainingFacts
 from supcon_ext.weightings.base import Weighting, WeightingStep
@@ -663,6 +664,73 @@ class HalfVerdict(SyntheticFilter):
         return Verdict.of(np.ones(len(data.synthetic) // 2), {})
 
 
+# -- generators -----------------------------------------------------------------------------------
+
+
+class GreyGenerator(Generator):
+    """Plain pictures; what is right of the generators below."""
+
+    def _fit(self, real: SampleSet, trusted: IntArray, seed: int, progress: Any) -> None:
+        self.shape = real[int(trusted[0])].shape
+
+    def _light(self, what: Any, k: int, seed: int) -> int:
+        return int(np.random.default_rng([seed, what, k]).integers(256))
+
+    def _make(self, asked: Any, seed: int) -> Any:
+        return [np.full(self.shape, self._light(*one, seed), np.uint8) for one in asked]
+
+    def state(self) -> dict[str, Any]:
+        return {"shape": list(self.shape)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.shape = tuple(state["shape"])
+
+
+class GlobalGenerator(GreyGenerator):
+    """Draws from numpy's own generator."""
+
+    def _light(self, what: Any, k: int, seed: int) -> int:
+        return np.random.randint(256)
+
+
+class InTurn(GreyGenerator):
+    """Lights by the place among what is asked for."""
+
+    def _make(self, asked: Any, seed: int) -> Any:
+        return [np.full(self.shape, place, np.uint8) for place in range(len(asked))]
+
+
+class Unsaved(GreyGenerator):
+    """Forgets to keep what it was fitted to."""
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        pass
+
+
+class Believing(GreyGenerator):
+    """Reads every sample, trusted or not."""
+
+    def _fit(self, real: SampleSet, trusted: IntArray, seed: int, progress: Any) -> None:
+        self.shape = max(real[place].shape for place in range(len(real)))
+
+
+class Seedless(GreyGenerator):
+    """The same whatever the seed."""
+
+    def _light(self, what: Any, k: int, seed: int) -> int:
+        return super()._light(what, k, 0)
+
+
+class OtherForm(GreyGenerator):
+    """Floats where the set has bytes."""
+
+    def _make(self, asked: Any, seed: int) -> Any:
+        return [picture / 2 for picture in super()._make(asked, seed)]
+
+
 FAULTS: list[tuple[Callable[..., None], Any, str]] = [
     (testing.check_selector, RunningMean(), "round trip .* `state_dict`"),
     (testing.check_selector, Unasked(), "name in `requires`"),
@@ -740,6 +808,12 @@ FAULTS: list[tuple[Callable[..., None], Any, str]] = [
     (testing.check_synthetic_filter, TrustsAll(), "that are not trusted"),
     (testing.check_synthetic_filter, WritesQuality(), "left as they are"),
     (testing.check_synthetic_filter, HalfVerdict(), r"scores of shape \(36,\), but got \(18,\)"),
+    (testing.check_generator, GlobalGenerator(), "global generator.*draws_of"),
+    (testing.check_generator, InTurn(), "not from the order in which"),
+    (testing.check_generator, Unsaved(), "saved and loaded|`state`"),
+    (testing.check_generator, Believing(), "trusted samples alone, but read sample 1"),
+    (testing.check_generator, Seedless(), "another seed must give other samples"),
+    (testing.check_generator, OtherForm(), "expected a uint8 array .* but got float64"),
     (testing.check_imbalance, global_choice, "global generator.* `seed`"),
     (testing.check_imbalance, a_mask, "integers, but got bool"),
     (testing.check_imbalance, no_tail, "every class"),

@@ -29,12 +29,13 @@ class Parents:
         self.places = places
         self.label = label
 
-    def of_class(self, label: int) -> IntArray:
-        """Positions among the n of a class."""
-        return np.flatnonzero(self.label == label).astype(np.int64)
+    def of_class(self, label: int | None) -> IntArray:
+        """Positions among the n of a class; of all where it is None."""
+        of = np.ones(len(self.label), bool) if label is None else self.label == label
+        return np.flatnonzero(of).astype(np.int64)
 
-    def chosen(self, label: int, k: int, seed: int) -> int:
-        """The position that sample ``k`` of a class is made from.
+    def chosen(self, label: int | None, k: int, seed: int) -> int:
+        """The position that sample ``k`` of a class, or of any, is made from.
 
         Every sample of the class is one in turn, in an order of its own each round.
         """

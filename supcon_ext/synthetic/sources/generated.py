@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -101,6 +103,7 @@ class Generated(SyntheticSource):
             "samples": _digest(real.train, trust),
             "generator": f"{type(self.generator).__module__}.{type(self.generator).__qualname__}",
             "settings": self.generator.settings,
+            "code": _code(self.generator),
             "seed": seed,
             "versions": {name: _version(name) for name in DECIDING},
         }
@@ -150,8 +153,14 @@ class Generated(SyntheticSource):
         samples: list[Any] = []
         with _counted(shown, f"making samples with {maker.name}", "samples") as done:
             for start in range(0, len(asked), AT_ONCE):
-                samples += maker.samples(asked[start : start + AT_ONCE], seed)
+                samples += maker.samples_or_none(asked[start : start + AT_ONCE], seed)
                 done(len(samples), len(asked))
+        kept = [row for row, sample in enumerate(samples) if sample is not None]
+        if len(kept) < len(samples):
+            lost = len(samples) - len(kept)
+            logger.warning("%d samples were refused by a safety checker, and left out", lost)
+            samples, asked = [samples[row] for row in kept], [asked[row] for row in kept]
+            label = label[kept]
         return {
             "x": _stacked(samples),
             "label": label,
@@ -243,6 +252,15 @@ def _digest(train: SampleSet, trust: Tensor | None) -> str:
         digest.update(f"{sample.dtype}{sample.shape}".encode())
         digest.update(sample.data)
     return digest.hexdigest()
+
+
+def _code(maker: Generator) -> str:
+    """The digest of the module that has the generator, which its author may change."""
+    try:
+        source = inspect.getsource(sys.modules[type(maker).__module__])
+    except (OSError, TypeError, KeyError):
+        return ""
+    return hashlib.sha256(source.encode()).hexdigest()
 
 
 def _version(name: str) -> str | None:
