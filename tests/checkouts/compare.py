@@ -5,9 +5,10 @@
 Each recipe (a file, the name of one that ships, or a function of each checkout's, as
 ``tests.experiment.members:compared:0:6``) is trained by both checkouts; every step's loss,
 gradients and weights are compared to the last bit, then the results. What is printed is the first
-step that differs, or that none does. ``--workers 0,2`` repeats it with so many data workers,
-``--processes 1,2`` in so many processes, ``--stop 5`` stops each run after so many steps and goes
-on in a new process. Of sweeps, every variant is trained with its first seed.
+step that differs, or that none does. Functions are not shown members that one checkout alone has.
+``--workers 0,2`` repeats it with so many data workers, ``--processes 1,2`` in so many processes,
+``--stop 5`` stops each run after so many steps and goes on in a new process. Of sweeps, every
+variant is trained with its first seed.
 """
 
 from __future__ import annotations
@@ -61,8 +62,48 @@ class Difference:
     what: str
 
 
-def train(checkout: Path, setting: Setting, place: Path) -> None:
+def environment_of(checkout: Path) -> dict[str, str]:
+    """Environment variables of a process that uses a checkout's package."""
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    return {
+        **os.environ,
+        "PYTHONPATH": str(checkout),
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+    }
+
+
+def members_of(checkout: Path) -> set[tuple[str, str]]:
+    """Family and name of each member that a checkout has."""
+    command = [sys.executable, "-m", "supcon_ext", "components", "--json"]
+    with tempfile.TemporaryDirectory() as elsewhere:
+        done = subprocess.run(
+            command, cwd=elsewhere, env=environment_of(checkout), stdout=subprocess.PIPE, check=True
+        )
+    return {(part["family"], part["name"]) for part in json.loads(done.stdout)}
+
+
+def in_one_alone(old: Path, new: Path) -> dict[str, list[str]]:
+    """Members that only one of two checkouts has, by family."""
+    found: dict[str, list[str]] = {}
+    for family, name in sorted(members_of(old) ^ members_of(new)):
+        found.setdefault(family, []).append(name)
+    return found
+
+
+def train(
+    checkout: Path,
+    setting: Setting,
+    place: Path,
+    left_out: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     """Train a recipe with a checkout's package; steps go to ``place/steps``, the run beside it.
+
+    Args:
+        checkout: Where the package is.
+        setting: What is trained, and how.
+        place: A new folder.
+        left_out: Members of families that a function which gives a recipe is not shown.
 
     Raises:
         RuntimeError: It failed; the message is what it printed.
@@ -71,12 +112,7 @@ def train(checkout: Path, setting: Setting, place: Path) -> None:
     keys = [*setting.overrides, "tracking.uri=none", f"compute.workers={setting.workers}"]
     if setting.processes > 1:
         keys += [f"compute.devices={setting.processes}", "compute.accelerator=cpu"]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(checkout),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-        "MKL_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-    }
+    environment = environment_of(checkout) | {"LEFT_OUT": json.dumps(left_out or {})}
     for stop in (setting.stop, 0) if setting.stop else (0,):
         command = [sys.executable, str(TRACE), "steps", str(stop), "run", setting.recipe, *keys]
         done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
@@ -173,6 +209,8 @@ def main(
     """Train recipes with the checkouts OLD and NEW, and name the first step that differs."""
     overrides = tuple(text for text in recipes if "=" in text)
     failed = False
+    functions = any("=" not in text and ":" in text and "::" not in text for text in recipes)
+    left_out = in_one_alone(old, new) if functions else {}
     click.echo("| recipe | workers | processes | stopped after | steps | first difference |")
     click.echo("| --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as temporary:
@@ -189,7 +227,7 @@ def main(
         for number, setting in enumerate(settings):
             places = [folder / f"{number}" / side for side in ("old", "new")]
             for checkout, place in zip((old, new), places, strict=True):
-                train(checkout, setting, place)
+                train(checkout, setting, place, left_out)
             found = first_difference(*places)
             failed = failed or found is not None
             counted = len(next(iter(steps_of(places[1]).values())))

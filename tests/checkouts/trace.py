@@ -5,7 +5,9 @@ Run by its path, so that it imports nothing of the checkout that it lies in:
 
 A recipe is a file or a shipped name; ``SWEEP::CHILD``, a run of a sweep; or
 ``MODULE:FUNCTION:NUMBER:...``, a function of the checkout that gives a recipe as a mapping. So each
-checkout reads its own, and keys may have been renamed between the two.
+checkout reads its own, and keys may have been renamed between the two. To such a function the
+members of families that the environment variable ``LEFT_OUT`` names are not there: a JSON object of
+lists of names, by family.
 
 Torch's own hooks do the watching, so that any version of the package can be watched. A line of
 ``OUT`` (``OUT.<rank>`` for further processes) is one step: the loss, gradients and weights, each as
@@ -77,6 +79,18 @@ def watch(out: Path, stop: int) -> None:
     register_optimizer_step_post_hook(write)
 
 
+def leave_out(names: dict[str, list[str]]) -> None:
+    """Let these members of families be found by their names alone, and listed no more."""
+    from data_tools.registry import Registry
+
+    listed = Registry.names
+
+    def others(self: Any) -> list[str]:
+        return [name for name in listed(self) if name not in names.get(self.family, [])]
+
+    Registry.names = others  # type: ignore[method-assign]
+
+
 def recipe_of(named: str, overrides: list[str]) -> Any:
     """The recipe that a text names."""
     from supcon_ext.recipe import load_recipe, parse_recipe
@@ -90,6 +104,7 @@ def recipe_of(named: str, overrides: list[str]) -> Any:
         return next(each.recipe for each in children if each.name == child)
     if ":" in named and not Path(named).exists():
         module, function, *numbers = named.split(":")
+        leave_out(json.loads(os.environ.get("LEFT_OUT", "{}")))
         made = getattr(importlib.import_module(module), function)(*map(int, numbers))
         return parse_recipe(made, overrides)
     return load_recipe(named, overrides)
