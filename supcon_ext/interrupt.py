@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 PATIENCE = 4.0
 ACKNOWLEDGE = 0.5
+LAST_WORDS = 2.0  # a line of a file takes no time, but on a busy machine a moment to begin
 STOP_SIGNALS = frozenset(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
@@ -50,7 +51,7 @@ class StopRequest:
         number: The first signal that came, or None.
         advice: How to go on; said when the process is ended from outside the main thread.
         before: The handlers of before.
-        last_words: Called before such an end, newest first; each is given half a second.
+        last_words: Called before such an end, newest first; each is given two seconds.
     """
 
     def __init__(self, patience: float | None = None) -> None:
@@ -139,7 +140,7 @@ class StopRequest:
         for words in reversed(self.last_words):
             speaker = threading.Thread(target=_quietly, args=(words,), daemon=True)
             speaker.start()
-            speaker.join(0.5)
+            speaker.join(LAST_WORDS)
         os._exit(128 + first)
 
 

@@ -3,6 +3,8 @@
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
@@ -11,7 +13,8 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-")  # not the user
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from hypothesis import settings  # noqa: E402 - the variables above come first
+import pytest  # noqa: E402 - the variables above come first
+from hypothesis import settings  # noqa: E402
 
 from data_tools.registry import Registry  # noqa: E402
 
@@ -19,6 +22,23 @@ from data_tools.registry import Registry  # noqa: E402
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+ROOT = Path(__file__).parents[1]
+
+
+def _in_the_root() -> set[str]:
+    """What is in the repository's top folder, but for what tools keep there."""
+    return {name for name in os.listdir(ROOT) if not name.startswith((".", "__"))}
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_in_the_repository() -> Iterator[None]:
+    """Files that a test leaves where it was started from are soon committed by somebody."""
+    before = _in_the_root()
+    yield
+    left = _in_the_root() - before
+    assert not left, f"{sorted(left)} left in the repository. Try: monkeypatch.chdir(tmp_path)"
+
 
 _names = Registry.names
 

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from supcon_ext.experiment import Interrupted
-from supcon_ext.interrupt import PATIENCE, STOP_SIGNALS, stop_requests
+from supcon_ext.interrupt import PATIENCE, STOP_SIGNALS, signals_kept_back, stop_requests
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.sweep.child import Failure, run_child
 from supcon_ext.sweep.plan import Child
@@ -68,18 +68,19 @@ def run_side_by_side(
         jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(threads,)
     )
     with stop_requests() as stop, stop.held(), pool:
-        futures = {
-            pool.submit(
-                _work,
-                child.name,
-                dict(child.variant),
-                child.seed,
-                child.recipe.model_dump(mode="json"),
-                folder / child.name,
-                parent_run_id,
-            ): child
-            for child in children
-        }
+        with signals_kept_back():  # processes start here; one that a signal ends breaks the pool
+            futures = {
+                pool.submit(
+                    _work,
+                    child.name,
+                    dict(child.variant),
+                    child.seed,
+                    child.recipe.model_dump(mode="json"),
+                    folder / child.name,
+                    parent_run_id,
+                ): child
+                for child in children
+            }
         waiting = set(futures)
         try:
             while waiting:
@@ -126,6 +127,8 @@ def _begin(threads: int) -> None:
     for ignored in STOP_SIGNALS - {signal.SIGTERM}:
         signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
@@ -153,21 +156,20 @@ def _work(
     parent_run_id: str | None,
 ) -> Failure | None:
     global _busy, _stopped
-    if _stopped:  # runs that wait in the pool's queue cannot be cancelled
-        raise Interrupted("SIGTERM", signal.SIGTERM)
-    child = Child(name, variant, seed, parse_recipe(recipe))
-    console = console_of(folder)
-    with (
-        console.open("a", encoding="utf-8") as file,
-        redirect_stdout(file),
-        redirect_stderr(file),
-    ):
-        _busy = True
-        try:
-            with stop_requests(PATIENCE):
-                return run_child(child, folder, parent_run_id)
-        except Interrupted:
-            _stopped = True
-            raise
-        finally:
-            _busy = False
+    _busy = True  # from here on a signal raises: none comes between a look and the run
+    try:
+        if _stopped:  # runs that wait in the pool's queue cannot be cancelled
+            raise Interrupted("SIGTERM", signal.SIGTERM)
+        child = Child(name, variant, seed, parse_recipe(recipe))
+        with (
+            console_of(folder).open("a", encoding="utf-8") as file,
+            redirect_stdout(file),
+            redirect_stderr(file),
+            stop_requests(PATIENCE),
+        ):
+            return run_child(child, folder, parent_run_id)
+    except Interrupted:
+        _stopped = True
+        raise
+    finally:
+        _busy = False

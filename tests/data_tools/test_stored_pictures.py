@@ -219,7 +219,10 @@ def test_a_declared_scale_cuts_what_is_outside_and_says_so(tmp_path: Path, caplo
 
 
 @pytest.mark.parametrize("mode", ["rgb", "grey"])
-def test_other_modes_name_the_one_that_helps(tmp_path: Path, mode: str) -> None:
+def test_other_modes_name_the_one_that_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     write_picture(tmp_path / "p" / "a" / "x.tif", one(12, "uint8"))
     with pytest.raises(ValueError, match="read by `mode: stored`"):
         check_source(image_folder(root=str(tmp_path / "p"), test=0, mode=mode), CheckRules())

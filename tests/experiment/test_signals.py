@@ -242,3 +242,58 @@ def test_a_sweep_passes_it_on(jobs: str, tmp_path: Path) -> None:
     (folder,) = tmp_path.glob("runs/s-*")
     begun = [place.parent for place in folder.glob("*/recipe.yaml")]
     assert begun and all(status_of(run) == "KILLED" for run in [folder, *begun])
+
+
+BORN_LATE = """\
+import sys, time
+from pathlib import Path
+
+if "spawn_main" in " ".join(sys.orig_argv):
+    try:
+        Path("first").touch(exist_ok=False)
+    except FileExistsError:
+        while not Path("asked").exists():
+            time.sleep(0.01)
+        time.sleep(1.0)
+        Path("born").touch()
+"""
+SLOW = """\
+import time
+from supcon_ext import PositiveSelector, selector
+
+@selector("slow")
+class Slow(PositiveSelector):
+    def targets(self, pairs):
+        time.sleep(0.5)
+        return pairs.same("label")
+"""
+
+
+def test_a_sweep_stopped_while_a_process_of_it_starts(tmp_path: Path) -> None:
+    """A process that is too young to hear of it does not take the others with it."""
+    (tmp_path / "sitecustomize.py").write_text(BORN_LATE)
+    (tmp_path / "slow_selector.py").write_text(SLOW)
+    slow = RECIPE.replace("epochs: 3", "epochs: 200").replace("selector: gmm", "selector: slow")
+    (tmp_path / "lean.yaml").write_text(f"plugins: [slow_selector]\n{slow}")
+    (tmp_path / "s.yaml").write_text("name: s\nrecipe: lean.yaml\ngrid: {seed: [0, 1]}\n")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    sweep = start(_sweep_side_by_side, cwd=tmp_path, env={"PYTHONPATH": path})
+    sweep.wait_for(lambda: bool(list(tmp_path.glob("runs/s-*/*/checkpoints/last.pt"))))
+    sweep.send(signal.SIGTERM)
+    (tmp_path / "asked").touch()
+    assert sweep.wait() == 143, sweep.stderr
+    assert "Stopped: SIGTERM: sweep stopped; give the same command again" in sweep.stderr
+    assert (tmp_path / "born").exists() and "twice" not in sweep.stderr
+    (folder,) = tmp_path.glob("runs/s-*")
+    (begun,) = (place.parent for place in folder.glob("*/recipe.yaml"))
+    assert status_of(folder) == status_of(begun) == "KILLED"
+
+
+def _sweep_side_by_side() -> None:
+    import sys
+
+    from supcon_ext.cli import main
+
+    sys.path.insert(0, str(Path.cwd()))
+    without_drawing()
+    main(["sweep", "s.yaml", "--jobs", "2"], prog_name="supcon")
