@@ -22,6 +22,12 @@ from tests.made_pictures import DEPTHS, KINDS, TOP, pictures, suffixes, write_pi
 EVERY = (1, 2, 3, 4, 5, 12, 16)
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A current folder of the test's own: bad files are listed there."""
+    monkeypatch.chdir(tmp_path)
+
+
 def one(channels: int, depth: str) -> np.ndarray:
     return pictures(2, channels, depth, 9)[0][1, :7]
 
@@ -219,10 +225,7 @@ def test_a_declared_scale_cuts_what_is_outside_and_says_so(tmp_path: Path, caplo
 
 
 @pytest.mark.parametrize("mode", ["rgb", "grey"])
-def test_other_modes_name_the_one_that_helps(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_other_modes_name_the_one_that_helps(tmp_path: Path, mode: str) -> None:
     write_picture(tmp_path / "p" / "a" / "x.tif", one(12, "uint8"))
     with pytest.raises(ValueError, match="read by `mode: stored`"):
         check_source(image_folder(root=str(tmp_path / "p"), test=0, mode=mode), CheckRules())
