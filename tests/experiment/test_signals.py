@@ -230,12 +230,13 @@ def test_a_long_call_is_ended_in_seconds_and_at_once_by_a_second_signal(
     goes_on(folder, whole)
 
 
+@pytest.mark.timeout(700)  # its processes import everything anew, on a busy machine for minutes
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_sweep_passes_it_on(jobs: str, tmp_path: Path) -> None:
     (tmp_path / "lean.yaml").write_text(re.sub("epochs: 3", "epochs: 200", RECIPE))
     (tmp_path / "s.yaml").write_text("name: s\nrecipe: lean.yaml\ngrid: {seed: [0, 1]}\n")
     sweep = supcon("sweep", "s.yaml", "--jobs", jobs, cwd=tmp_path)
-    sweep.wait_for(lambda: bool(list(tmp_path.glob("runs/s-*/*/checkpoints/last.pt"))))
+    sweep.wait_for(lambda: bool(list(tmp_path.glob("runs/s-*/*/checkpoints/last.pt"))), 400)
     sweep.send(signal.SIGHUP)
     assert sweep.wait() == 129, sweep.stderr
     assert "Stopped: SIGHUP: sweep stopped; give the same command again" in sweep.stderr
@@ -269,6 +270,7 @@ class Slow(PositiveSelector):
 """
 
 
+@pytest.mark.timeout(700)
 def test_a_sweep_stopped_while_a_process_of_it_starts(tmp_path: Path) -> None:
     """A process that is too young to hear of it does not take the others with it."""
     (tmp_path / "sitecustomize.py").write_text(BORN_LATE)
@@ -278,7 +280,7 @@ def test_a_sweep_stopped_while_a_process_of_it_starts(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("name: s\nrecipe: lean.yaml\ngrid: {seed: [0, 1]}\n")
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     sweep = start(_sweep_side_by_side, cwd=tmp_path, env={"PYTHONPATH": path})
-    sweep.wait_for(lambda: bool(list(tmp_path.glob("runs/s-*/*/checkpoints/last.pt"))))
+    sweep.wait_for(lambda: bool(list(tmp_path.glob("runs/s-*/*/checkpoints/last.pt"))), 400)
     sweep.send(signal.SIGTERM)
     (tmp_path / "asked").touch()
     assert sweep.wait() == 143, sweep.stderr
