@@ -59,7 +59,7 @@ class ClassDiffusion(Generator):
 
     def __init__(
         self,
-        steps: Annotated[int, Field(ge=1)] = 1000,
+        steps: Annotated[int, Field(ge=1)] = 500,
         batch: Annotated[int, Field(ge=1)] = 64,
         width: Annotated[int, Field(ge=8, multiple_of=8)] = 32,
         patch: Annotated[int, Field(ge=1)] | None = None,

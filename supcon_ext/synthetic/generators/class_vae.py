@@ -51,7 +51,7 @@ class ClassVAE(Generator):
 
     def __init__(
         self,
-        steps: Annotated[int, Field(ge=1)] = 1500,
+        steps: Annotated[int, Field(ge=1)] = 600,
         batch: Annotated[int, Field(ge=1)] = 64,
         width: Annotated[int, Field(ge=4)] = 32,
         code: Annotated[int, Field(ge=1)] = 16,
