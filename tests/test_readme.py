@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from supcon_ext.cli import main
+from supcon_ext.experiment import run
 from supcon_ext.recipe import load_recipe, recipes_root
 from supcon_ext.recipe.components import list_components, markdown_table
 
@@ -37,6 +38,13 @@ def test_the_recipe_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path.write_text(blocks("yaml")[0])
     assert load_recipe(path).stages[0].objective[1].kind == "cross_entropy"
     sys.modules.pop("my_selectors", None)
+
+
+def test_the_recipe_of_synthetic_samples_runs(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(blocks("yaml")[1])
+    made = load_recipe(tmp_path / "mine.yaml", ["stages.train.epochs=1", "tracking.uri=none"])
+    result = run(made, folder=tmp_path / "run")
+    assert result.results["synthetic"]["samples"] > 100
 
 
 def test_the_table_of_components_is_the_programs() -> None:

@@ -97,6 +97,8 @@ def measure(recipe: Recipe, made: Prepared) -> tuple[dict[str, Any], dict[str, R
     }
     if made_by := measurer.data.labels.settings["made"].get("made_by"):
         results["made_by"] = made_by
+    if measurer.data.synthetic is not None:
+        results["synthetic"] = measurer.data.synthetic.describe()
     if trainer.best is not None:
         kept = {k: v.clone() for k, v in trainer.network.state_dict().items()}
         trainer.network.load_state_dict(trainer.best["network"])
