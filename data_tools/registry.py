@@ -10,6 +10,9 @@ may be told in a recipe is read off its signature:
 Annotate a parameter with :class:`pydantic.Field` (``Annotated[float, Field(ge=0, le=1)]``) to bound
 it, and with :class:`Part` to say that it is itself a part of another family. The first line of the
 docstring is the summary that ``supcon components`` prints.
+
+One file, long as it is: a registry makes entries and specs, a spec and a part look their registry
+up, and apart these would import each other in a circle.
 """
 
 from __future__ import annotations

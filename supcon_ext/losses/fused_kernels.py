@@ -11,6 +11,9 @@ at once, which does each product once. No atomics, so results repeat bit for bit
 With few rows the walk is cut into segments, so that every multiprocessor has work; their parts are
 joined afterwards in a fixed order.
 
+One file, long as it is: both kernels are inlined from the same tile functions, and their block
+sizes and launches hold for them alone.
+
 Block sizes are fixed by embedding size and type; nothing is tuned at run time. They were chosen
 from the compiler's report for compute capability 8.0, 8.6 and 9.0, so that a block fits in shared
 memory (99 KB on 8.6) and few registers spill; their speed has not been measured.

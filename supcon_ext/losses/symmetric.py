@@ -6,6 +6,9 @@ exponential serves both the row of a pair and its column. Where the rule gives f
 come from sums over codes in O(N D); only the parts that need "same code" inside the exponential
 look at pairs, and with rows sorted by code these lie in few tiles.
 
+One file, long as it is: the two walks over tiles, forward and back, must take the same tiles in the
+same order and share their scratch memory, and are read side by side.
+
 Letters: A anchors, E further contrasts, K = A + E contrasts (anchors first), D embedding size.
 """
 
