@@ -33,6 +33,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)  # seven processes that import everything anew
 def test_equal_checkouts_and_one_that_differs_from_the_second_epoch_on(copy: Path) -> None:
     arguments = [str(ROOT), str(copy), "supcon/digits", *QUICK]
     same = CliRunner().invoke(main, [*arguments, "--stop", "3"])
