@@ -34,6 +34,7 @@ from supcon_ext.experiment.encoder import encoder_of
 from supcon_ext.feed.base import GroupPlan
 from supcon_ext.models.network import Network, build_network
 from supcon_ext.models.own_input import OwnInput
+from supcon_ext.models.source_norms import separate_norms
 from supcon_ext.objectives.base import Objective
 from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.policies.statistics import ChannelStatistics, channel_statistics
@@ -280,7 +281,7 @@ def build_model(recipe: Recipe, classes: int, spec: InputSpec, *, fresh: bool = 
             or adaptation cannot be as the recipe says.
     """
     model = recipe.model
-    return build_network(
+    network = build_network(
         encoder_of(model, spec.kind, fresh),
         spec.channels,
         classes,
@@ -293,6 +294,7 @@ def build_model(recipe: Recipe, classes: int, spec: InputSpec, *, fresh: bool = 
         },
         seed=recipe.seed,
     )
+    return separate_norms(network) if model.norms_by_source else network
 
 
 def build_objective(section: StageSection, seed: int) -> Objective:

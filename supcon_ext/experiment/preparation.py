@@ -154,6 +154,12 @@ def _make(
     if weights is not None and weights.fit:
         progress.note(f"{weights.source}: {weights.fit}")
     if recipe.compute.sync_batch_norm and fabric.world_size > 1:
+        if recipe.model.norms_by_source:
+            raise CannotStart(
+                "Expected model.norms_by_source or compute.sync_batch_norm, but got both: a "
+                "process may have no row of a source that the others wait for. "
+                "Try: compute.sync_batch_norm=false"
+            )
         network = synchronised(network, fabric.device.type)
     twin = (
         None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from operator import itemgetter
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from supcon_ext.models.own_input import OwnInput
 from supcon_ext.models.tokens import TokenBackbone
 from supcon_ext.models.unit_rows import unit_rows
 from supcon_ext.seeding import seeded_weights
+
+if TYPE_CHECKING:
+    from supcon_ext.models.source_norms import SourceSwitch
 
 MakeHead = Callable[[int, int], Head]
 """``(in_dim, classes)`` to a head."""
@@ -81,6 +84,10 @@ class Network(nn.Module):
         patch_head: ``(n, F)`` patch tokens to ``(n, K)`` scores, for :meth:`token_scores`; None for
             none.
         cls_head: The same of features; None for the head of the patches.
+
+    Attributes:
+        sources: Tells batch norms which rows are synthetic, see
+            :func:`~supcon_ext.models.source_norms.separate_norms`; None where they are not apart.
     """
 
     def __init__(
@@ -99,6 +106,7 @@ class Network(nn.Module):
         self.predictor = predictor
         self.patch_head = patch_head
         self.cls_head = cls_head
+        self.sources: SourceSwitch | None = None
 
     @property
     def own_input(self) -> OwnInput | None:

@@ -18,6 +18,7 @@ from supcon_ext.feed.base import Batch
 from supcon_ext.losses.mixup import mixed_rows
 from supcon_ext.losses.rows import Rows, Source
 from supcon_ext.models.network import Outputs
+from supcon_ext.models.source_norms import rows_by_source
 from supcon_ext.objectives.beliefs import Beliefs
 from supcon_ext.objectives.mixing import Mix, draw_mix, mix_images
 
@@ -174,6 +175,14 @@ class StepBatch:
         """``(n, ...)`` inputs of each group."""
         return [group.x for group in self.groups.values()]
 
+    def synthetic(self, name: str | None = None) -> list[Tensor] | None:
+        """``(n,)`` bool of the rows of each group, or of one; None where all are real."""
+        source = self.beliefs.source
+        if source is None:
+            return None
+        chosen = list(self.groups.values()) if name is None else [self.groups[name]]
+        return [source[group.sample] == int(Source.SYNTHETIC) for group in chosen]
+
     def rows(self, name: str | None) -> GroupRows:
         """The rows of one view group; of all groups for None.
 
@@ -198,7 +207,7 @@ class StepBatch:
     def outputs(self) -> Outputs:
         """Features ``(R, F)``, projections ``(R, D)``, logits ``(R, C)`` of all rows."""
         if "plain" not in self._outputs:
-            self._outputs["plain"] = passes(self._network, self.inputs)
+            self._outputs["plain"] = passes(self._network, self.inputs, self.synthetic())
         return self._outputs["plain"]
 
     def twin_outputs(self, name: str | None = None) -> Outputs:
@@ -212,7 +221,7 @@ class StepBatch:
         if key not in self._outputs:
             inputs = self.inputs if name is None else [self.groups[name].x]
             with torch.no_grad():
-                self._outputs[key] = passes(self._twin, inputs)
+                self._outputs[key] = passes(self._twin, inputs, self.synthetic(name))
         return self._outputs[key]
 
     def inputs_of(self, name: str | None) -> Tensor:
@@ -271,7 +280,11 @@ class StepBatch:
                      for view in x.chunk(g.views)]  # fmt: skip
             mix = draw_mix([tuple(view.shape) for view in views], mixup, cutmix, self.generator)
             mixed = mix_images(views, mix)
-            self._mixes[key] = mix, passes(self._network, mixed)
+            told = self.synthetic()
+            if told is not None:  # a mixed row is of its first image's source
+                groups = zip(told, self.groups.values(), strict=True)
+                told = [part for each, group in groups for part in each.chunk(group.views)]
+            self._mixes[key] = mix, passes(self._network, mixed, told)
         return self._mixes[key]
 
     @property
@@ -285,16 +298,26 @@ def _no_tokens(*given: Any) -> Any:
     raise ValueError("Expected a network that hands out tokens, but got none")
 
 
-def passes(network: Forward, inputs: Sequence[Tensor]) -> Outputs:
-    """Outputs of several inputs ``(n, ...)`` in order; those of one size go in one pass."""
-    shapes = [tuple(x.shape[1:]) for x in inputs]
-    sizes = list(dict.fromkeys(shapes))
-    if len(sizes) == 1:
-        return network(inputs[0] if len(inputs) == 1 else torch.cat(list(inputs)))
+def passes(
+    network: Forward, inputs: Sequence[Tensor], synthetic: Sequence[Tensor] | None = None
+) -> Outputs:
+    """Outputs of several inputs ``(n, ...)`` in order; those of one size go in one pass.
+
+    Args:
+        network: Makes the passes.
+        inputs: One or more.
+        synthetic: ``(n,)`` bool of the rows of each; None where all are real.
+    """
+    sizes: dict[tuple[int, ...], list[int]] = {}
+    for number, x in enumerate(inputs):
+        sizes.setdefault(tuple(x.shape[1:]), []).append(number)
     made: dict[int, Outputs] = {}
-    for size in sizes:
-        members = [k for k, shape in enumerate(shapes) if shape == size]
-        whole = network(torch.cat([inputs[k] for k in members]))
-        pieces = whole.split([len(inputs[k]) for k in members])
-        made.update(zip(members, pieces, strict=True))
+    for members in sizes.values():
+        parts = [inputs[k] for k in members]
+        told = None if synthetic is None else torch.cat([synthetic[k] for k in members])
+        with rows_by_source(network, told):
+            whole = network(parts[0] if len(parts) == 1 else torch.cat(parts))
+        if len(sizes) == 1:
+            return whole
+        made.update(zip(members, whole.split([len(part) for part in parts]), strict=True))
     return Outputs.cat([made[k] for k in range(len(inputs))])

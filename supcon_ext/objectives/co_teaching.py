@@ -88,7 +88,7 @@ class CoTeaching(Term):
         rows = batch.rows(self.views)
         inputs = batch.inputs if self.views is None else [batch.groups[self.views].x]
         first = batch.outputs().logits[rows.place].float()
-        second = passes(self.network_2, inputs).logits.float()
+        second = passes(self.network_2, inputs, batch.synthetic(self.views)).logits.float()
         label = rows.label
         known = label >= 0
         if self.samples == "confident":

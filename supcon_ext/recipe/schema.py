@@ -182,6 +182,9 @@ class ModelSection(Section):
     """Momentum of the EMA twin; null for none."""
     ema_end: Annotated[float, Field(ge=0, le=1)] | None = None
     """Momentum that it reaches at the run's end, along half a cosine; null keeps it as it is."""
+    norms_by_source: bool = False
+    """Whether batch norms have statistics and weights of their own for synthetic samples; those of
+    real ones serve evaluation and selection."""
     weights: Annotated[str, Field(min_length=1)] | None = None
     """File that the encoder's first weights come from, safetensors or of torch.save."""
     partial_weights: bool = False
@@ -197,6 +200,12 @@ class ModelSection(Section):
     def _one_way(self) -> ModelSection:
         if self.ema_end is not None and self.ema is None:
             raise PydanticCustomError("ema_end", "Expected `ema_end` beside `ema` only.")
+        if self.norms_by_source and self.checkpointing:
+            raise PydanticCustomError(
+                "norms_checkpointing",
+                "Expected `norms_by_source` or `checkpointing`, but got both: blocks that are "
+                "computed again do not know their rows' sources.",
+            )
         if self.cls_head is not None and self.patch_head is None:
             raise PydanticCustomError("cls_head", "Expected `cls_head` beside `patch_head` only.")
         if self.freeze is not None and self.lora is not None:

@@ -100,6 +100,13 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         recipe([{"contrastive": {"views": "global"}}], {"ema_end": 1.0}),
         ("`ema_end` beside `ema` only",),
     ),
+    "norms computed again": (
+        recipe(
+            [{"contrastive": {"views": "global"}}],
+            {"norms_by_source": True, "checkpointing": True},
+        ),
+        ("`norms_by_source` or `checkpointing`",),
+    ),
     "a head beside nothing": (
         recipe([{"contrastive": {"views": "global"}}], {"cls_head": {"kind": "dino"}}),
         ("`cls_head` beside `patch_head` only",),
