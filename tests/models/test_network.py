@@ -100,7 +100,7 @@ def test_classifiers_by_kind() -> None:
     cosine = build(classifier={"kind": "cosine", "scale": 16.0}).classifier
     assert isinstance(cosine, CosineClassifier)
     assert cosine.scale == 16
-    with pytest.raises(ValueError, match="there are: cosine, linear, mlp"):
+    with pytest.raises(ValueError, match="there are: cosine, dino, layer_norm_mlp, linear, mlp"):
         build(classifier="cosin")
     deep = build(classifier={"kind": "mlp", "dim": None, "hidden": 5}).eval()
     assert deep(torch.rand(5, 1, 16, 16)).logits.shape == (5, 3)
