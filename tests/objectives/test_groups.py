@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,15 @@ from data_tools.registry import family
 from supcon_ext.feed.base import Group
 from supcon_ext.losses.rows import Source
 from supcon_ext.losses.supcon import SupConLoss
-from supcon_ext.models.backbones.conv4 import conv4
+from supcon_ext.models.backbones.vit_small_images import vit_small_images
+from supcon_ext.models.base import Backbone
+from supcon_ext.models.heads.dino import DinoHead
 from supcon_ext.models.network import Network, build_network
 from supcon_ext.objectives.base import Beliefs, StepBatch, Term, TrainingFacts
 from supcon_ext.objectives.base import term as terms
 from supcon_ext.objectives.batch import passes
 from supcon_ext.selectors.label import Label
+from tests.experiment.members import PARAMETERS, write_scores
 
 SAMPLES, CLASSES = 12, 3
 LABEL = torch.arange(SAMPLES) % CLASSES
@@ -45,14 +49,36 @@ class Counted(nn.Module):
 
 
 def network(seed: int = 0) -> Network:
-    made = build_network(lambda channels: conv4(channels, width=1), 1, CLASSES, seed=seed)
+    def patch_head(in_dim: int, classes: int) -> DinoHead:
+        return DinoHead(in_dim, prototypes=6, hidden=8, bottleneck=4)
+
+    def encoder(channels: int) -> Backbone:
+        return vit_small_images(channels, image_size=16, dim=8, depth=1, heads=2)
+
+    made = build_network(encoder, 1, CLASSES, patch_head=patch_head, seed=seed)
     return made.eval()  # statistics of a batch would tie groups together
 
 
-def group(size: int, samples: list[int], views: int, seed: int, source: Source = Source.REAL):
+def facts() -> TrainingFacts:
+    captions = tuple(f"caption {number}" for number in range(6))
+    return replace(FACTS, network=network(), captions=captions, new_network=lambda _: network(2))
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_scores(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def made_of(name: str, **params: Any) -> Term:
+    needed = {"image_text": PARAMETERS["term"]["image_text"]}.get(name, {})
+    return terms.make(name, **needed, **params)
+
+
+def group(size: int, samples: list[int], views: int, seed: int) -> Group:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(views * len(samples), 1, size, size, generator=generator)
-    return Group(x, torch.tensor(samples).repeat(views), views, source)
+    return Group(x, torch.tensor(samples).repeat(views), views)
 
 
 def groups() -> dict[str, Group]:
@@ -60,7 +86,7 @@ def groups() -> dict[str, Group]:
         "classify": group(16, [3, 1, 7, 5], 1, 0),
         "local": group(8, [3, 1, 7, 5], 3, 1),
         "contrast": group(16, [3, 1, 7, 5], 2, 2),
-        "synthetic": group(16, [8, 11], 2, 3, Source.SYNTHETIC),
+        "synthetic": group(16, [8, 11], 2, 3),
     }
 
 
@@ -71,6 +97,7 @@ def step(chosen: dict[str, Group], net: Any = None) -> StepBatch:
         torch.zeros(SAMPLES, dtype=torch.int8),
         {"caption": torch.arange(SAMPLES) // 2},
     )
+    beliefs.source = (torch.arange(SAMPLES) >= 8).to(torch.int8)
     net = net or network()
     generator = torch.Generator().manual_seed(0)
     return StepBatch(chosen, beliefs, net, network(1), 0, 0, 0.0, generator)
@@ -139,8 +166,8 @@ def test_every_term_on_one_group_sees_that_group_alone(name: str) -> None:
 
     def value(chosen: dict[str, Group]) -> torch.Tensor:
         torch.manual_seed(0)
-        made: Term = terms.make(name, views="contrast")
-        made.setup(replace(FACTS, new_network=lambda _: network(2)))
+        made = made_of(name, views="contrast")
+        made.setup(facts())
         return made(step(chosen)).loss
 
     alone = value({"contrast": groups()["contrast"]})
@@ -155,8 +182,8 @@ def test_every_term_on_one_group_sees_that_group_alone(name: str) -> None:
 @pytest.mark.parametrize("name", names())
 def test_every_term_over_all_groups_of_one_size(name: str) -> None:
     chosen = {k: v for k, v in groups().items() if k != "local"}
-    made: Term = terms.make(name)
-    made.setup(replace(FACTS, new_network=lambda _: network(2)))
+    made = made_of(name)
+    made.setup(facts())
     if name == "co_teaching":
         with pytest.raises(ValueError, match="Expected views of the same samples"):
             made(step(chosen))
