@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -42,7 +41,7 @@ class Interpolate(VectorView):
         who = below(hashed(keys, _WHO), self.near.shape[1]).to(self.near.device)
         near = self.standardised(training_vectors(self.context, self.near[sample, who]))
         share = self.most * uniform(hashed(keys, _HOW_FAR))
-        return torch.lerp(x, near.to(x.device), share[:, None])
+        return x.lerp_(near.to(x.device), share[:, None])
 
 
 @policy("interpolate", takes=("vector",))

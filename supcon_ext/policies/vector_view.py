@@ -122,11 +122,13 @@ class VectorView(ABC):
         else:
             rows = torch.arange(len(x), device=x.device)
             chosen = x[rows, stored_view(told, views)]
-        return self.changed(self.standardised(chosen.float()), told)
+        return self.changed(self.standardised(chosen), told)
 
     def standardised(self, x: Tensor) -> Tensor:
         """``(n, F)`` vectors less the mean, in units of the standard deviation; a new tensor."""
-        return torch.addcmul(self.shift.to(x.device), x, self.scale.to(x.device))
+        single = x.float()
+        out = None if single is x else single  # a tensor more costs as much as the arithmetic
+        return torch.addcmul(self.shift.to(x.device), single, self.scale.to(x.device), out=out)
 
     @abstractmethod
     def changed(self, x: Tensor, keys: KeyColumns) -> Tensor:

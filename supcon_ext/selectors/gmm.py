@@ -35,7 +35,11 @@ class Gmm(SampleSelector):
 
     On frozen features of a pretrained encoder small losses are said to fail: those of right and
     wrong labels overlap by 53 to 61 % (a benchmark of 6,000 runs, arXiv 2605.22591), where counts
-    of predictions that agree hold better (``disagreement``).
+    of predictions that agree hold better (``disagreement``). Here, on EfficientNet-Lite0's vectors
+    of a long-tailed CIFAR-10 with 40 % wrong labels (``sweeps/features-cifar10``, symmetric), 72 %
+    of what it believes is right where 60 % of all are, but of rare classes hardly more than without
+    it: 32 % for 23 % at factor 20, 12 % for 9 % at factor 100. ``confident_pairs`` with a threshold
+    for each class comes to 92 and 87 %, and of rare classes to 64 and 22 %.
 
     Args:
         history: Refreshes whose losses are averaged, each brought to [0, 1] first. DivideMix takes
