@@ -30,9 +30,12 @@ class PartOr(Part):
         return core_schema.no_info_before_validator_function(with_kind, inner)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        """Of the default kind, a mapping may leave out ``kind``."""
+        """Of the default kind, a mapping may leave out ``kind``; null where the field takes it."""
         with_default = {FAMILY_MARK: f"{self.family}.{self.default}"}
-        return {"anyOf": [{FAMILY_MARK: self.family}, with_default]}
+        kinds = [{FAMILY_MARK: self.family}, with_default]
+        inner = schema.get("schema", {})
+        nothing = [{"type": "null"}] if "nullable" in (schema["type"], inner.get("type")) else []
+        return {"anyOf": [*kinds, *nothing]}
 
 
 class OneOrMany:

@@ -47,6 +47,18 @@ WITH_ONE: dict[str, tuple[tuple[str, ...], ...]] = {
         *(("timm:resnet18", data, "-o", "x.npz") for data in ("nonsense", "text", "folder", "")),
         ("timm:resnet18", "folder", "-o", "x.jpg"),
     ),
+    "filter": (
+        *(
+            (manifest, "--by", "readable", "--real", "supcon/digits", "-o", "x.csv")
+            for manifest in ("", "nonsense", "folder", "text")
+        ),
+        ("text", "--by", "no_such", "--real", "supcon/digits", "-o", "x.csv"),
+        ("text", "--by", "readable", "--real", "nonsense", "-o", "x.csv"),
+    ),
+    "generate": (
+        *((name, "-o", "made", "--captions", "1") for name in ("", "nonsense", "folder", "text")),
+        ("procedural", "-o", "made", "--captions", "no such file"),
+    ),
     "recipes copy": (
         *((name,) for name in RECIPE if name != "text"),
         *(("quickstart", place) for place in ("text/out", "recipe.yaml", "x" * 5_000)),

@@ -17,6 +17,7 @@ REQUIRED: dict[str, dict[str, Any]] = {"timm": {"name": "test_resnet"}}
 # Colour images, no classifier: 11,689,512 of torchvision's resnet18, less its classifier's 513,000.
 PARAMETERS = {
     "resnet18": 11_176_512,
+    "vit_small_images": 2_691_648,
     "resnet34": 21_284_672,
     "resnet50": 23_508_032,
     "resnet101": 42_500_160,

@@ -39,7 +39,10 @@ def recipe_with(entry: Entry[Any], key: str, value: Any, mark: StageEpochs) -> R
         stage["objective"] = [{"contrastive": {"selector": {"kind": entry.name, **params}}}]
     else:
         stage[entry.family] = {"kind": entry.name, **params}
-    return parse_recipe({"name": "a", "model": {"ema": 0.9}, "stages": [stage]})
+    model: dict[str, Any] = {"ema": 0.9}
+    if entry.name == "ibot":
+        model |= {"backbone": "vit_small_images", "patch_head": "dino"}
+    return parse_recipe({"name": "a", "model": model, "stages": [stage]})
 
 
 def test_what_is_counted_in_epochs_of_the_stage() -> None:
@@ -48,6 +51,7 @@ def test_what_is_counted_in_epochs_of_the_stage() -> None:
         ("contrastive", "queue_warmup"),
         ("synthetic_positives", "across_epochs"),
         ("teacher_contrast", "refresh_from"),
+        ("ibot", "warmup_epochs"),
         ("cross_entropy", "bootstrap_after"),
         ("sub_class_contrastive", "warmup"),
         ("co_teaching", "ramp_epochs"),
@@ -88,7 +92,8 @@ def test_each_is_told_where_the_stage_is_too_short(
     assert told(fits) == []
     (line,) = told(too_long)
     assert line.startswith(f"stage `one` has 3 epochs, so {mark.missed}. ")
-    number = f"{too_long:.1f}" if entry.family == "schedule" else str(too_long)
+    floats = entry.family == "schedule" or entry.name == "ibot"
+    number = f"{too_long:.1f}" if floats else str(too_long)
     now = f"[{number}]" if key == "milestones" else number
     bound = "below 3" if mark.begins else "to at most 3"
     assert line.endswith(f"To change that, set stages.one.{place}.{key} (now {now}) {bound}")
