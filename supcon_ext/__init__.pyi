@@ -62,8 +62,8 @@ from .selectors.base import selector as selector
 from .sweep import load_sweep as load_sweep
 from .sweep import run_sweep as run_sweep
 from .synthetic.filter import FilterInput as FilterInput
+from .synthetic.filter import FilterVerdict as FilterVerdict
 from .synthetic.filter import SyntheticFilter as SyntheticFilter
-from .synthetic.filter import Verdict as Verdict
 from .synthetic.filter import synthetic_filter as synthetic_filter
 from .synthetic.filtering import filtered as filtered
 from .synthetic.generator import Asked as Asked

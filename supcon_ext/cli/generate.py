@@ -11,7 +11,7 @@ import click
 from supcon_ext.cli.group import WrongInputError, user_input
 
 if TYPE_CHECKING:
-    from supcon_ext.synthetic.caption_list import Captions
+    from supcon_ext.synthetic.caption_list import CaptionList
     from supcon_ext.synthetic.generator import Generator
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -32,7 +32,7 @@ $ supcon generate '{kind: class_vae, steps: 2000}' -o tail --data tail.yaml --tr
 @click.option(
     "--captions",
     metavar="FILE|N",
-    help="Captions, one a line, in UTF-8; or how many of the generator's own.",
+    help="CaptionList, one a line, in UTF-8; or how many of the generator's own.",
 )
 @click.option("--concepts", type=_FILE, help="Names of things, one a line, to make captions of.")
 @click.option(
@@ -166,7 +166,7 @@ def _captions(
     template: str,
     backgrounds: Path | None,
     caption_maker: str | None,
-) -> Captions | None:
+) -> CaptionList | None:
     """What is asked for; None for the generator's classes.
 
     Raises:
@@ -188,9 +188,9 @@ def _captions(
     if captions is not None and not captions.isdecimal():
         return lists.read_captions(Path(captions))
     if captions is not None:
-        return lists.Captions(tuple(map(lists.Caption, _first(maker, own, int(captions)))), 0)
+        return lists.CaptionList(tuple(map(lists.Caption, _first(maker, own, int(captions)))), 0)
     if own:
-        return lists.Captions(tuple(map(lists.Caption, own)), 0)
+        return lists.CaptionList(tuple(map(lists.Caption, own)), 0)
     if not maker.classes:
         raise ValueError(
             f"Expected captions for the {maker.name}, but got none. Try: --captions FILE, "

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +22,6 @@ from supcon_ext.models.own_input import OwnInput
 from supcon_ext.models.tokens import TokenBackbone
 from supcon_ext.models.unit_rows import unit_rows
 from supcon_ext.seeding import seeded_weights
-
-if TYPE_CHECKING:
-    from supcon_ext.models.source_norms import SourceSwitch
 
 MakeHead = Callable[[int, int], Head]
 """``(in_dim, classes)`` to a head."""
@@ -106,7 +103,7 @@ class Network(nn.Module):
         self.predictor = predictor
         self.patch_head = patch_head
         self.cls_head = cls_head
-        self.sources: SourceSwitch | None = None
+        self.sources: Any | None = None
 
     @property
     def own_input(self) -> OwnInput | None:

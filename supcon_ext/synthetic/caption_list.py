@@ -1,4 +1,4 @@
-"""Captions to make images of: from a file, from templates, or from a function."""
+"""CaptionList to make images of: from a file, from templates, or from a function."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Caption(NamedTuple):
     concept: str = ""
 
 
-class Captions(NamedTuple):
+class CaptionList(NamedTuple):
     """Distinct captions.
 
     Attributes:
@@ -54,8 +54,8 @@ class Captions(NamedTuple):
     merged: int
 
 
-def read_captions(path: Path) -> Captions:
-    """Captions of a UTF-8 text file, one a line; blank lines are none.
+def read_captions(path: Path) -> CaptionList:
+    """CaptionList of a UTF-8 text file, one a line; blank lines are none.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -87,8 +87,8 @@ def lines_of(path: Path, what: str) -> list[tuple[int, str]]:
 
 def from_template(
     template: str, concepts: Sequence[str], backgrounds: Sequence[str] = ()
-) -> Captions:
-    """Captions of concepts alone, before backgrounds, or in a relation to each other.
+) -> CaptionList:
+    """CaptionList of concepts alone, before backgrounds, or in a relation to each other.
 
     Args:
         template: ``concept``: a photo of each. ``background``: each concept with each background.
@@ -128,8 +128,8 @@ def _related(concepts: Sequence[str]) -> Iterator[Caption]:
             yield Caption(f"a photo of {_a(one)} {word} {_a(others[turn % len(others)])}", one)
 
 
-def from_function(path: str, concepts: Sequence[str]) -> Captions:
-    """Captions that a function of the user's makes, a language model's say.
+def from_function(path: str, concepts: Sequence[str]) -> CaptionList:
+    """CaptionList that a function of the user's makes, a language model's say.
 
     Args:
         path: Dotted path of ``function(concept) -> list of texts``.
@@ -162,7 +162,7 @@ def _told(
         yield from (Caption(text, one) for text in texts)
 
 
-def merged(captions: Iterable[Caption], where: str) -> Captions:
+def merged(captions: Iterable[Caption], where: str) -> CaptionList:
     """Distinct captions, compared by their normalised texts.
 
     Raises:
@@ -178,7 +178,7 @@ def merged(captions: Iterable[Caption], where: str) -> Captions:
         raise ValueError(
             f"Expected distinct captions in {where}, but all {count} are `{next(iter(found))}`."
         )
-    return Captions(tuple(found.values()), count - len(found))
+    return CaptionList(tuple(found.values()), count - len(found))
 
 
 def _a(noun: str) -> str:

@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass
-class Rows:
+class FeatureRows:
     """Features of samples, of which some cannot be read.
 
     Attributes:
@@ -34,7 +34,7 @@ class Rows:
     faults: dict[int, str] = field(default_factory=dict)
 
 
-Extract = Callable[[SampleSequence, IntArray, Callable[[int, int], None] | None], Rows]
+Extract = Callable[[SampleSequence, IntArray, Callable[[int, int], None] | None], FeatureRows]
 """Features of the samples at some places."""
 
 Few = Callable[[list[ImageArray]], FloatArray]
@@ -61,7 +61,7 @@ def extractor(
 
     def plain(
         samples: SampleSequence, places: IntArray, told: Callable[[int, int], None] | None
-    ) -> Rows:
+    ) -> FeatureRows:
         parts, faults, done = [], {}, 0
         for good, broken in _batches(samples, places):
             values = np.full((len(good), width), np.nan, dtype=np.float32)
@@ -74,7 +74,7 @@ def extractor(
             if told is not None:
                 told(done, len(places))
         empty = np.empty((0, width), dtype=np.float32)
-        return Rows(np.concatenate([empty, *parts]), faults)
+        return FeatureRows(np.concatenate([empty, *parts]), faults)
 
     width = few([real.samples[int(index[0])]]).shape[1]
     found = plain(real.samples, index, progress)
@@ -87,9 +87,9 @@ def extractor(
 
     def standardised(
         samples: SampleSequence, places: IntArray, told: Callable[[int, int], None] | None
-    ) -> Rows:
+    ) -> FeatureRows:
         rows = plain(samples, places, told)
-        return Rows((rows.values - mean) / std, rows.faults)
+        return FeatureRows((rows.values - mean) / std, rows.faults)
 
     return standardised, (found.values - mean) / std
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from data_tools.samples import IntArray
 from data_tools.synthetic_set import SyntheticSet
-from supcon_ext.synthetic.extract import Extract, FloatArray, Rows, extractor
+from supcon_ext.synthetic.extract import Extract, FeatureRows, FloatArray, extractor
 from supcon_ext.synthetic.real_training import RealTraining
 
 Progress = Callable[[int, int], None]
@@ -38,7 +38,7 @@ class Features:
 class _Made:
     extract: Extract
     real: FloatArray
-    synthetic: Rows
+    synthetic: FeatureRows
     known: npt.NDArray[np.bool_]
 
 
@@ -113,4 +113,4 @@ class FeatureBank:
         extract, found = extractor(samples, self.real.index, name, self.progress)
         count = len(self.synthetic)
         empty = np.full((count, found.shape[1]), np.nan, dtype=np.float32)
-        return _Made(extract, found, Rows(empty, {}), np.zeros(count, dtype=bool))
+        return _Made(extract, found, FeatureRows(empty, {}), np.zeros(count, dtype=bool))

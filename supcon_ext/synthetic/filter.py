@@ -20,7 +20,7 @@ from data_tools.synthetic_set import UNKNOWN, SyntheticSet
 from supcon_ext.synthetic.features import FeatureBank, Features
 from supcon_ext.synthetic.real_training import RealTraining
 
-__all__ = ["FilterInput", "SyntheticFilter", "Verdict", "asked_verdict", "synthetic_filter"]
+__all__ = ["FilterInput", "FilterVerdict", "SyntheticFilter", "asked_verdict", "synthetic_filter"]
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
@@ -60,7 +60,7 @@ class FilterInput:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FilterVerdict:
     """What a filter says of each sample.
 
     Attributes:
@@ -75,7 +75,7 @@ class Verdict:
     reason: npt.NDArray[Any]
 
     @staticmethod
-    def of(score: npt.ArrayLike, faults: Mapping[str, BoolArray]) -> Verdict:
+    def of(score: npt.ArrayLike, faults: Mapping[str, BoolArray]) -> FilterVerdict:
         """A verdict by faults; a sample with several is told the first of them.
 
         Args:
@@ -86,7 +86,7 @@ class Verdict:
         reason = np.full(len(scores), "", dtype=object)
         for words, found in faults.items():
             reason[found & (reason == "")] = words
-        return Verdict(scores, reason == "", reason)
+        return FilterVerdict(scores, reason == "", reason)
 
 
 class SyntheticFilter(ABC):
@@ -105,11 +105,11 @@ class SyntheticFilter(ABC):
     requires: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         """A verdict of each sample, which depends neither on their order nor on chance."""
 
 
-def asked_verdict(part: SyntheticFilter, data: FilterInput) -> Verdict:
+def asked_verdict(part: SyntheticFilter, data: FilterInput) -> FilterVerdict:
     """The verdict of a filter.
 
     Raises:
@@ -123,7 +123,7 @@ def asked_verdict(part: SyntheticFilter, data: FilterInput) -> Verdict:
                 f"Try: a column `{what}` in the manifest, or no such filter."
             )
     made: Any = part.judge(data)
-    check_type(name, "a verdict", made, Verdict, "Verdict.of(score, {reason: found})")
+    check_type(name, "a verdict", made, FilterVerdict, "FilterVerdict.of(score, {reason: found})")
     check_array(name, "scores", made.score, (count,), ("float",))
     check_array(name, "what is kept", made.kept, (count,), ("bool",))
     check_array(name, "reasons", made.reason, (count,), ("object",))
@@ -131,7 +131,7 @@ def asked_verdict(part: SyntheticFilter, data: FilterInput) -> Verdict:
         raise refuse(name, "scores in [0, 1]", f"{made.score.min()} to {made.score.max()}")
     if not bool(((made.reason == "") == made.kept).all()):
         raise refuse(name, "a reason of each sample that is not kept, and of no other", "others")
-    verdict: Verdict = made
+    verdict: FilterVerdict = made
     return verdict
 
 

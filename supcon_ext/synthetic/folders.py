@@ -12,7 +12,7 @@ import numpy.typing as npt
 from data_tools.image_files import list_images
 from data_tools.picture import Mode
 from supcon_ext.synthetic.defect import Defect
-from supcon_ext.synthetic.listing import Row
+from supcon_ext.synthetic.listing import ListedRow
 
 
 def listed_folders(
@@ -51,6 +51,6 @@ def listed_folders(
     return found, [Defect("stray", str(path), "left out") for path in strays]
 
 
-def path_column(rows: Sequence[Row]) -> dict[str, npt.NDArray[Any]]:
+def path_column(rows: Sequence[ListedRow]) -> dict[str, npt.NDArray[Any]]:
     """A column of the rows' files."""
     return {"path": np.asarray([row.file for row in rows], dtype=object)}

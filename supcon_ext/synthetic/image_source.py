@@ -23,7 +23,7 @@ from data_tools.samples import IntArray, SampleSequence, SampleSet
 from data_tools.source_check import files_of
 from supcon_ext.synthetic.checked_source import CheckedSource, Look
 from supcon_ext.synthetic.defect import Defect
-from supcon_ext.synthetic.listing import Listing, Row
+from supcon_ext.synthetic.listing import ListedRow, Listing
 from supcon_ext.synthetic.real_digests import sides_of
 from supcon_ext.synthetic.source import Progress
 
@@ -136,7 +136,7 @@ class ImageSource(CheckedSource):
         return {**facts, **decoded.facts}
 
     def _fault(
-        self, row: Row, one: Facts, spec: InputSpec, reading: Reading
+        self, row: ListedRow, one: Facts, spec: InputSpec, reading: Reading
     ) -> tuple[str, str] | None:
         """Kind and description of what is wrong with a file."""
         if one.reason.startswith(OUTSIDE):

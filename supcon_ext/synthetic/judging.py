@@ -15,14 +15,16 @@ import numpy.typing as npt
 from data_tools.samples import IntArray
 from data_tools.synthetic_set import UNKNOWN, normalised_caption
 from supcon_ext.synthetic.defect import Defect
-from supcon_ext.synthetic.listing import Row
+from supcon_ext.synthetic.listing import ListedRow
 from supcon_ext.synthetic.parents import Parents
 from supcon_ext.synthetic.real_digests import RealSample
 
 NEAREST = 3
 
 
-def judge_classes(rows: Sequence[Row], classes: Sequence[str], defects: list[Defect]) -> IntArray:
+def judge_classes(
+    rows: Sequence[ListedRow], classes: Sequence[str], defects: list[Defect]
+) -> IntArray:
     """``(M,)`` int64 places among the classes, -1 for none or an unknown one."""
     place = {name: number for number, name in enumerate(classes)}
     near: dict[str, str] = {}
@@ -41,7 +43,7 @@ def judge_classes(rows: Sequence[Row], classes: Sequence[str], defects: list[Def
     return label
 
 
-def judge_parents(rows: Sequence[Row], parents: Parents, defects: list[Defect]) -> IntArray:
+def judge_parents(rows: Sequence[ListedRow], parents: Parents, defects: list[Defect]) -> IntArray:
     """``(M,)`` int64 places in the real training set, -1 for none or an unknown one."""
     found: dict[str, tuple[int, str, str]] = {"": (UNKNOWN, "", "")}
     parent = np.full(len(rows), UNKNOWN, dtype=np.int64)
@@ -64,7 +66,7 @@ def _parent(name: str, parents: Parents) -> tuple[int, str, str]:
     return real.place, "", ""
 
 
-def judge_quality(rows: Sequence[Row], defects: list[Defect]) -> npt.NDArray[np.float32]:
+def judge_quality(rows: Sequence[ListedRow], defects: list[Defect]) -> npt.NDArray[np.float32]:
     """``(M,)`` float32 in [0, 1]; 0 where it is none."""
     quality = np.array([row.quality for row in rows], dtype=np.float32)
     for number in np.flatnonzero(~((quality >= 0) & (quality <= 1))).tolist():
@@ -76,7 +78,7 @@ def judge_quality(rows: Sequence[Row], defects: list[Defect]) -> npt.NDArray[np.
 
 
 def judge_copies(
-    rows: Sequence[Row],
+    rows: Sequence[ListedRow],
     digests: Sequence[tuple[str, ...]],
     real: Mapping[str, RealSample],
     within: bool,
@@ -91,7 +93,7 @@ def judge_copies(
         within: Whether rows are held against each other.
         defects: Takes what is found.
     """
-    first: dict[tuple[str, tuple[str, ...]], Row] = {}
+    first: dict[tuple[str, tuple[str, ...]], ListedRow] = {}
     for number, (row, views) in enumerate(zip(rows, digests, strict=True)):
         same = next((real[view] for view in views if view in real), None)
         if same is not None:
@@ -107,10 +109,12 @@ def judge_copies(
             defects.append(Defect("duplicate", row.where, what, row.file, number))
 
 
-def judge_captions(rows: Sequence[Row], kept: npt.NDArray[np.bool_], defects: list[Defect]) -> None:
+def judge_captions(
+    rows: Sequence[ListedRow], kept: npt.NDArray[np.bool_], defects: list[Defect]
+) -> None:
     """Captions that several groups of rows have, and captions with one sample that is kept."""
-    groups: dict[str, dict[str, Row]] = defaultdict(dict)
-    samples: dict[str, list[Row]] = defaultdict(list)
+    groups: dict[str, dict[str, ListedRow]] = defaultdict(dict)
+    samples: dict[str, list[ListedRow]] = defaultdict(list)
     texts = {text: normalised_caption(text) for text in {row.caption for row in rows}}
     for row, keep in zip(rows, kept.tolist(), strict=True):
         text = texts[row.caption]
@@ -125,7 +129,7 @@ def judge_captions(rows: Sequence[Row], kept: npt.NDArray[np.bool_], defects: li
             defects.append(Defect("lone", its[0].where, f"`{text}`", its[0].file))
 
 
-def _merged(groups: Mapping[str, Mapping[str, Row]]) -> Iterator[Defect]:
+def _merged(groups: Mapping[str, Mapping[str, ListedRow]]) -> Iterator[Defect]:
     for text, its in groups.items():
         if len(its) > 1:
             first, *others = its.values()

@@ -13,7 +13,7 @@ from supcon_ext.synthetic.defect import Defect
 
 
 @dataclass(slots=True)
-class Row:
+class ListedRow:
     """One synthetic sample as its source names it.
 
     Attributes:
@@ -57,7 +57,7 @@ class Listing:
     """
 
     name: str
-    rows: list[Row]
+    rows: list[ListedRow]
     columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     defects: list[Defect] = field(default_factory=list)
     samples: SampleSequence | None = None

@@ -12,7 +12,7 @@ from data_tools.datasets.base import Splits
 from data_tools.samples import IntArray, SampleSequence, SampleSet
 from data_tools.synthetic_set import SyntheticSet
 from supcon_ext.synthetic.features import FeatureBank
-from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict, asked_verdict
+from supcon_ext.synthetic.filter import FilterInput, FilterVerdict, SyntheticFilter, asked_verdict
 from supcon_ext.synthetic.filtering import filtered
 from supcon_ext.synthetic.real_training import RealTraining
 from supcon_ext.testing.contract import Contract, pristine
@@ -70,7 +70,7 @@ def check_synthetic_filter(
     _expect_a_part(new(), synthetic, real)
 
 
-def _judged(part: SyntheticFilter, synthetic: SyntheticSet, real: RealTraining) -> Verdict:
+def _judged(part: SyntheticFilter, synthetic: SyntheticSet, real: RealTraining) -> FilterVerdict:
     before = _numbers(synthetic, real)
     bank = FeatureBank(synthetic, real)
     with CONTRACT.border():
@@ -94,7 +94,7 @@ def _numbers(synthetic: SyntheticSet, real: RealTraining) -> list[npt.NDArray[An
     return [column.copy() for column in held]
 
 
-def _expect_alike(found: Verdict, wanted: Verdict, when: str) -> None:
+def _expect_alike(found: FilterVerdict, wanted: FilterVerdict, when: str) -> None:
     near = np.abs(found.score - wanted.score) <= TOLERANCE
     same = near.all() and np.array_equal(found.kept, wanted.kept)
     CONTRACT.expect(
@@ -102,13 +102,13 @@ def _expect_alike(found: Verdict, wanted: Verdict, when: str) -> None:
     )
 
 
-def _taken(verdict: Verdict, index: IntArray) -> Verdict:
-    return Verdict(verdict.score[index], verdict.kept[index], verdict.reason[index])
+def _taken(verdict: FilterVerdict, index: IntArray) -> FilterVerdict:
+    return FilterVerdict(verdict.score[index], verdict.kept[index], verdict.reason[index])
 
 
 def _with_real_moved(
-    new: Any, synthetic: SyntheticSet, splits: Splits, trust: npt.NDArray[Any], first: Verdict
-) -> tuple[Verdict, Verdict, str]:
+    new: Any, synthetic: SyntheticSet, splits: Splits, trust: npt.NDArray[Any], first: FilterVerdict
+) -> tuple[FilterVerdict, FilterVerdict, str]:
     moved = np.random.default_rng(4).permutation(CLASSES * EACH)
     place = np.argsort(moved)
     parent = np.where(synthetic.parent < 0, -1, place[synthetic.parent])
@@ -119,7 +119,7 @@ def _with_real_moved(
 
 
 def _expect_untrusted_unseen(
-    new: Any, synthetic: SyntheticSet, splits: Splits, trust: npt.NDArray[Any], first: Verdict
+    new: Any, synthetic: SyntheticSet, splits: Splits, trust: npt.NDArray[Any], first: FilterVerdict
 ) -> None:
     """Other labels and other pictures of those that are not trusted change nothing."""
     train = splits.train

@@ -30,7 +30,12 @@ from supcon_ext.recipe import parse_recipe
 from supcon_ext.samplers.base import SamplerInput, sampler
 from supcon_ext.schedules.base import schedule
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
-from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict, synthetic_filter
+from supcon_ext.synthetic.filter import (
+    FilterInput,
+    FilterVerdict,
+    SyntheticFilter,
+    synthetic_filter,
+)
 from supcon_ext.synthetic.generator import Generator, generator
 from supcon_ext.synthetic.source import SyntheticSource, synthetic_source
 from supcon_ext.weightings.base import Weighting, WeightingStep, weighting
@@ -266,11 +271,11 @@ class WrongSyntheticFilter(SyntheticFilter):
 
     def judge(self, data: FilterInput) -> Any:
         count = len(data.synthetic)
-        right = Verdict.of(np.ones(count), {})
+        right = FilterVerdict.of(np.ones(count), {})
         told: dict[str, Any] = {
             "verdict": right.score,
-            "scores": Verdict.of(np.ones(count + 1), {}),
-            "range": Verdict.of(np.full(count, 1.5), {}),
+            "scores": FilterVerdict.of(np.ones(count + 1), {}),
+            "range": FilterVerdict.of(np.full(count, 1.5), {}),
             "kept": replace(right, kept=np.ones(count)),
             "reason": replace(right, kept=~right.kept),
         }
@@ -452,7 +457,7 @@ WRONG = [
     ("generator", "colour", r"whose last axis is 1, but got uint8 \(\d+, \d+, 3\)"),
     ("generator", "flat", r"array \(H, W, C\) .* but got uint8 \(\d+, 1\)"),
     ("imbalance", "mask", "positions of the images that are kept that are integers, but got bool"),
-    ("synthetic_filter", "verdict", "expected a verdict to be a Verdict, but got ndarray"),
+    ("synthetic_filter", "verdict", "expected a verdict to be a FilterVerdict, but got ndarray"),
     ("synthetic_filter", "scores", r"expected scores of shape \(\d+,\), but got"),
     ("synthetic_filter", "range", r"expected scores in \[0, 1\], but got 1.5 to 1.5"),
     ("synthetic_filter", "kept", "what is kept that are booleans, but got float64"),

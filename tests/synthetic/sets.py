@@ -13,8 +13,8 @@ from data_tools.vector_rows import VectorRows
 from supcon_ext.synthetic.features import FeatureBank
 from supcon_ext.synthetic.filter import (
     FilterInput,
+    FilterVerdict,
     SyntheticFilter,
-    Verdict,
     asked_verdict,
     synthetic_filter,
 )
@@ -49,6 +49,6 @@ def made(name: str, **params: Any) -> SyntheticFilter:
     return part
 
 
-def judged(name: str, synthetic: SyntheticSet, real: RealTraining, **params: Any) -> Verdict:
+def judged(name: str, synthetic: SyntheticSet, real: RealTraining, **params: Any) -> FilterVerdict:
     data = FilterInput(synthetic, real, FeatureBank(synthetic, real), np.arange(len(synthetic)))
     return asked_verdict(made(name, **params), data)

@@ -10,7 +10,7 @@ from data_tools.input_spec import InputSpec
 from data_tools.synthetic_set import SyntheticSet, normalised_caption
 from supcon_ext.synthetic.defect import Defect
 from supcon_ext.synthetic.judging import judge_captions
-from supcon_ext.synthetic.listing import Row
+from supcon_ext.synthetic.listing import ListedRow
 
 WORDS = st.sampled_from(["a", "A", "photo", "PHOTO", "\ufb01sh", "fish", "Straße", "STRASSE"])
 HARD = st.sampled_from("éÉ\u0301\u0345\u0327\u1fb7\u0390ßİ½™")
@@ -34,7 +34,7 @@ def as_set(captions: list[str]) -> SyntheticSet:
 
 def judged(captions: list[str], groups: list[str], kept: list[bool]) -> dict[str, list[Defect]]:
     rows = [
-        Row(f"line {n}", f"{n}.png", caption=text, group=group)
+        ListedRow(f"line {n}", f"{n}.png", caption=text, group=group)
         for n, (text, group) in enumerate(zip(captions, groups, strict=True))
     ]
     defects: list[Defect] = []

@@ -14,7 +14,7 @@ from data_tools.input_spec import InputSpec
 from data_tools.samples import SampleSet
 from data_tools.synthetic_set import SyntheticSet
 from supcon_ext.synthetic.class_measures import f1_by_class, spread_by_class
-from supcon_ext.synthetic.filter import SyntheticFilter, Verdict
+from supcon_ext.synthetic.filter import FilterVerdict, SyntheticFilter
 from supcon_ext.synthetic.filtering import filtered
 from tests.synthetic.sets import CLASSES, beside, made, real_pictures, real_vectors
 
@@ -28,14 +28,14 @@ class Says(SyntheticFilter):
         self.score = score
         self.drop = drop
 
-    def judge(self, data: Any) -> Verdict:
+    def judge(self, data: Any) -> FilterVerdict:
         self.saw = data.synthetic.columns["number"].tolist()
         self.quality = data.synthetic.quality.tolist()
         found = {
             words: np.array([self.drop.get(each) == words for each in self.saw])
             for words in dict.fromkeys(self.drop.values())
         }
-        return Verdict.of([self.score.get(each, 1.0) for each in self.saw], found)
+        return FilterVerdict.of([self.score.get(each, 1.0) for each in self.saw], found)
 
 
 def quality(part: SyntheticFilter) -> SyntheticFilter:
@@ -122,16 +122,16 @@ def test_sets_that_do_not_go_together() -> None:
 @pytest.mark.parametrize(
     ("verdict", "message"),
     [
-        (lambda n: np.ones(n), "expected a verdict to be a Verdict, but got ndarray"),
-        (lambda n: Verdict.of(np.ones(n - 1), {}), r"scores of shape \(6,\), but got \(5,\)"),
-        (lambda n: Verdict.of(np.full(n, 1.5), {}), r"scores in \[0, 1\], but got 1.5"),
-        (lambda n: Verdict.of(np.full(n, np.nan), {}), r"scores in \[0, 1\], but got nan"),
+        (lambda n: np.ones(n), "expected a verdict to be a FilterVerdict, but got ndarray"),
+        (lambda n: FilterVerdict.of(np.ones(n - 1), {}), r"scores of shape \(6,\), but got \(5,\)"),
+        (lambda n: FilterVerdict.of(np.full(n, 1.5), {}), r"scores in \[0, 1\], but got 1.5"),
+        (lambda n: FilterVerdict.of(np.full(n, np.nan), {}), r"scores in \[0, 1\], but got nan"),
         (
-            lambda n: Verdict(np.ones(n), np.zeros(n, bool), np.full(n, "", object)),
+            lambda n: FilterVerdict(np.ones(n), np.zeros(n, bool), np.full(n, "", object)),
             "a reason of each sample that is not kept",
         ),
         (
-            lambda n: Verdict(np.ones(n), np.ones(n), np.full(n, "", object)),
+            lambda n: FilterVerdict(np.ones(n), np.ones(n), np.full(n, "", object)),
             "what is kept that are booleans",
         ),
     ],

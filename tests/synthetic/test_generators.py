@@ -14,7 +14,7 @@ from data_tools.samples import SampleSet
 from supcon_ext.interrupt import Interrupted
 from supcon_ext.synthetic.generator import Asked, Generator, generator, load_generator
 from supcon_ext.synthetic.generators.feature_space import FeatureSpace, slerp
-from supcon_ext.synthetic.generators.parents import Parents
+from supcon_ext.synthetic.generators.parents import ParentChooser
 from supcon_ext.synthetic.image_seed import image_seed
 from supcon_ext.testing import check_generator
 from tests.synthetic import toy
@@ -186,7 +186,7 @@ def test_procedural_beside_a_set() -> None:
 def test_parents_take_turns() -> None:
     """In each round every trusted sample of the class once, in another order."""
     places = np.array([3, 5, 8, 9, 12, 20])
-    parents = Parents(places, np.array([0, 1, 0, 0, 1, 0]))
+    parents = ParentChooser(places, np.array([0, 1, 0, 0, 1, 0]))
     rounds = [[parents.chosen(0, 4 * turn + k, 7) for k in range(4)] for turn in range(6)]
     assert all(sorted(turn) == [0, 2, 3, 5] for turn in rounds)
     assert len({tuple(turn) for turn in rounds}) > 1

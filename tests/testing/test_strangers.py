@@ -26,7 +26,7 @@ from supcon_ext.objectives.base import StepBatch, Term, TermResult
 from supcon_ext.policies.base import ViewContext
 from supcon_ext.samplers.base import SamplerInput
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, SampleSelector, Selection
-from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict
+from supcon_ext.synthetic.filter import FilterInput, FilterVerdict, SyntheticFilter
 from supcon_ext.synthetic.generator import Generator
 from supcon_ext.synthetic.source import SyntheticSource
 from supcon_ext.training_facts import TrainingFacts
@@ -606,9 +606,9 @@ class NoSet(SyntheticSource):
 class DrawnVerdict(SyntheticFilter):
     """Keeps what a coin says."""
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         drawn = np.random.random(len(data.synthetic))
-        return Verdict.of(drawn, {"bad luck": drawn < 0.5})
+        return FilterVerdict.of(drawn, {"bad luck": drawn < 0.5})
 
 
 class SecondThoughts(SyntheticFilter):
@@ -617,51 +617,51 @@ class SecondThoughts(SyntheticFilter):
     def __init__(self) -> None:
         self.times = 0
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         self.times += 1
-        return Verdict.of(np.full(len(data.synthetic), 1 / self.times), {})
+        return FilterVerdict.of(np.full(len(data.synthetic), 1 / self.times), {})
 
 
 class FirstCome(SyntheticFilter):
     """Keeps the first ten."""
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         late = np.arange(len(data.synthetic)) >= 10
-        return Verdict.of(~late, {"it is late": late})
+        return FilterVerdict.of(~late, {"it is late": late})
 
 
 class FirstReal(SyntheticFilter):
     """Measures by the first real sample that is trusted."""
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         features = data.features()
         near = np.abs(features.synthetic - features.real[0]).mean(1)
-        return Verdict.of(1 / (1 + near), {})
+        return FilterVerdict.of(1 / (1 + near), {})
 
 
 class TrustsAll(SyntheticFilter):
     """Measures by the mean of all real samples, trusted or not."""
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         real = data.real.samples
         mean = np.mean([np.mean(real[place]) for place in range(len(real))])
         own = [np.mean(data.synthetic[place]) for place in range(len(data.synthetic))]
-        return Verdict.of(1 / (1 + np.abs(np.array(own) - mean)), {})
+        return FilterVerdict.of(1 / (1 + np.abs(np.array(own) - mean)), {})
 
 
 class WritesQuality(SyntheticFilter):
     """Lowers the quality itself."""
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         data.synthetic.quality[:] *= 0.5
-        return Verdict.of(np.ones(len(data.synthetic)), {})
+        return FilterVerdict.of(np.ones(len(data.synthetic)), {})
 
 
 class HalfVerdict(SyntheticFilter):
     """Judges every second sample."""
 
-    def judge(self, data: FilterInput) -> Verdict:
-        return Verdict.of(np.ones(len(data.synthetic) // 2), {})
+    def judge(self, data: FilterInput) -> FilterVerdict:
+        return FilterVerdict.of(np.ones(len(data.synthetic) // 2), {})
 
 
 # -- generators -----------------------------------------------------------------------------------

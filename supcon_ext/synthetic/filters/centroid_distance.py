@@ -12,8 +12,8 @@ from supcon_ext.synthetic.filter import (
     NO_CLASS,
     NO_REAL,
     FilterInput,
+    FilterVerdict,
     SyntheticFilter,
-    Verdict,
     synthetic_filter,
 )
 from supcon_ext.synthetic.unit_rows import unit_rows
@@ -53,7 +53,7 @@ class CentroidDistance(SyntheticFilter):
         self.high = high
         self.encoder = encoder
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         """Each sample's cosine, in the band of its class."""
         features, label = data.features(self.encoder), data.synthetic.label
         real, counts = unit_rows(features.real), data.real.counts
@@ -69,7 +69,7 @@ class CentroidDistance(SyntheticFilter):
         gap = np.maximum(low - cosine, cosine - high).clip(0)
         known = (label >= 0) & (counts[own] > 0)
         score = np.where(known, 1 - gap / np.maximum(high - low, 1e-9), 0).clip(0, 1)
-        return Verdict.of(
+        return FilterVerdict.of(
             score,
             {
                 NO_CLASS: label < 0,

@@ -11,8 +11,8 @@ from supcon_ext.synthetic.filter import (
     NO_CLASS,
     NO_REAL,
     FilterInput,
+    FilterVerdict,
     SyntheticFilter,
-    Verdict,
     synthetic_filter,
 )
 from supcon_ext.synthetic.reference_classifier import reference_classifier
@@ -42,7 +42,7 @@ class ClassifierAgreement(SyntheticFilter):
         self.confidence = confidence
         self.encoder = encoder
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         """What the classifier says."""
         features, label = data.features(self.encoder), data.synthetic.label
         counts = data.real.counts
@@ -50,7 +50,7 @@ class ClassifierAgreement(SyntheticFilter):
         probability = classifier(features.synthetic)
         own = np.where(label < 0, 0, label)
         score = np.where(label < 0, 0, probability[np.arange(len(label)), own])
-        return Verdict.of(
+        return FilterVerdict.of(
             score.clip(0, 1),
             {
                 NO_CLASS: label < 0,

@@ -11,8 +11,8 @@ from supcon_ext.synthetic.filter import (
     NO_CLASS,
     NO_REAL,
     FilterInput,
+    FilterVerdict,
     SyntheticFilter,
-    Verdict,
     synthetic_filter,
 )
 from supcon_ext.synthetic.unit_rows import unit_rows
@@ -23,7 +23,7 @@ SAME = 1e-6
 
 
 @synthetic_filter("knn_agreement", takes=("image", "vector"))
-class KnnAgreement(SyntheticFilter):
+class KnnAgreementFilter(SyntheticFilter):
     """Keeps samples whose nearest real training samples are of their class.
 
     The score is the share of the nearest by cosine, among the trusted, that have the sample's
@@ -49,7 +49,7 @@ class KnnAgreement(SyntheticFilter):
         self.at_least = at_least
         self.encoder = encoder
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         """The vote of the neighbours."""
         label, counts = data.synthetic.label, data.real.counts
         wanted = np.where(label >= 0, np.minimum(self.k, counts[label]), 0)
@@ -69,7 +69,7 @@ class KnnAgreement(SyntheticFilter):
             agreeing = near & (features.label[None, :] == label[rows, None])
             score[rows] = agreeing.sum(1) / near.sum(1)
         few = f"fewer than {self.at_least:g} of its nearest real samples are of its class"
-        return Verdict.of(
+        return FilterVerdict.of(
             score,
             {
                 NO_CLASS: label < 0,

@@ -16,7 +16,12 @@ from data_tools.registry import part_name
 from data_tools.samples import ImageArray
 from data_tools.synthetic_set import UNKNOWN
 from data_tools.thumbnails import visible
-from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict, synthetic_filter
+from supcon_ext.synthetic.filter import (
+    FilterInput,
+    FilterVerdict,
+    SyntheticFilter,
+    synthetic_filter,
+)
 from supcon_ext.synthetic.order import best_first
 
 OF_CAPTION = "it is nearly another picture of its caption"
@@ -46,7 +51,7 @@ class NearDuplicates(SyntheticFilter):
         self.bits = bits
         self.against = against
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         """A hash of each picture, and of each parent."""
         synthetic, name = data.synthetic, part_name("synthetic_filter", self)
         if synthetic.spec.kind != "image":
@@ -68,7 +73,7 @@ class NearDuplicates(SyntheticFilter):
                     groups[caption, label].append(place)
             for group in groups.values():
                 like_other[group] = self._repeated(np.stack([hashed[place] for place in group]))
-        return Verdict.of(
+        return FilterVerdict.of(
             ~(like_parent | like_other), {OF_PARENT: like_parent, OF_CAPTION: like_other}
         )
 

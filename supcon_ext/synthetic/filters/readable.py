@@ -8,7 +8,12 @@ import numpy as np
 from pydantic import Field
 
 from data_tools.bad_image import BadImageError
-from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict, synthetic_filter
+from supcon_ext.synthetic.filter import (
+    FilterInput,
+    FilterVerdict,
+    SyntheticFilter,
+    synthetic_filter,
+)
 
 UNREADABLE = "it cannot be read"
 
@@ -34,12 +39,12 @@ class Readable(SyntheticFilter):
         self.side = side
         self.spread = spread
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         """Reads each sample once."""
         faults = [self._fault(data, place) for place in range(len(data.synthetic))]
         words = (UNREADABLE, self._small, "it is black", "it is constant", "it is not finite")
         found = {each: np.array([fault == each for fault in faults], dtype=bool) for each in words}
-        return Verdict.of([float(not fault) for fault in faults], found)
+        return FilterVerdict.of([float(not fault) for fault in faults], found)
 
     @property
     def _small(self) -> str:

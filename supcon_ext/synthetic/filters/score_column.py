@@ -8,7 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from supcon_ext.synthetic.filter import FilterInput, SyntheticFilter, Verdict, synthetic_filter
+from supcon_ext.synthetic.filter import (
+    FilterInput,
+    FilterVerdict,
+    SyntheticFilter,
+    synthetic_filter,
+)
 
 
 @synthetic_filter("score_column", takes=("image", "vector"))
@@ -30,7 +35,7 @@ class ScoreColumn(SyntheticFilter):
         self.column = column
         self.at_least = at_least
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         """The values, measured by the threshold."""
         values = self._values(data)
         known = np.isfinite(values)
@@ -40,7 +45,7 @@ class ScoreColumn(SyntheticFilter):
                 f"Expected values in [0, 1] in column `{self.column}`, which become quality, but "
                 f"got {values[outside][0]:g}. Try: `mode: hard`."
             )
-        return Verdict.of(
+        return FilterVerdict.of(
             np.where(known, values, 0).clip(0, 1),
             {
                 f"it has no `{self.column}`": ~known,

@@ -12,8 +12,8 @@ from supcon_ext.synthetic.filter import (
     NO_CAPTION,
     NO_CLASS,
     FilterInput,
+    FilterVerdict,
     SyntheticFilter,
-    Verdict,
     synthetic_filter,
 )
 from supcon_ext.synthetic.order import best_first
@@ -44,7 +44,7 @@ class TopK(SyntheticFilter):
         """``caption`` or ``class``."""
         return frozenset({self.by})
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         """A place in its group for each sample."""
         of_class = self.by == "class"
         group = data.synthetic.label if of_class else data.synthetic.caption
@@ -55,7 +55,7 @@ class TopK(SyntheticFilter):
             taken[int(group[place])] = number + 1
             late[place] = number >= self.k
         none = group == UNKNOWN
-        return Verdict.of(
+        return FilterVerdict.of(
             ~(late | none),
             {
                 NO_CLASS if of_class else NO_CAPTION: none,

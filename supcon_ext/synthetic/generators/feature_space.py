@@ -17,7 +17,7 @@ from data_tools.samples import ImageArray, IntArray, SampleSet
 from data_tools.synthetic_set import UNKNOWN
 from data_tools.vector_rows import gather_vectors
 from supcon_ext.synthetic.generator import Asked, Generator, Progress, generator
-from supcon_ext.synthetic.generators.parents import Parents
+from supcon_ext.synthetic.generators.parents import ParentChooser
 from supcon_ext.synthetic.image_seed import draws_of
 
 Vector = npt.NDArray[np.float64]
@@ -62,9 +62,9 @@ class FeatureSpace(Generator):
             )
         views = np.ndim(real[int(trusted[0])]) == 2
         rows = gather_vectors(real.samples, trusted).astype(np.float32)
-        self._keep(Parents(trusted, real.label[trusted]), rows if views else rows[:, 0])
+        self._keep(ParentChooser(trusted, real.label[trusted]), rows if views else rows[:, 0])
 
-    def _keep(self, parents: Parents, rows: npt.NDArray[np.float32]) -> None:
+    def _keep(self, parents: ParentChooser, rows: npt.NDArray[np.float32]) -> None:
         self.parents, self.rows = parents, rows
         if self.mode == "gaussian":
             self.means = np.zeros((len(self.classes), *rows.shape[1:]), dtype=np.float32)
@@ -125,7 +125,7 @@ class FeatureSpace(Generator):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take them."""
-        self._keep(Parents.of_state(state), state["rows"].numpy())
+        self._keep(ParentChooser.of_state(state), state["rows"].numpy())
 
 
 def slerp(first: Vector, second: Vector, share: float) -> Vector:

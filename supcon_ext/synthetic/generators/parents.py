@@ -17,7 +17,7 @@ from supcon_ext.synthetic.image_seed import draws_of
 _EACH_ROUND = -1  # stands for the number of a sample where an order of parents is drawn
 
 
-class Parents:
+class ParentChooser:
     """Trusted samples by class.
 
     Args:
@@ -49,6 +49,6 @@ class Parents:
         return {"places": torch.from_numpy(self.places), "label": torch.from_numpy(self.label)}
 
     @staticmethod
-    def of_state(state: Mapping[str, Any]) -> Parents:
+    def of_state(state: Mapping[str, Any]) -> ParentChooser:
         """What :meth:`state` gave."""
-        return Parents(state["places"].numpy(), state["label"].numpy())
+        return ParentChooser(state["places"].numpy(), state["label"].numpy())

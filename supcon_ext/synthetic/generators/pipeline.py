@@ -16,7 +16,7 @@ from data_tools.optional_package import optional_package
 from data_tools.samples import ImageArray, IntArray, SampleSequence, SampleSet, Subset
 from data_tools.synthetic_set import UNKNOWN, normalised_caption
 from supcon_ext.synthetic.generator import Asked, Generator, Progress, generator
-from supcon_ext.synthetic.generators.parents import Parents
+from supcon_ext.synthetic.generators.parents import ParentChooser
 from supcon_ext.synthetic.image_seed import image_seed
 
 EXTRA = "supcon-ext[generate]"
@@ -24,7 +24,7 @@ USE = "the generator pipeline"
 
 
 @generator("pipeline")
-class Pipeline(Generator):
+class DiffusersPipeline(Generator):
     """Any text-to-image pipeline of diffusers, by folder or id; with a strength, image-to-image.
 
     The noise of a picture is drawn on the CPU from its caption and number. Batches are filled up to
@@ -80,7 +80,7 @@ class Pipeline(Generator):
         self.dtype = dtype
         self.device = device
         self.spec = _ALONE
-        self.parents: Parents | None = None
+        self.parents: ParentChooser | None = None
         self._loaded: Any = None
 
     def expect_ready(self) -> None:
@@ -96,7 +96,7 @@ class Pipeline(Generator):
                 f"Expected 8-bit colour images for the {self.name} to stand beside, but got "
                 f"{spec.kind}s of {spec.channels} channels of {spec.dtype}."
             )
-        self.parents = Parents(trusted, real.label[trusted])
+        self.parents = ParentChooser(trusted, real.label[trusted])
         self.pictures: SampleSequence = Subset(real.samples, trusted)
 
     def settled(self, what: int | str) -> int | str:
@@ -246,7 +246,7 @@ class Pipeline(Generator):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take them."""
         if state:
-            self.parents = Parents.of_state(state)
+            self.parents = ParentChooser.of_state(state)
             self.pictures = [picture.numpy() for picture in state["pictures"]]
 
 

@@ -14,7 +14,7 @@ from supcon_ext.policies.base import ViewContext
 from supcon_ext.policies.pipeline import Pipeline, Step, transform
 from supcon_ext.policies.randaugment import random_operations
 from supcon_ext.synthetic.generator import Asked, Generator, Progress, generator
-from supcon_ext.synthetic.generators.parents import Parents
+from supcon_ext.synthetic.generators.parents import ParentChooser
 from supcon_ext.synthetic.image_seed import image_seed
 
 MEASURED = 500
@@ -55,7 +55,7 @@ class Transform(Generator):
                 f"Expected images for the {self.name}, but got {real.spec.kind}s. "
                 "Try: the generator feature_space"
             )
-        self.parents = Parents(trusted, real.label[trusted])
+        self.parents = ParentChooser(trusted, real.label[trusted])
         self.pictures: SampleSequence = Subset(real.samples, trusted)
         some = trusted[:: max(1, len(trusted) // MEASURED)][:MEASURED]
         means = [real.spec.units(real[int(i)]).mean((0, 1)) for i in some]
@@ -113,7 +113,7 @@ class Transform(Generator):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take them."""
-        self.parents = Parents.of_state(state)
+        self.parents = ParentChooser.of_state(state)
         self.pictures = [picture.numpy() for picture in state["pictures"]]
         self.mean = tuple(state["mean"])
         self._pipelines = {}

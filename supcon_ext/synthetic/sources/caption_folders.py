@@ -12,7 +12,7 @@ from data_tools.synthetic_set import normalised_caption
 from supcon_ext.synthetic.defect import Defect
 from supcon_ext.synthetic.folders import listed_folders, path_column
 from supcon_ext.synthetic.image_source import ImageSource
-from supcon_ext.synthetic.listing import Listing, Row
+from supcon_ext.synthetic.listing import ListedRow, Listing
 from supcon_ext.synthetic.source import synthetic_source
 
 CAPTION = "caption.txt"
@@ -39,7 +39,7 @@ class CaptionFolders(ImageSource):
         for folder, paths in folders.items():
             caption = _caption(folder, defects)
             rows += [
-                Row(str(path), str(path), str(path), self.root, caption, folder.name)
+                ListedRow(str(path), str(path), str(path), self.root, caption, folder.name)
                 for path in paths
             ]
         return Listing(f"caption folders {self.root}", rows, path_column(rows), defects)

@@ -17,7 +17,7 @@ from data_tools.table_formats import fields_of
 from supcon_ext.synthetic.defect import Defect
 from supcon_ext.synthetic.folders import path_column
 from supcon_ext.synthetic.image_source import ImageSource
-from supcon_ext.synthetic.listing import Listing, Row
+from supcon_ext.synthetic.listing import ListedRow, Listing
 from supcon_ext.synthetic.source import synthetic_source
 
 
@@ -58,7 +58,7 @@ class CaptionsCSV(ImageSource):
             name, caption = (field.strip() for field in fields)
             captions.append(caption)
             listing.rows += [
-                Row(
+                ListedRow(
                     where,
                     name if len(roots) == 1 else os.path.join(given, name),
                     os.path.join(root, name),

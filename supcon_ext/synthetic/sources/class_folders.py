@@ -8,7 +8,7 @@ from data_tools.picture import Mode
 from data_tools.printable import printable
 from supcon_ext.synthetic.folders import listed_folders, path_column
 from supcon_ext.synthetic.image_source import ImageSource
-from supcon_ext.synthetic.listing import Listing, Row
+from supcon_ext.synthetic.listing import ListedRow, Listing
 from supcon_ext.synthetic.source import synthetic_source
 
 
@@ -29,7 +29,7 @@ class ClassFolders(ImageSource):
         """The images, class by class."""
         folders, strays = listed_folders(self.root, mode)
         rows = [
-            Row(str(path), str(path), str(path), self.root, label=printable(folder.name))
+            ListedRow(str(path), str(path), str(path), self.root, label=printable(folder.name))
             for folder, paths in folders.items()
             for path in paths
         ]

@@ -15,7 +15,7 @@ from data_tools.synthetic_set import normalised_caption
 from data_tools.tables import Table, read_table
 from supcon_ext.synthetic.defect import Defect
 from supcon_ext.synthetic.image_source import ImageSource
-from supcon_ext.synthetic.listing import Listing, Row
+from supcon_ext.synthetic.listing import ListedRow, Listing
 from supcon_ext.synthetic.source import synthetic_source
 
 GROUPING = ("caption_id", "caption", "class", "parent_id")
@@ -67,7 +67,7 @@ class Manifest(ImageSource):
             kept.append(place)
             parent = texts["parent_id"][place]
             listing.rows.append(
-                Row(
+                ListedRow(
                     where,
                     name,
                     os.path.join(root, name),
@@ -116,7 +116,7 @@ def _taken(
 
 def _name_ids(listing: Listing, captions: list[str]) -> None:
     """Give rows that have an id alone the text that the id has elsewhere."""
-    first: dict[str, Row] = {}
+    first: dict[str, ListedRow] = {}
     for row, text in zip(listing.rows, captions, strict=True):
         if not row.group or not text:
             continue

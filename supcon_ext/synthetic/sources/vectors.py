@@ -19,7 +19,7 @@ from data_tools.vector_file import VectorFile, read_vectors
 from data_tools.vector_rows import VectorRows
 from supcon_ext.synthetic.checked_source import CheckedSource, Look
 from supcon_ext.synthetic.defect import Defect
-from supcon_ext.synthetic.listing import Listing, Row
+from supcon_ext.synthetic.listing import ListedRow, Listing
 from supcon_ext.synthetic.real_digests import views_of
 from supcon_ext.synthetic.source import Progress, synthetic_source
 
@@ -29,7 +29,7 @@ NO_PARENT = "-1"
 
 @synthetic_source("vectors")
 @dataclass(kw_only=True, eq=False)
-class Vectors(CheckedSource):
+class VectorSource(CheckedSource):
     """A file of vectors with columns caption, class, parent and quality, each as it may be there.
 
     The class is the name in column ``class``, else that of the file's label. ``parent`` is a path
@@ -62,7 +62,7 @@ class Vectors(CheckedSource):
             kept.append(place)
             parent = texts["parent"][place]
             listing.rows.append(
-                Row(
+                ListedRow(
                     where,
                     where,
                     caption=texts["caption"][place],
