@@ -42,9 +42,9 @@ class TrainingSet(SampleSet):
         self._expect_labels(known)
 
     @property
-    def synthetic(self) -> npt.NDArray[np.bool_]:
-        """``(N + M,)`` bool."""
-        return np.arange(len(self)) >= self.real
+    def source(self) -> npt.NDArray[np.int8]:
+        """``(N + M,)`` int8, 0 of real and 1 of synthetic samples."""
+        return (np.arange(len(self)) >= self.real).astype(np.int8)
 
 
 def real_count(samples: SampleSet) -> int:
@@ -138,7 +138,7 @@ def _caption_codes(
     captions: npt.NDArray[Any], synthetic: SyntheticSet
 ) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
     """Numbers of captions where real samples have texts as well, and the texts."""
-    texts = [normalised_caption(str(text)) for text in captions]
+    texts = ["" if str(text) in NO_TEXT else normalised_caption(str(text)) for text in captions]
     known = list(synthetic.captions)
     place = {text: number for number, text in enumerate(known)}
     ours = [UNKNOWN if not text else place.setdefault(text, len(place)) for text in texts]

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from supcon_ext.cli.group import user_input
+from supcon_ext.cli.options import plugin_option
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -22,13 +23,7 @@ $ supcon embed timm:resnet50 images.csv -o views.npz --views 4 --policy simaugme
 @click.argument("data")
 @click.option("-o", "--out", type=_FILE, required=True, help="File to write, .npz.")
 @click.option("--weights", type=_FILE, help="Weights of timm's network or a plug-in's: a file.")
-@click.option(
-    "--plugin",
-    "plugins",
-    multiple=True,
-    metavar="MODULE",
-    help="Module to import first, as a recipe's `plugins`. Repeatable.",
-)
+@plugin_option
 @click.option(
     "--views",
     type=click.IntRange(1, 100),

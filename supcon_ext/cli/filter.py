@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from supcon_ext.cli.group import user_input
+from supcon_ext.cli.options import plugin_option
 
 if TYPE_CHECKING:
     from data_tools.prepared import PreparedData
@@ -59,13 +60,7 @@ $ supcon filter made.csv --by classifier_agreement:mode=quality --by top_k:k=4,b
     show_default=True,
     help="F1 by a classifier of real images, below which more images will not help a class.",
 )
-@click.option(
-    "--plugin",
-    "plugins",
-    multiple=True,
-    metavar="MODULE",
-    help="Module to import first, as a recipe's `plugins`. Repeatable.",
-)
+@plugin_option
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 def filter_command(
     manifest: Path,

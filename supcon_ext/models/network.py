@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from operator import itemgetter
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from supcon_ext.models.heads.base import Head
 from supcon_ext.models.heads.linear import LinearClassifier
 from supcon_ext.models.heads.mlp import MLP
 from supcon_ext.models.own_input import OwnInput
+from supcon_ext.models.source_switch import SourceSwitch
 from supcon_ext.models.tokens import TokenBackbone
 from supcon_ext.models.unit_rows import unit_rows
 from supcon_ext.seeding import seeded_weights
@@ -103,7 +104,7 @@ class Network(nn.Module):
         self.predictor = predictor
         self.patch_head = patch_head
         self.cls_head = cls_head
-        self.sources: Any | None = None
+        self.sources: SourceSwitch | None = None
 
     @property
     def own_input(self) -> OwnInput | None:

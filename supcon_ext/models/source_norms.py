@@ -20,17 +20,7 @@ from torch.nn import functional
 
 from supcon_ext.models.batch_norms import BATCH_NORMS
 from supcon_ext.models.network import Network
-
-
-class SourceSwitch:
-    """Which rows of the pass under way are synthetic; shared by the norms of one network.
-
-    Attributes:
-        synthetic: ``(n,)`` bool; None where all are real, as in evaluation.
-    """
-
-    def __init__(self) -> None:
-        self.synthetic: Tensor | None = None
+from supcon_ext.models.source_switch import SourceSwitch
 
 
 class SourceNorm(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -160,14 +160,9 @@ class Contrastive(SelectingTerm):
             message = "Expected `model.ema` to be set: a queue keeps the EMA twin's keys"
             yield ("queue",), message
 
-    @property
-    def weighting(self) -> Weighting:
-        """The weighting; the loss holds it."""
-        return cast(Weighting, self.loss.weighting)
-
     def setup(self, facts: TrainingFacts) -> None:
         """Make the queue; tell the weighting what is known."""
-        self.weighting.setup(facts)
+        super().setup(facts)
         if self.queue_size:
             self.queue = KeyQueue(self.queue_size, facts.dim)
 
@@ -177,9 +172,7 @@ class Contrastive(SelectingTerm):
         queued = None
         if self.queue is not None and batch.epoch >= self.queue_warmup:
             queued = self.queue.rows(beliefs.label, beliefs.trust, beliefs.row_columns())
-        seed = 0
-        if self.loss.positives_cap is not None:
-            seed = int(torch.randint(2**31, (), generator=batch.generator))
+        seed = self.cap_seed(batch)
         mix, outputs = batch.mixed(self.mixup, 0.0) if self.mixup else (None, batch.outputs())
         rows = mine.rows(outputs.z[mine.place], mix)
         step = weighting_step(batch, rows, self.weighting, self.loss.temperature)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import Any
+from typing import Any, cast
 
-from supcon_ext.objectives.base import Term
+import torch
+
+from supcon_ext.losses.supcon import SupConLoss
+from supcon_ext.objectives.base import StepBatch, Term, TrainingFacts
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.selectors.base import selector as selectors
 from supcon_ext.selectors.guards import guarded
 from supcon_ext.selectors.unlabelled import labelled_part, over_all
+from supcon_ext.weightings.base import Weighting
 
 
 class SelectingTerm(Term, ABC):
-    """A term with a selector.
+    """A term whose loss has a selector and a weighting; a subclass makes ``loss``.
 
     Args:
         selector: Which pairs are positives.
@@ -22,6 +26,8 @@ class SelectingTerm(Term, ABC):
         refresh_from: Epochs of the stage before the first selection; until then all are trusted.
         min_per_class: Samples of each class that stay trusted at least.
     """
+
+    loss: SupConLoss
 
     def __init__(
         self,
@@ -45,6 +51,21 @@ class SelectingTerm(Term, ABC):
     def selector_in_use(self) -> PositiveSelector:
         """The selector."""
         return self.selector
+
+    @property
+    def weighting(self) -> Weighting:
+        """The weighting; the loss holds it."""
+        return cast(Weighting, self.loss.weighting)
+
+    def setup(self, facts: TrainingFacts) -> None:
+        """Tell the weighting what is known."""
+        self.weighting.setup(facts)
+
+    def cap_seed(self, batch: StepBatch) -> int:
+        """Of the step's draw of ``positives_cap``; nothing is drawn where there is no cap."""
+        if self.loss.positives_cap is None:
+            return 0
+        return int(torch.randint(2**31, (), generator=batch.generator))
 
     def due(self, epoch: int) -> bool:
         """Whether a selection is to be made."""

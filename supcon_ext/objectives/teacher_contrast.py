@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -18,7 +18,6 @@ from supcon_ext.objectives.base import (
     GroupRows,
     StepBatch,
     TermResult,
-    TrainingFacts,
     term,
     view_problems,
 )
@@ -124,20 +123,9 @@ class TeacherContrast(SelectingTerm):
         if params.get("query") == "predictor" and model.get("predictor") is None:
             yield ("query",), "Expected `model.predictor` to be set, or `projector`"
 
-    @property
-    def weighting(self) -> Weighting:
-        """The weighting; the loss holds it."""
-        return cast(Weighting, self.loss.weighting)
-
-    def setup(self, facts: TrainingFacts) -> None:
-        """Tell the weighting what is known."""
-        self.weighting.setup(facts)
-
     def forward(self, batch: StepBatch) -> TermResult:
         """The loss of global and local anchors; logs the share of anchors without positives."""
-        seed = 0
-        if self.loss.positives_cap is not None:
-            seed = int(torch.randint(2**31, (), generator=batch.generator))
+        seed = self.cap_seed(batch)
         mine = batch.rows(self.views)
         rows = mine.rows(self._queries(batch, mine))
         keys = rows.with_z(batch.twin_outputs(self.views).z)

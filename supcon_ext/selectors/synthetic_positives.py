@@ -16,6 +16,7 @@ from supcon_ext.losses.factors import Factors, label_code
 from supcon_ext.losses.rows import PairTile, Rows, Source
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
+from supcon_ext.selectors.base import selector as selectors
 from supcon_ext.stage_epochs import StageEpochs
 
 Weight = Annotated[float, Field(ge=0)]
@@ -169,6 +170,3 @@ def _is_synthetic(rows: Rows) -> Tensor:
         return synthetic
     queued = rows.source == int(Source.QUEUE)
     return synthetic | (queued & (rows.column("parent") != rows.index))
-
-
-selectors = selector

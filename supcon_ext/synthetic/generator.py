@@ -211,9 +211,16 @@ class Generator(ABC):
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take what :meth:`state` gave."""
+        """Take what :meth:`state` gave.
+
+        Raises:
+            ValueError: The state is not this generator's.
+        """
         if state:
-            raise NotImplementedError(f"the {self.name} has a state, and no `load_state`")
+            raise ValueError(
+                f"Expected an empty state for {self.name}, which takes none, but got "
+                f"{', '.join(sorted(state))}. Try: a `load_state` beside its `state`."
+            )
 
     def save(self, path: str | Path) -> None:
         """Write what was fitted to a file, whole or not at all."""

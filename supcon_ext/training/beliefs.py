@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from data_tools.randomness import keyed_generator
 from data_tools.samples import IntArray, SampleSet
 from data_tools.training_set import QUALITY, TrainingSet
 from supcon_ext.feed.base import Batch, Group
+from supcon_ext.losses.rows import Source
 from supcon_ext.objectives.base import Beliefs
 from supcon_ext.samplers.base import SamplerInput, asked_order
 from supcon_ext.samplers.shuffled import Shuffled
@@ -53,10 +52,8 @@ class TrainingBeliefs:
             role=torch.zeros(len(self.given), dtype=torch.int8, device=device),
             columns=row_columns(train.columns, device),
         )
-        if self.real is not None:
-            self.now.source = (torch.arange(len(self.given), device=device) >= self.real).to(
-                torch.int8
-            )
+        if isinstance(train, TrainingSet):
+            self.now.source = torch.from_numpy(train.source).to(device)
             self.now.trust = self._times_quality(self.now.trust)
         self.gone = GoneImages(train, warn)
 
@@ -67,8 +64,12 @@ class TrainingBeliefs:
 
     def believe(self, selection: Selection) -> None:
         """Take labels, trust and roles from a selection; quality limits trust."""
+        self._take(selection)
+        self.now.trust = self._times_quality(self.now.trust)
+
+    def _take(self, selection: Selection) -> None:
         self.now.label = selection.label.to(self.device)
-        self.now.trust = self._times_quality(selection.trust.to(self.device))
+        self.now.trust = selection.trust.to(self.device)
         self.now.role = selection.role.to(self.device)
         posterior = selection.posterior
         self.now.posterior = None if posterior is None else posterior.to(self.device)
@@ -110,15 +111,14 @@ class TrainingBeliefs:
                 epoch=epoch,
                 epochs=stage.epochs,
                 generator=keyed_generator(seed, epoch),
-                synthetic=self._synthetic(),
+                synthetic=None
+                if self.now.source is None
+                else self.now.source.cpu().numpy() == int(Source.SYNTHETIC),
                 columns={name: column.cpu().numpy() for name, column in self.now.columns.items()},
             ),
         )
         kept: IntArray = order[~dropped.cpu().numpy()[order]]
         return kept
-
-    def _synthetic(self) -> NDArray[np.bool_] | None:
-        return None if self.real is None else np.arange(len(self.given)) >= self.real
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds of the beliefs, on the CPU."""
@@ -132,7 +132,6 @@ class TrainingBeliefs:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Believe what a checkpoint holds."""
-        self.believe(
+        self._take(
             Selection(state["trust"], state["label"], state["role"], posterior=state["posterior"])
         )
-        self.now.trust = state["trust"].to(self.device)
