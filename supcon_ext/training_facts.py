@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from supcon_ext.losses.rows import Source
+
 if TYPE_CHECKING:
     from supcon_ext.models.network import Network
     from supcon_ext.selectors.base import PositiveSelector
@@ -21,6 +23,7 @@ class TrainingFacts:
         samples: Number of training samples N.
         classes: Number of classes C.
         counts: ``(C,)`` int64 training samples of each given label.
+        real_counts: ``(C,)`` int64 real ones among them; None where all are.
         dim: Length D of a projection.
         features: Length F of a feature vector.
         epochs: Epochs of the stage.
@@ -40,3 +43,11 @@ class TrainingFacts:
     network: Network | None = None
     captions: tuple[str, ...] = ()
     new_network: Callable[[str], Network] | None = None
+    real_counts: Tensor | None = None
+
+    def counts_of(self, source: Source | None) -> Tensor:
+        """``(C,)`` int64 samples of each given label: of one source, or of all for None."""
+        if source is None:
+            return self.counts
+        real = self.counts if self.real_counts is None else self.real_counts
+        return real if source == Source.REAL else self.counts - real

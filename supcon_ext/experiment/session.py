@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,10 +131,10 @@ class Session:
     ) -> RunResult:
         """Start a run."""
         made = self.prepare()
-        with ExitStack() as stack:
+        with ExitStack() as stack, self.stop.held():  # until there is somebody who closes the run
 
             def new() -> Path:
-                with starting(), self.stop.held():
+                with starting():
                     return self._new(made, folder, tags, parent_run_id, beside, stack)
 
             self.folder = from_first(self.fabric, new)
@@ -204,14 +204,15 @@ class Session:
             made = self.prepare(left_out, statistics, fresh=path is None)
 
             def take_up() -> None:
-                with starting(), self.stop.held():
+                with starting():
                     self._take_up(made, standing, accept)
 
-            from_first(self.fabric, take_up)
-            saved = standing.state
-            if saved is None and path is not None:
-                saved = load_checkpoint(path)
-            return self._to_the_end(made, saved)
+            with self.stop.held():
+                from_first(self.fabric, take_up)
+                saved = standing.state
+                if saved is None and path is not None:
+                    saved = load_checkpoint(path)
+                return self._to_the_end(made, saved)
 
     def _take_up(self, made: Prepared, standing: Standing, accept: Sequence[str]) -> None:
         folder, record = self.folder, standing.record
@@ -272,7 +273,8 @@ class Session:
         self.stop.last_words.append(self.tracker.last_words)
         status: Any = "FAILED"
         try:
-            results = self._work(made, saved)
+            with self.stop.at_once():
+                results = self._work(made, saved)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
@@ -301,7 +303,8 @@ class Session:
             self.doing = "MLflow was sent the rest"
             self.advice = f"the run is finished; to send it: supcon sync {self.folder}"
         try:
-            self.tracker.close(status)
+            with nullcontext() if self.stop.requested else self.stop.at_once():
+                self.tracker.close(status)
         except OSError:
             if status == "FINISHED":
                 raise

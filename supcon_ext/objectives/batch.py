@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
+from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from supcon_ext.feed.base import Batch
@@ -26,18 +27,46 @@ Forward = Callable[[Tensor], Outputs]
 
 NO_TWIN = "Expected an EMA twin, but the recipe has none. Try: model.ema=0.99"
 
-Samples = Literal["all", "confident", "unconfident", "real", "synthetic"]
-"""Which rows a term is about: those that are trusted above 0.5 or not, or of one source."""
+SomeSamples = Literal["confident", "unconfident", "real", "synthetic"]
+OPPOSITES = ({"confident", "unconfident"}, {"real", "synthetic"})
+
+
+def _some(samples: tuple[SomeSamples, ...]) -> tuple[SomeSamples, ...]:
+    for pair in OPPOSITES:
+        if pair <= set(samples):
+            raise ValueError(
+                f"Expected what a sample may be at once, but got {' and '.join(sorted(pair))}"
+            )
+    return samples
+
+
+AllOf = Annotated[tuple[SomeSamples, ...], Field(min_length=1), AfterValidator(_some)]
+Samples = Literal["all"] | SomeSamples | AllOf
+"""Which rows a term is about: those that are trusted above 0.5 or not, or of one source; of a list,
+those that are all of it, such as ``[confident, real]``."""
+
+
+def source_meant(samples: Samples) -> Source | None:
+    """The source that all meant rows are of; None where they may be of any."""
+    told = {samples} if isinstance(samples, str) else set(samples)
+    if "real" in told:
+        return Source.REAL
+    return Source.SYNTHETIC if "synthetic" in told else None
 
 
 def meant_by(samples: Samples, trust: Tensor, source: Tensor) -> Tensor | None:
     """``(n,)`` bool: rows of this trust and source that are meant; None where all are."""
     if samples == "all":
         return None
-    if samples in ("confident", "unconfident"):
+    told = (samples,) if isinstance(samples, str) else samples
+    return torch.stack([_is(each, trust, source) for each in told]).all(0)
+
+
+def _is(kind: str, trust: Tensor, source: Tensor) -> Tensor:
+    if kind in ("confident", "unconfident"):
         confident = trust > 0.5
-        return confident if samples == "confident" else ~confident
-    return source == int(Source.REAL if samples == "real" else Source.SYNTHETIC)
+        return confident if kind == "confident" else ~confident
+    return source == int(Source.REAL if kind == "real" else Source.SYNTHETIC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from supcon_ext.losses.rows import Source
+
 
 @dataclass(slots=True)
 class Beliefs:
@@ -28,22 +30,37 @@ class Beliefs:
     columns: Mapping[str, Tensor] = field(default_factory=dict)
     posterior: Tensor | None = None
     source: Tensor | None = None
-    _counted: tuple[Tensor, Tensor, Tensor] | None = field(default=None, init=False, repr=False)
+    _counted: tuple[Tensor, Tensor] | None = field(default=None, init=False, repr=False)
+    _counts: dict[tuple[int, Source | None], Tensor] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
-    def trusted_counts(self, classes: int) -> Tensor:
+    def trusted_counts(self, classes: int, source: Source | None = None) -> Tensor:
         """``(C,)`` int64 samples of each working label that are trusted above 0.5.
 
         Counted once for each label and trust that the samples are given.
+
+        Args:
+            classes: C.
+            source: Counts the samples of one source; None counts all.
         """
         known = self._counted
-        if known is not None and known[0] is self.label and known[1] is self.trust:
-            if len(known[2]) == classes:
-                return known[2]
-        counted = (self.label >= 0) & (self.trust > 0.5)
-        counts = torch.zeros(classes, dtype=torch.int64, device=self.label.device)
-        counts.index_add_(0, self.label.clamp(min=0), counted.long())
-        self._counted = self.label, self.trust, counts
-        return counts
+        if known is None or known[0] is not self.label or known[1] is not self.trust:
+            self._counted = self.label, self.trust
+            self._counts = {}
+        if (classes, source) not in self._counts:
+            counted = (self.label >= 0) & (self.trust > 0.5)
+            if source is not None:
+                counted &= self._of(source)
+            counts = torch.zeros(classes, dtype=torch.int64, device=self.label.device)
+            counts.index_add_(0, self.label.clamp(min=0), counted.long())
+            self._counts[classes, source] = counts
+        return self._counts[classes, source]
+
+    def _of(self, source: Source) -> Tensor:
+        if self.source is not None:
+            return self.source == source
+        return torch.full_like(self.label, source == Source.REAL, dtype=torch.bool)
 
     def row_columns(self) -> dict[str, Tensor]:
         """Columns that rows carry: the data set's, and the posterior where there is one."""

@@ -20,7 +20,7 @@ from supcon_ext.objectives.base import (
     term,
     view_problems,
 )
-from supcon_ext.objectives.batch import Samples, meant_by
+from supcon_ext.objectives.batch import Samples, meant_by, source_meant
 from supcon_ext.objectives.stage_selector import Problems, without_posterior
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.stage_epochs import StageEpochs
@@ -34,7 +34,7 @@ class CrossEntropy(Term):
         label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016).
         logit_adjustment: tau of the logit-adjusted loss (Menon et al. 2021, eq. 10): tau log prior
             is added to the logits in training. 1 is Balanced Softmax (Ren et al. 2020). The prior
-            is the given labels' share.
+            is the given labels' share, among samples of the source that ``samples`` names.
         mixup: Alpha of Mixup (Zhang et al. 2018); 0 for none.
         cutmix: Alpha of CutMix (Yun et al. 2019); 0 for none. With both, each batch draws one.
         prior: Labels that the prior of ``logit_adjustment`` counts: all ``given`` ones, or the
@@ -47,7 +47,8 @@ class CrossEntropy(Term):
         target: What is learned: the working ``label``, or the ``posterior`` of the stage's
             selector, such as RoLT's soft pseudo-labels; until there is one, the label.
         samples: ``all`` samples, the ``confident`` ones, which the stage's selector trusts, the
-            ``unconfident`` others, or only ``real`` or ``synthetic`` ones.
+            ``unconfident`` others, or only ``real`` or ``synthetic`` ones; of a list such as
+            ``[confident, real]``, those that are all of it.
     """
 
     trains_classifier = True
@@ -105,7 +106,7 @@ class CrossEntropy(Term):
                 f"{'none' if facts.selector is None else type(facts.selector).__name__}. "
                 "Try: rolt, tcl or elr_history in the stage's contrastive term"
             )
-        counts = facts.counts.clamp(min=1).float()
+        counts = facts.counts_of(source_meant(self.samples)).clamp(min=1).float()
         self.register_buffer("log_prior", (counts / counts.sum()).log())
         if self.bootstrap:
             self.register_buffer("predicted", torch.full((facts.samples,), -1))
@@ -152,7 +153,8 @@ class CrossEntropy(Term):
     def _log_prior(self, batch: StepBatch) -> Tensor:
         if self.prior == "given" or not self.logit_adjustment:
             return self.log_prior
-        counts = batch.beliefs.trusted_counts(len(self.log_prior)).clamp(min=1).float()
+        source = source_meant(self.samples)
+        counts = batch.beliefs.trusted_counts(len(self.log_prior), source).clamp(min=1).float()
         return (counts / counts.sum()).log()
 
     def _losses(

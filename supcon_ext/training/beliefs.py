@@ -62,6 +62,11 @@ class TrainingBeliefs:
         """``(C,)`` int64 samples of each given label."""
         return torch.bincount(self.given[self.given >= 0], minlength=self.classes)
 
+    @property
+    def real_counts(self) -> Tensor:
+        """``(C,)`` int64 real samples of each given label."""
+        return torch.bincount(self.given[: self.real], minlength=self.classes)
+
     def believe(self, selection: Selection) -> None:
         """Take labels, trust and roles from a selection; quality limits trust."""
         self._take(selection)

@@ -67,6 +67,7 @@ def start(trainer: Trainer, saved: Mapping[str, Any] | None) -> Running:
             samples=len(beliefs.given),
             classes=beliefs.classes,
             counts=beliefs.counts,
+            real_counts=beliefs.real_counts,
             dim=network.projector.dim,
             features=network.backbone.dim,
             epochs=stage.epochs,

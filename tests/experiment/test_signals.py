@@ -96,15 +96,45 @@ def _stopped_while_reading() -> None:
     from supcon_ext.cli import main
     from supcon_ext.experiment import preparation
 
-    build = preparation.build_data
+    build = preparation.read_data
 
     def building(*args: Any, **named: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
         return build(*args, **named)
 
-    preparation.build_data = building  # type: ignore[assignment]
+    preparation.read_data = building  # type: ignore[assignment]
     Path("lean.yaml").write_text(RECIPE)
     main(["run", "lean.yaml"], prog_name="supcon")
+
+
+def test_once_it_has_a_folder_it_is_killed_and_goes_on(whole: Path, tmp_path: Path) -> None:
+    stopped = start(_stopped_when_begun, "run", "lean.yaml", cwd=tmp_path)
+    assert stopped.wait() == 143, stopped.stderr
+    folder = folder_of(tmp_path)
+    told(stopped, folder)
+    assert status_of(folder) == "KILLED"
+    again = start(_stopped_when_begun, "resume", f"runs/{folder.name}", cwd=tmp_path)
+    assert again.wait() == 143, again.stderr
+    told(again, folder)
+    assert status_of(folder) == "KILLED"
+    goes_on(folder, whole)
+
+
+def _stopped_when_begun(*command: str) -> None:
+    from supcon_ext.cli import main
+    from supcon_ext.experiment import session
+
+    from_first = session.from_first
+
+    def asked(fabric: Any, make: Any) -> Any:
+        made = from_first(fabric, make)
+        if make.__name__ in ("new", "take_up"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return made
+
+    session.from_first = asked  # type: ignore[assignment]
+    Path("lean.yaml").write_text(RECIPE)
+    main(list(command), prog_name="supcon")
 
 
 def test_while_mlflow_is_waited_for_the_run_is_finished(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ class StrangeTwice:
 ''',
     "synthetic_filter": '''
 import numpy as np
-from supcon_ext import FilterInput, SyntheticFilter, Verdict, synthetic_filter
+from supcon_ext import FilterInput, SyntheticFilter, FilterVerdict, synthetic_filter
 
 @synthetic_filter("strange_contrast")
 class StrangeContrast(SyntheticFilter):
@@ -211,10 +211,10 @@ class StrangeContrast(SyntheticFilter):
     def __init__(self, least: float = 10.0) -> None:
         self.least = least
 
-    def judge(self, data: FilterInput) -> Verdict:
+    def judge(self, data: FilterInput) -> FilterVerdict:
         made = data.synthetic
         spread = np.array([np.std(made[place]) for place in range(len(made))])
-        return Verdict.of((spread / 128).clip(0, 1), {"it is flat": spread < self.least})
+        return FilterVerdict.of((spread / 128).clip(0, 1), {"it is flat": spread < self.least})
 ''',
     "optimizer": '''
 import torch

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 
 from supcon_ext.losses import Rows, SupConLoss
 from supcon_ext.losses.gather import gather_rows, gather_tensor, global_mean
 from tests.losses.balanced import Balanced
+from tests.several import in_processes
 
 
 def problem() -> tuple[torch.Tensor, torch.Tensor, nn.Module]:
@@ -30,10 +30,7 @@ def one_process(form: str) -> tuple[float, list[torch.Tensor]]:
     return loss.item(), [p.grad for p in encoder.parameters()]
 
 
-def work(rank: int, world: int, sizes: list[int], form: str, folder: str) -> None:
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world
-    )
+def work(rank: int, sizes: list[int], form: str) -> dict[str, Any]:
     images, labels, encoder = problem()
     parallel = nn.parallel.DistributedDataParallel(encoder)
     start = sum(sizes[:rank])
@@ -43,7 +40,7 @@ def work(rank: int, world: int, sizes: list[int], form: str, folder: str) -> Non
     values = torch.arange(float(sizes[rank])) + start
     mean, mass = global_mean(values, torch.ones_like(values))
     gathered, at = gather_rows(Rows.of(images[mine, 0], labels[mine], trust=values / 11))
-    result = {
+    return {
         "loss": details.loss.detach(),
         "lonely": details.lonely,
         "grads": [p.grad for p in encoder.parameters()],
@@ -54,8 +51,6 @@ def work(rank: int, world: int, sizes: list[int], form: str, folder: str) -> Non
         "start": at,
         "rows": torch.cat(gather_tensor(images[mine, 0], sizes)),
     }
-    torch.save(result, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
 
 
 @pytest.mark.parametrize(
@@ -64,9 +59,7 @@ def work(rank: int, world: int, sizes: list[int], form: str, folder: str) -> Non
 def test_several_processes_equal_one(sizes: list[int], form: str, tmp_path: Path) -> None:
     loss, grads = one_process(form)
     images, labels, _ = problem()
-    mp.spawn(work, (len(sizes), sizes, form, str(tmp_path)), nprocs=len(sizes))
-    for rank in range(len(sizes)):
-        result = torch.load(tmp_path / f"{rank}.pt")
+    for rank, result in enumerate(in_processes(work, len(sizes), tmp_path, sizes, form)):
         assert result["loss"].item() == pytest.approx(loss, rel=1e-12)
         for ours, theirs in zip(result["grads"], grads, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
@@ -86,23 +79,19 @@ def test_lonely_anchors_differ_between_processes(tmp_path: Path) -> None:
     single = torch.tensor([0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5])
     loss = SupConLoss(0.2)(encoder(images[:, :1]), single)
     loss.backward()
-    mp.spawn(lonely_work, (str(tmp_path),), nprocs=2)
-    for rank in range(2):
-        result = torch.load(tmp_path / f"{rank}.pt")
+    for result in in_processes(lonely_work, 2, tmp_path):
         assert result["loss"].item() == pytest.approx(loss.item(), rel=1e-12)
         torch.testing.assert_close(result["grad"], encoder.weight.grad, rtol=1e-10, atol=1e-12)
 
 
-def lonely_work(rank: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+def lonely_work(rank: int) -> dict[str, Any]:
     images, _, encoder = problem()
     labels = torch.tensor([0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5])
     parallel = nn.parallel.DistributedDataParallel(encoder)
     mine = slice(0, 6) if rank == 0 else slice(6, 11)
     loss = SupConLoss(0.2)(parallel(images[mine, :1]), labels[mine])
     loss.backward()
-    torch.save({"loss": loss.detach(), "grad": encoder.weight.grad}, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    return {"loss": loss.detach(), "grad": encoder.weight.grad}
 
 
 class Prototypes(nn.Module):
@@ -119,9 +108,7 @@ class Prototypes(nn.Module):
         return loss(self.encoder(images), labels)
 
 
-def balanced_work(rank: int, world: int, sizes: list[int], folder: str) -> None:
-    store = f"file://{folder}/store"
-    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world)
+def balanced_work(rank: int, sizes: list[int]) -> list[Any]:
     images, labels, _ = problem()
     torch.manual_seed(3)
     module = Prototypes()
@@ -130,8 +117,7 @@ def balanced_work(rank: int, world: int, sizes: list[int], folder: str) -> None:
     parallel = nn.parallel.DistributedDataParallel(module)  # must outlive the backward pass
     loss = parallel(images[mine], labels[mine])
     loss.backward()
-    torch.save([loss.detach(), *(p.grad for p in module.parameters())], f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    return [loss.detach(), *(p.grad for p in module.parameters())]
 
 
 @pytest.mark.parametrize("sizes", [[6, 5], [2, 4, 5]])
@@ -144,9 +130,8 @@ def test_prototypes_and_class_counts_are_the_jobs_not_the_processes(
     loss = module(images, labels)
     loss.backward()
     expected = [loss.detach(), *(p.grad for p in module.parameters())]
-    mp.spawn(balanced_work, (len(sizes), sizes, str(tmp_path)), nprocs=len(sizes))
-    for rank in range(len(sizes)):
-        for ours, theirs in zip(torch.load(tmp_path / f"{rank}.pt"), expected, strict=True):
+    for result in in_processes(balanced_work, len(sizes), tmp_path, sizes):
+        for ours, theirs in zip(result, expected, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 
 from data_tools.registry import family
@@ -19,6 +18,7 @@ from supcon_ext.objectives.base import Beliefs, TrainingFacts
 from supcon_ext.objectives.ibot import IBot
 from supcon_ext.objectives.masks import masked_images, patch_masks
 from tests.objectives.steps import ViewsOf
+from tests.several import in_processes
 
 SIDE, PATCHES, PROTOTYPES = 8, 16, 6
 VIT = {
@@ -212,7 +212,7 @@ def test_block_masks_are_rectangles_on_each_other() -> None:
         assert bool((small.sum(1) >= 1).all())
 
 
-def in_processes(share: slice) -> dict[str, Any]:
+def of_a_share(share: slice) -> dict[str, Any]:
     found: dict[str, Any] = {}
     scores = torch.rand(5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     found["assigned"] = sinkhorn_knopp(scores[share], 0.07)
@@ -240,19 +240,16 @@ def same_holes(count: int, *rest: Any) -> Tensor:
     return (torch.arange(PATCHES) % 3 == 0).repeat(count, 1)
 
 
-def work(rank: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+def work(rank: int) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("supcon_ext.objectives.ibot.patch_masks", same_holes)
-        torch.save(in_processes(slice(0, 2) if rank == 0 else slice(2, 5)), f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+        return of_a_share(slice(0, 2) if rank == 0 else slice(2, 5))
 
 
 def test_two_processes_equal_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("supcon_ext.objectives.ibot.patch_masks", same_holes)
-    expected = in_processes(slice(0, 5))
-    mp.spawn(work, (str(tmp_path),), nprocs=2)
-    parts = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    expected = of_a_share(slice(0, 5))
+    parts = in_processes(work, 2, tmp_path)
     whole = torch.cat([part.pop("assigned") for part in parts])
     torch.testing.assert_close(whole, expected.pop("assigned"))
     for part in parts:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,6 +21,7 @@ from supcon_ext.models.network import Outputs
 from supcon_ext.objectives.base import Beliefs, TrainingFacts
 from supcon_ext.objectives.image_text import ImageText
 from tests.objectives.steps import ViewsOf
+from tests.several import in_processes
 
 CAPTIONS = ("a red ring", "a blue star", "a green cross", "nobody's")
 CAPTION = torch.tensor([0, 0, 1, 2, -1, 1])
@@ -111,7 +111,7 @@ def test_a_batch_without_a_caption_teaches_nothing(tmp_path: Path) -> None:
     assert loss.item() == 0 and bool((net.linear.weight.grad == 0).all())
 
 
-def in_processes(file: str, share: slice) -> Any:
+def of_a_share(file: str, share: slice) -> Any:
     net, made = Small(), term(file)
     result = made(step(net, share))
     result.loss.backward()
@@ -123,18 +123,14 @@ def in_processes(file: str, share: slice) -> Any:
     return result.loss.detach(), grads
 
 
-def work(rank: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    share = slice(0, 2) if rank == 0 else slice(2, 6)
-    torch.save(in_processes(f"{folder}/captions.npz", share), f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+def work(rank: int, file: str) -> Any:
+    return of_a_share(file, slice(0, 2) if rank == 0 else slice(2, 6))
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
-    expected = in_processes(write(tmp_path), slice(0, 6))
-    mp.spawn(work, (str(tmp_path),), nprocs=2)
-    for rank in range(2):
-        found = torch.load(tmp_path / f"{rank}.pt")
+    file = write(tmp_path)
+    expected = of_a_share(file, slice(0, 6))
+    for found in in_processes(work, 2, tmp_path, file):
         torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-12)
 
 

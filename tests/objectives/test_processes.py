@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 from torch.nn import functional
 
@@ -33,6 +32,7 @@ from supcon_ext.weightings.deferred import Deferred
 from supcon_ext.weightings.prototype_softmax import PrototypeSoftmax
 from supcon_ext.weightings.tsc import TSC
 from tests.objectives.steps import ViewsOf
+from tests.several import in_processes
 
 STEPS, BATCH = 2, 7
 LABEL = torch.tensor([0, 0, 1, 1, 0, -1, 2, 1, 0, 2, 1, 0, 0, 1])
@@ -111,16 +111,11 @@ def results(share: slice) -> dict[str, Any]:
     return found
 
 
-def work(rank: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    share = slice(0, 4) if rank == 0 else slice(4, BATCH)
-    torch.save(results(share), f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+def work(rank: int) -> dict[str, Any]:
+    return results(slice(0, 4) if rank == 0 else slice(4, BATCH))
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     expected = results(slice(0, BATCH))
-    mp.spawn(work, (str(tmp_path),), nprocs=2)
-    for rank in range(2):
-        found = torch.load(tmp_path / f"{rank}.pt")
+    for found in in_processes(work, 2, tmp_path):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -78,6 +79,28 @@ def test_cross_entropy_on_confident_samples_alone() -> None:
     assert term(made).loss.item() == 0
 
 
+@pytest.mark.parametrize(
+    ("samples", "meant"),
+    [
+        (["confident", "real"], [0]),
+        (["real", "unconfident"], [1]),
+        (["synthetic", "confident"], [4]),
+        (["synthetic", "unconfident"], [2]),
+        (["confident"], [0, 4]),
+    ],
+)
+def test_of_a_list_of_samples_those_that_are_all_of_it(samples: Any, meant: list[int]) -> None:
+    made = batch()  # of samples 4, 2, 0, 5, 1, of which 5 is of no known class
+    made.beliefs.source = torch.tensor([1, 1, 0, 0, 0, 0], dtype=torch.int8)
+    made.beliefs.trust = torch.tensor([0.2, 1.0, 0.5, 1.0, 1.0, 1.0])
+    term = terms.make("cross_entropy", samples=samples, views="classify")
+    term.setup(FACTS)
+    label = made.beliefs.label[made.index[meant]]
+    logits = made.images[0, meant].flatten(1)[:, :3]
+    expected = functional.cross_entropy(logits, label) if meant else torch.zeros(())
+    assert term(made).loss.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
 def test_logit_adjustment_and_smoothing_by_hand() -> None:
     term = terms.make("cross_entropy", logit_adjustment=1.0, label_smoothing=0.3, views="classify")
     term.setup(FACTS)
@@ -85,6 +108,37 @@ def test_logit_adjustment_and_smoothing_by_hand() -> None:
     made = batch()
     logits = made.images[0, [0, 1, 2, 4]].flatten(1)[:, :3] + prior.log()
     expected = functional.cross_entropy(logits, torch.tensor([0, 1, 0, 0]), label_smoothing=0.3)
+    assert term(made).loss.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("prior", ["given", "trusted"])
+@pytest.mark.parametrize(
+    ("samples", "meant"),
+    [
+        ("all", [0, 1, 2, 4]),
+        ("real", [0, 1]),
+        ("synthetic", [2, 4]),
+        (("synthetic", "confident"), [2, 4]),
+    ],
+)
+def test_the_prior_counts_the_source_that_is_meant(
+    samples: Any, prior: str, meant: list[int]
+) -> None:
+    made = batch()
+    source = torch.zeros(len(made.beliefs.label), dtype=torch.int8)
+    source[made.index[[2, 4]]] = 1
+    made.beliefs.source = source
+    label = made.beliefs.label
+    known = torch.bincount(label[label >= 0], minlength=3)
+    real = torch.bincount(label[(label >= 0) & (source == 0)], minlength=3)
+    facts = TrainingFacts(len(label), 3, known, dim=4, real_counts=real)
+    term = terms.make(
+        "cross_entropy", logit_adjustment=1.0, samples=samples, prior=prior, views="classify"
+    )
+    term.setup(facts)
+    told = {"all": known, "real": real}.get(samples, known - real).clamp(min=1).float()
+    logits = made.images[0, meant].flatten(1)[:, :3] + (told / told.sum()).log()
+    expected = functional.cross_entropy(logits, label[made.index[meant]])
     assert term(made).loss.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
