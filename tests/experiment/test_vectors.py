@@ -80,7 +80,10 @@ def test_every_member_of_every_family_runs_on_vectors(part: int, tmp_path: Path)
     went(text, tmp_path / "run")
 
 
-@pytest.mark.parametrize("backbone", ["identity", {"kind": "mlp", "hidden": [12], "dropout": 0.2}])
+@pytest.mark.parametrize(
+    "backbone",
+    ["identity", pytest.param({"kind": "mlp", "hidden": [12], "dropout": 0.2}, marks=LONG)],
+)
 def test_every_evaluator_measures_vectors_stopped_or_not(backbone: Any, tmp_path: Path) -> None:
     evaluators = [members.given("evaluator", name) for name in members.members("evaluator")]
     stage = members.stage(0, "confident_pairs", "balanced", "cross_entropy")

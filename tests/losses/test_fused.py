@@ -146,13 +146,9 @@ class TestKernels:
         "given",
         [
             "",
-            "weight",
-            "trusted",
             "trusted threshold",
-            "log_column",
-            "log_same",
-            "temperature",
             EVERYTHING,
+            *(pytest.param(each, marks=pytest.mark.long) for each in EVERYTHING.split()),
         ],
     )
     def test_optional_vectors(self, form: str, given: str) -> None:
@@ -165,7 +161,9 @@ class TestKernels:
         case(*size, 5, with_="weight log_column", classes=2).check(form)
 
     @pytest.mark.parametrize("form", ["out", "in"])
-    @pytest.mark.parametrize("dim", [64, 128, 130, 300])
+    @pytest.mark.parametrize(
+        "dim", [130, *(pytest.param(dim, marks=pytest.mark.long) for dim in (64, 128, 300))]
+    )
     def test_embedding_sizes(self, form: str, dim: int) -> None:
         case(33, 50, dim, with_=EVERYTHING, extra=5, seed=dim).check(form)
 
@@ -374,7 +372,8 @@ class TestKernels:
 
 
 @pytest.mark.skipif(INTERPRETED, reason="this is that run")
-def test_kernels_in_the_interpreter() -> None:
+@pytest.mark.parametrize("which", ["not long", pytest.param("long", marks=pytest.mark.long)])
+def test_kernels_in_the_interpreter(which: str) -> None:
     pytest.importorskip("triton")
     environment = {**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
     for name in [name for name in environment if name.startswith("PYTEST_")]:
@@ -390,6 +389,8 @@ def test_kernels_in_the_interpreter() -> None:
             str(Path(__file__)),
             "-k",
             "TestKernels",
+            "-m",
+            which,
         ],
         env=environment,
         capture_output=True,

@@ -114,7 +114,7 @@ def test_process_ends_although_a_request_hangs(tmp_path):
     assert "supcon sync" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_server_killed_midway_comes_back(tmp_path, server, client, caplog):
     caplog.set_level(logging.INFO)
     server.start()
