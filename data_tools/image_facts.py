@@ -123,10 +123,8 @@ def _look_into(file: IO[bytes], size: int, mode: Mode, decode: bool, found: dict
     """Fill in what is found, as far as it goes."""
     from PIL import Image, UnidentifiedImageError
 
-    head = file.read(ENDS)
-    file.seek(max(size - ENDS, 0))
-    tail = file.read(ENDS)
-    found["ends"] = hashlib.blake2b(b"%d:" % size + head + tail, digest_size=16).hexdigest()
+    head, tail = _both_ends(file, size)
+    found["ends"] = _hash_ends(size, head, tail)
     file.seek(0)
     if mode == "stored":
         layout = layout_of(file)
@@ -165,6 +163,22 @@ def _look_into(file: IO[bytes], size: int, mode: Mode, decode: bool, found: dict
         if decode or doubtful:
             pixels = stored_pixels(file) if mode == "stored" else pixels_of(opened, mode)
             found |= _decoded(pixels)
+
+
+def _both_ends(file: IO[bytes], size: int) -> tuple[bytes, bytes]:
+    head = file.read(ENDS)
+    file.seek(max(size - ENDS, 0))
+    return head, file.read(ENDS)
+
+
+def _hash_ends(size: int, head: bytes, tail: bytes) -> str:
+    return hashlib.blake2b(b"%d:" % size + head + tail, digest_size=16).hexdigest()
+
+
+def hash_ends(file: IO[bytes]) -> str:
+    """Hash of the bytes at either end of an opened file, with its size."""
+    size = os.fstat(file.fileno()).st_size
+    return _hash_ends(size, *_both_ends(file, size))
 
 
 def _look_into_numbers(

@@ -5,6 +5,7 @@ Letters: N samples, V stored views, F coordinates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -65,3 +66,21 @@ def gather_vectors(samples: SampleSequence, index: IntArray, view: int | None = 
     if rows.ndim == 2:
         return rows[:, None]
     return rows if view is None else rows[:, view, None]
+
+
+def stacked(rows: Sequence[Any], where: str) -> npt.NDArray[Any]:
+    """Vectors one by one as ``(N, F)``.
+
+    Args:
+        rows: N vectors.
+        where: What they are, for the message.
+
+    Raises:
+        ValueError: They differ in width.
+    """
+    widths = {len(row) for row in rows}
+    if len(widths) > 1:
+        raise ValueError(
+            f"Expected vectors of one width in {where}, but got {min(widths)} to {max(widths)}."
+        )
+    return np.asarray([np.asarray(row) for row in rows])

@@ -11,8 +11,10 @@ from pydantic import Field
 
 from data_tools.array_source import ArraySource, open_source
 from data_tools.datasets.base import Scale, Splits, dataset
-from data_tools.input_spec import MOST_CHANNELS, InputSpec
-from data_tools.mapped_array import ArrayPlace, MappedArray
+from data_tools.float_range import FloatRange
+from data_tools.input_spec import InputSpec
+from data_tools.mapped_array import MappedArray
+from data_tools.picture_array import check_pictures
 from data_tools.samples import IntArray, SampleSequence, SampleSet
 from data_tools.stored_picture import depth_of
 
@@ -84,16 +86,7 @@ def _images(
     place = source.place(name)
     shape = place.shape
     where = f"`{name}` of {source.path}"
-    _refuse_type(place, where)
-    if len(shape) not in (3, 4) or 0 in shape:
-        raise ValueError(f"Expected images (N, H, W) or (N, H, W, C) in {where}, but got {shape}.")
-    channels = shape[3] if len(shape) == 4 else 1
-    first = len(shape) == 4 and shape[1] <= 4 < shape[2] == shape[3]  # (N, C, H, W), surely
-    if channels > MOST_CHANNELS or first:
-        raise ValueError(
-            f"Expected 1 to {MOST_CHANNELS} channels in the last axis of {where}, but got {shape}. "
-            "Try: x.transpose(0, 2, 3, 1)."
-        )
+    check_pictures(shape, place.dtype, where)
     megabytes = np.prod(shape, dtype=np.int64) * place.dtype.itemsize / 2**20
     mapped = megabytes > map_above_mb and place.offset is not None
     if megabytes > map_above_mb and not mapped:
@@ -116,40 +109,16 @@ def _images(
     return images
 
 
-def _refuse_type(place: ArrayPlace, where: str) -> None:
-    try:
-        depth_of(place.dtype)
-    except ValueError as error:
-        raise ValueError(
-            f"Expected images of uint8, uint16 or floats in {where}, but got {place.dtype}. "
-            "Try: x.astype('uint8') if they are 0 to 255, or 'float32' if they are in [0, 1]."
-        ) from error
-
-
 def _check_range(
     images: SampleSequence, shape: tuple[int, ...], where: str, scale: float | None
 ) -> None:
     """Refuse floats that are not finite, or of which nothing says what they mean."""
     step = max(1, BLOCK // (4 * int(np.prod(shape[1:]))))
-    low, high, outside = np.inf, -np.inf, 0
+    found = FloatRange(where, scale)
     for start in range(0, shape[0], step):
         block = np.stack([images[i] for i in range(start, min(start + step, shape[0]))])
-        finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
-        if not finite.all():
-            number = start + int(np.flatnonzero(~finite)[0])
-            raise ValueError(
-                f"Expected finite numbers in {where}, but image {number} has nan or inf. "
-                "Try: np.nan_to_num(x), or leave the image out."
-            )
-        low, high = min(low, float(block.min())), max(high, float(block.max()))
-        outside += int(((block < 0) | (block > (scale or 1))).sum())
-    if outside and scale is None:
-        raise ValueError(
-            f"Expected floats in [0, 1] in {where}, but got {low:.4g} to {high:.4g}. "
-            "Try: `scale`, the value that stands for 1."
-        )
-    if outside:
-        logger.warning("%s: %d floats outside of 0 to %g are cut off", where, outside, scale)
+        found.see(block, start)
+    found.settle()
 
 
 def _expect_alike(path: Path, train: InputSpec, test: InputSpec) -> None:

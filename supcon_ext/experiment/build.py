@@ -74,6 +74,7 @@ class ReadData:
 def read_data(
     section: DataSection,
     *,
+    given: Splits | None = None,
     left_out: LeftOut | None = None,
     progress: Told | None = None,
     bad_list: str = BAD_LIST,
@@ -83,6 +84,7 @@ def read_data(
 
     Args:
         section: What the recipe says of data.
+        given: The data set where Python handed it over; None makes the one that is named.
         left_out: The images that a run that goes on has left out, see :func:`left_out_of`.
         progress: Told how far the check of image files is.
         bad_list: File that takes the list of bad image files, if there are any.
@@ -98,7 +100,7 @@ def read_data(
         empty_classes=section.empty_classes,
         bad_list=bad_list,
     )
-    found = source_of(section.dataset)
+    found = source_of(section.dataset) if given is None else given
     source, report = check_source(found, rules, left_out=left_out, progress=progress)
     settings = section.model_dump(mode="json", include={"dataset", "noise", "imbalance", "order"})
     if report.left_out:
@@ -143,10 +145,14 @@ def _synthetic(
 
 
 def build_data(
-    section: DataSection, *, left_out: LeftOut | None = None, progress: Told | None = None
+    section: DataSection,
+    *,
+    given: Splits | None = None,
+    left_out: LeftOut | None = None,
+    progress: Told | None = None,
 ) -> PreparedData:
     """What training and evaluation see of a recipe's data; see :func:`read_data`."""
-    return read_data(section, left_out=left_out, progress=progress).made
+    return read_data(section, given=given, left_out=left_out, progress=progress).made
 
 
 def left_out_of(run_folder: Path) -> LeftOut | None:

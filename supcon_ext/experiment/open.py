@@ -21,6 +21,7 @@ from supcon_ext.experiment.build import (
     sample_context,
 )
 from supcon_ext.experiment.folder import RECIPE, find_run
+from supcon_ext.experiment.given import data_of_run
 from supcon_ext.experiment.kept_statistics import kept_size, kept_statistics
 from supcon_ext.experiment.standing import CHECKPOINTS
 from supcon_ext.models.base import Backbone
@@ -66,11 +67,12 @@ class OpenedRun:
         return self.recipe.compute.neighbours
 
 
-def open_run(run: str | Path) -> OpenedRun:
+def open_run(run: str | Path, *, data: Any = None) -> OpenedRun:
     """Make a finished run's data and network again.
 
     Args:
         run: The run's folder or name.
+        data: What it was given in Python, where it was.
 
     Raises:
         ValueError: There is no such run, it is not finished, or its data or labels have changed.
@@ -79,7 +81,8 @@ def open_run(run: str | Path) -> OpenedRun:
     read_results(folder)
     recipe = load_recipe(folder / RECIPE)
     checkpoint = load_checkpoint(folder / CHECKPOINTS / LAST)
-    data = build_data(recipe.data, left_out=left_out_of(folder))
+    given = data_of_run(recipe, data, folder)
+    data = build_data(recipe.data, given=given, left_out=left_out_of(folder))
     if data.fingerprint != checkpoint["labels_hash"]:
         raise ValueError(
             f"Expected the data that {folder} was trained on, but its images or labels have "

@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from data_tools.datasets.base import Splits
 from data_tools.prepared import PreparedData
 from data_tools.source_check import LeftOut
 from supcon_ext.experiment.build import (
@@ -110,6 +111,7 @@ def prepare(
     left_out: LeftOut | None = None,
     statistics: ChannelStatistics | None = None,
     fresh: bool = True,
+    given: Splits | None = None,
 ) -> Prepared:
     """Read the data, build the network and the stages, and see that they fit each other.
 
@@ -120,6 +122,7 @@ def prepare(
         left_out: The images that a run that goes on has left out.
         statistics: Those with which it began; None measures them.
         fresh: Whether the encoder needs its first weights: no checkpoint's take their place.
+        given: The data set where Python handed it over.
 
     Raises:
         CannotStart: Something is wrong with the recipe, the data or the environment.
@@ -127,7 +130,7 @@ def prepare(
     with starting():
         for line in short_stages(recipe):
             progress.warn(line)
-        made = _make(recipe, fabric, progress, left_out, statistics, fresh)
+        made = _make(recipe, fabric, progress, left_out, statistics, fresh, given)
         made.trainer.check_stages()
         _check_evaluators(made)
         _try_network(made)
@@ -141,10 +144,12 @@ def _make(
     left_out: LeftOut | None,
     statistics: ChannelStatistics | None,
     fresh: bool,
+    given: Splits | None,
 ) -> Prepared:
     with FileProgress() as files:
         first = fabric.global_rank == 0
-        read = read_data(recipe.data, left_out=left_out, progress=files if first else None)
+        told = files if first else None
+        read = read_data(recipe.data, given=given, left_out=left_out, progress=told)
     data = read.made
     groups = build_groups(recipe.data, data)
     network = build_model(recipe, len(data.train.classes), data.train.spec, fresh=fresh)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from supcon_ext.experiment.cannot_start import CannotStart, starting
 from supcon_ext.experiment.fingerprint import ACCEPTABLE
 from supcon_ext.experiment.folder import find_run
+from supcon_ext.experiment.given import data_of_run, with_data
 from supcon_ext.experiment.processes import as_launched
 from supcon_ext.experiment.session import RunResult, session
 from supcon_ext.experiment.standing import recipe_of
@@ -17,6 +19,7 @@ from supcon_ext.recipe.schema import Recipe
 def run(
     recipe: Recipe,
     *,
+    data: Any = None,
     folder: Path | None = None,
     tags: Mapping[str, str] | None = None,
     parent_run_id: str | None = None,
@@ -26,6 +29,10 @@ def run(
 
     Args:
         recipe: What to run.
+        data: What to train on, in place of the recipe's ``data.dataset``: a torch Dataset (map
+            style, of (image, label)), a Hugging Face Dataset, arrays (X, y), or (paths, labels);
+            or a mapping of these by ``train``, ``validation`` and ``test``. Every sample is read
+            once before, so that the fingerprint covers it. None reads what the recipe names.
         folder: Where to; None makes a new folder under the recipe's ``tracking.folder``.
         tags: Further tags of the MLflow run.
         parent_run_id: MLflow run that this one is a child of.
@@ -35,17 +42,26 @@ def run(
         CannotStart: Something is wrong that can be known before; nothing was written.
         Interrupted: Ctrl-C, SIGTERM or SIGHUP came; the run can be resumed.
     """
-    with session(as_launched(recipe)) as running:
+    given = None
+    if data is not None:
+        with starting():
+            recipe, given = with_data(recipe, data)
+    with session(as_launched(recipe), given) as running:
         return running.begin(folder, tags or {}, parent_run_id, beside or {})
 
 
 def resume(
-    run_folder: str | Path, *, accept: Sequence[str] = (), from_start: bool = False
+    run_folder: str | Path,
+    *,
+    data: Any = None,
+    accept: Sequence[str] = (),
+    from_start: bool = False,
 ) -> RunResult:
     """Go on with a run that stopped, to the same numbers; a finished run gives its results again.
 
     Args:
         run_folder: The run's folder or name.
+        data: What :func:`run` was given, where it was.
         accept: What may differ from the run's start, of ``recipe``, ``code``, ``plugins``,
             ``packages`` and ``accelerator``; it is recorded.
         from_start: Begin again, whatever was done.
@@ -63,7 +79,8 @@ def resume(
     with starting():
         folder = find_run(run_folder)
         recipe = as_launched(recipe_of(folder))
-    with session(recipe) as running:
+        given = data_of_run(recipe, data, folder)
+    with session(recipe, given) as running:
         return running.go_on(folder, accept, from_start)
 
 

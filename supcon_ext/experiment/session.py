@@ -17,6 +17,7 @@ import torch
 from lightning_fabric import Fabric
 
 from data_tools.bad_image import BadImageError
+from data_tools.datasets.base import Splits
 from data_tools.source_check import LeftOut
 from data_tools.whole_file import remove_drafts, write_whole
 from supcon_ext.experiment.build import left_out_of
@@ -66,8 +67,13 @@ class RunResult:
 
 
 @contextmanager
-def session(recipe: Recipe) -> Iterator[Session]:
-    """The session of a recipe; what stops it is told with where it was and how to go on."""
+def session(recipe: Recipe, given: Splits | None = None) -> Iterator[Session]:
+    """The session of a recipe; what stops it is told with where it was and how to go on.
+
+    Args:
+        recipe: What to run.
+        given: The data set where Python handed it over.
+    """
     made: Session | None = None
     try:
         with stop_requests() as stop:
@@ -77,7 +83,7 @@ def session(recipe: Recipe) -> Iterator[Session]:
                 ConsoleProgress() if first else Silence() as progress,
                 determinism(recipe.compute.deterministic, recipe.seed, fabric.global_rank),
             ):
-                made = Session(recipe, fabric, progress, stop)
+                made = Session(recipe, fabric, progress, stop, given)
                 yield made
     except KeyboardInterrupt as error:
         doing = "starting" if made is None else made.doing
@@ -99,8 +105,16 @@ def _left_out(folder: Path) -> LeftOut | None:
 class Session:
     """The processes of a run, from the first to the last."""
 
-    def __init__(self, recipe: Recipe, fabric: Fabric, progress: Any, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        fabric: Fabric,
+        progress: Any,
+        stop: StopRequest,
+        given: Splits | None = None,
+    ) -> None:
         self.recipe = recipe
+        self.given = given
         self.fabric = fabric
         self.progress = progress
         self.stop = stop
@@ -120,7 +134,9 @@ class Session:
         fresh: bool = True,
     ) -> Prepared:
         """Make everything that the recipe names."""
-        return prepare(self.recipe, self.fabric, self.progress, left_out, statistics, fresh)
+        return prepare(
+            self.recipe, self.fabric, self.progress, left_out, statistics, fresh, self.given
+        )
 
     def begin(
         self,

@@ -37,7 +37,17 @@ NOISE: dict[str, dict[str, Any]] = {
     "open_set": {"rate": 0.3, "foreign": {"kind": "digits", "size": 8}},
 }
 LARGE = ("resnet101", "resnet152", "resnet50", "resnet34", "resnet50_small", "resnet34_small")
-OF_FILES = ("arrays", "cifar10", "cifar100", "image_folder", "list_file", "manifest", "vectors")
+OF_FILES = (
+    "arrays",
+    "cifar10",
+    "cifar100",
+    "from_python",
+    "huggingface",
+    "image_folder",
+    "list_file",
+    "manifest",
+    "vectors",
+)
 
 
 def spec(of: str, name: str) -> Any:
