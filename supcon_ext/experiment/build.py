@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ from supcon_ext.synthetic.inspection import inspect_sources
 from supcon_ext.synthetic.report import SyntheticReport
 from supcon_ext.synthetic.report_page import REPORT
 from supcon_ext.synthetic.sifting import sifted_by
+from supcon_ext.synthetic.source import SyntheticSource
+from supcon_ext.synthetic.trust import read_trust
 from supcon_ext.training.stage import Stage
 
 logger = logging.getLogger(__name__)
@@ -131,6 +134,7 @@ def _synthetic(
         ValueError: A source cannot give any, or gives what does not fit the real ones.
     """
     sources = [spec.build() for spec in section.synthetic]
+    _expect_trust(sources, made)
     found, reports = inspect_sources(sources, made, section.seed, progress, page)
     parts = []
     for source, samples, report in zip(sources, found, reports, strict=True):
@@ -142,6 +146,20 @@ def _synthetic(
     joined = SyntheticSet.cat(parts)
     with_synthetic(made.train, joined)  # tells now what does not fit
     return joined, tuple(reports)
+
+
+def _expect_trust(sources: Sequence[SyntheticSource], made: PreparedData) -> None:
+    """See at once that each source's trust can be read, though it may be asked for late or never.
+
+    Raises:
+        ValueError: One cannot; the message begins with the key.
+    """
+    for place, source in enumerate(sources):
+        try:
+            if source.trust is not None:
+                read_trust(source.trust, made)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"data.synthetic.{place}.trust: {error}") from error
 
 
 def build_data(

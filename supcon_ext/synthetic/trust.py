@@ -12,6 +12,7 @@ from data_tools.npz import open_arrays, read_member
 from data_tools.prepared import PreparedData
 from data_tools.samples import IntArray
 from data_tools.tables import read_table
+from supcon_ext.selectors.base import Role
 from supcon_ext.training.checkpoint import LAST, load_checkpoint
 
 
@@ -21,7 +22,8 @@ def read_trust(place: str | Path, real: PreparedData) -> Tensor:
     Args:
         place: An audit's ``labels.csv``, or any table or ``.npz`` with ``index`` (the sample's
             place in the data set's training set, as it came) and ``trust``, or ``flagged``; or a
-            run on the same data, whose last selection is taken.
+            finished run on the same data, whose last selection is taken: what it dropped is not
+            trusted.
         real: The prepared data.
 
     Returns:
@@ -29,7 +31,8 @@ def read_trust(place: str | Path, real: PreparedData) -> Tensor:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is neither, of other data, or says nothing of some samples.
+        ValueError: It is neither, of other data, of a run that is not finished or doubts nothing,
+            or says nothing of some samples.
     """
     path = Path(place)
     if path.is_file() or path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet", ".npz"):
@@ -42,15 +45,18 @@ def _of_run(place: str | Path, real: PreparedData) -> Tensor:
     # the experiment builds synthetic samples, and so imports this module
     from supcon_ext.experiment.folder import find_run
     from supcon_ext.experiment.standing import CHECKPOINTS
+    from supcon_ext.tracking.results import read_results
 
     folder = find_run(place)
+    read_results(folder)  # tells of a run that is not finished
     checkpoint = load_checkpoint(folder / CHECKPOINTS / LAST)
     if checkpoint["labels_hash"] != real.fingerprint:
         raise ValueError(
             f"Expected a run on the data of this recipe, but {folder} was trained on other labels, "
             "samples or splits. Try: the same keys of `data`, or an audit's labels.csv"
         )
-    trust: Tensor = checkpoint["samples"]["trust"][: len(real.train)].float()
+    samples, count = checkpoint["samples"], len(real.train)
+    trust: Tensor = samples["trust"][:count] * (samples["role"][:count] != int(Role.DROPPED))
     if bool((trust == 1).all()):
         raise ValueError(
             f"Expected a run whose selector doubts some labels, but {folder} trusts all. "
