@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import click
 
 from data_tools.whole_file import write_whole
 from supcon_ext.cli.group import user_input
+from supcon_ext.cli.options import plugin_option
 from supcon_ext.cli.output import console, print_json, print_table
 
 if TYPE_CHECKING:
@@ -21,28 +21,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("family", required=False)
-@click.option(
-    "--plugin",
-    "plugins",
-    multiple=True,
-    metavar="MODULE",
-    help="Module to import first, whose parts are listed too; as a recipe's `plugins`. Repeatable.",
-)
+@plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", is_flag=True, help="Print a table of names in Markdown.")
-def components(family: str | None, plugins: tuple[str, ...], as_json: bool, markdown: bool) -> None:
+def components(family: str | None, as_json: bool, markdown: bool) -> None:
     """List every data set, noise model, selector, ... with its parameters.
 
     FAMILY lists one family alone.
     """
     from supcon_ext.recipe.components import list_components, markdown_table
-    from supcon_ext.recipe.families import import_plugin
 
     with user_input():
-        for name in plugins:
-            import_plugin(name)
-            place = getattr(sys.modules[name], "__file__", None) or "no file"
-            click.echo(f"plug-in {name}: {place}", err=True)
         found = list_components(family)
     if as_json:
         print_json([dataclasses.asdict(component) for component in found])
@@ -75,6 +64,7 @@ The first line of a recipe tells an editor where the schema is:
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write; default: stdout.",
 )
+@plugin_option
 def schema(write: Path | None) -> None:
     """Print the JSON Schema of recipes, for editors."""
     from supcon_ext.recipe.editor import json_schema

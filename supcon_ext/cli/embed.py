@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from supcon_ext.cli.group import user_input
 from supcon_ext.cli.options import plugin_option
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -78,7 +77,6 @@ def embed(
     data: str,
     out: Path,
     weights: Path | None,
-    plugins: tuple[str, ...],
     views: int,
     policy: str,
     seed: int,
@@ -104,12 +102,8 @@ def embed(
     from supcon_ext.embed.pictures import SPLITS
     from supcon_ext.interrupt import PATIENCE, stop_requests
     from supcon_ext.progress.console import ConsoleProgress
-    from supcon_ext.recipe.families import import_plugin
 
     began = time.perf_counter()
-    with user_input():
-        for name in plugins:
-            import_plugin(name)
     with stop_requests(PATIENCE) as stop, ConsoleProgress() as progress:
         stop.advice = "; the same command goes on where it was"
         made = embed_pictures(

@@ -72,7 +72,6 @@ def filter_command(
     root: Path | None,
     encoder: str | None,
     bound: float,
-    plugins: tuple[str, ...],
     force: bool,
 ) -> None:
     """Keep the synthetic images of a manifest that pass filters, and say why others do not.
@@ -83,13 +82,10 @@ def filter_command(
     """
     from supcon_ext.experiment.cannot_start import starting
     from supcon_ext.progress.counted_progress import CountedProgress
-    from supcon_ext.recipe.families import import_plugin
     from supcon_ext.synthetic.filter_manifest import filter_manifest
     from supcon_ext.synthetic.filter_words import filter_of
 
     with user_input(), starting():
-        for name in plugins:
-            import_plugin(name)
         filters = [filter_of(words) for words in by]
         data = _real(real, overrides)
         result = filter_manifest(

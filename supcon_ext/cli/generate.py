@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from supcon_ext.cli.group import WrongInputError, user_input
+from supcon_ext.cli.options import plugin_option
 
 if TYPE_CHECKING:
     from supcon_ext.synthetic.caption_list import CaptionList
@@ -32,7 +33,7 @@ $ supcon generate '{kind: class_vae, steps: 2000}' -o tail --data tail.yaml --tr
 @click.option(
     "--captions",
     metavar="FILE|N",
-    help="CaptionList, one a line, in UTF-8; or how many of the generator's own.",
+    help="Captions, one a line, in UTF-8; or how many of the generator's own.",
 )
 @click.option("--concepts", type=_FILE, help="Names of things, one a line, to make captions of.")
 @click.option(
@@ -74,6 +75,7 @@ $ supcon generate '{kind: class_vae, steps: 2000}' -o tail --data tail.yaml --tr
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]))
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--shard", default="1/1", show_default=True, help="Which part of the work: 2/8.")
+@plugin_option
 @click.option("--merge", type=_FOLDER, help="Make one manifest of those of all shards.")
 def generate(
     generator: str | None,
@@ -94,8 +96,9 @@ def generate(
 ) -> None:
     """Make synthetic images, and a manifest that a recipe's `data.synthetic` reads.
 
-    GENERATOR is a generator by name or as {kind: NAME, parameter: value}, see `supcon components`;
-    the file of a fitted one; or a folder or an id of a text-to-image pipeline of diffusers.
+    GENERATOR is a generator by name or as {kind: NAME, parameter: value}, see `supcon components
+    generator`; the file of a fitted one; or a folder or an id of a text-to-image pipeline of
+    diffusers.
 
     An image follows from its caption, its number and the seed, whatever the order and the shard. A
     command that was stopped or killed goes on when it is given again.
