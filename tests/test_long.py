@@ -18,7 +18,8 @@ def test_ci_runs_the_long_tests_after_the_others() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert "-m 'not long'" in settings["addopts"]
     ci = (ROOT / ".ci" / "run").read_text()
-    assert ci.index('bash -euo pipefail -c "$command"') < ci.index("pytest -n auto -m long")
+    first, then = 'bash -euo pipefail -c "$command"', "pytest -n auto --dist worksteal -m long\n"
+    assert ci.index(first) < ci.index(then)  # and a red one ends it
 
     def collected(*more: str) -> set[str]:
         command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *more]
