@@ -72,6 +72,7 @@ from .synthetic.generator import generator as generator
 from .synthetic.real_training import RealTraining as RealTraining
 from .synthetic.source import SyntheticSource as SyntheticSource
 from .synthetic.source import synthetic_source as synthetic_source
+from .training.own_loop import SelectiveSupCon as SelectiveSupCon
 from .training_facts import TrainingFacts as TrainingFacts
 from .weightings.base import Weighting as Weighting
 from .weightings.base import WeightingStep as WeightingStep
