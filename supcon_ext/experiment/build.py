@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ logger = logging.getLogger(__name__)
 
 LARGE_SIDE = 224
 LABELS = "labels.npz"
+Synthetic = tuple[SyntheticSet, tuple[SyntheticReport, ...]]
+"""Samples of all sources of a recipe, and what was found in each."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def read_data(
     progress: Told | None = None,
     bad_list: str = BAD_LIST,
     synthetic_report: str = REPORT,
+    once: Callable[[Callable[[], Synthetic]], Synthetic] | None = None,
 ) -> ReadData:
     """Read and check the data set, inject imbalance and noise, split off the validation set.
 
@@ -92,6 +95,7 @@ def read_data(
         progress: Told how far the check of image files is.
         bad_list: File that takes the list of bad image files, if there are any.
         synthetic_report: Page that tells of synthetic samples, where a source of them is refused.
+        once: Lets one of several processes make the synthetic samples, for all; None makes them.
 
     Raises:
         ValueError: The data cannot be used, or a bad image is not to be skipped.
@@ -121,13 +125,17 @@ def read_data(
     )
     if not section.synthetic:
         return ReadData(source, report, made)
-    synthetic, reports = _synthetic(section, made, progress, synthetic_report)
+
+    def make() -> Synthetic:
+        return _synthetic(section, made, progress, synthetic_report)
+
+    synthetic, reports = make() if once is None else once(make)
     return ReadData(source, report, replace(made, synthetic=synthetic), reports)
 
 
 def _synthetic(
     section: DataSection, made: PreparedData, progress: Told | None, page: str
-) -> tuple[SyntheticSet, tuple[SyntheticReport, ...]]:
+) -> Synthetic:
     """The synthetic samples of all sources, sifted, and what was found in each.
 
     Raises:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -48,25 +50,42 @@ def launch(recipe: Recipe) -> Fabric:
     return fabric
 
 
-def from_first(fabric: Fabric, make: Callable[[], T]) -> T:
+def from_first(fabric: Fabric, make: Callable[[], T], patience: timedelta | None = None) -> T:
     """What the first process makes, in every process; what it cannot start with, too.
 
+    Args:
+        fabric: Launched.
+        make: Called in the first process alone; what it returns can be pickled.
+        patience: How long the others wait; None is as long as for any exchange, minutes.
+
     Raises:
-        CannotStart: In every process, where the first raised it.
+        CannotStart: In every process, where the first raised it, or made what cannot be pickled.
     """
+    if fabric.world_size == 1:
+        return make()
+    group: Any = None if patience is None else dist.new_group(backend="gloo", timeout=patience)
     made: list[Any] = [None, None]
     if fabric.global_rank == 0:
         try:
-            made[0] = make()
+            made[0] = _packed(make())
         except CannotStart as error:
-            if fabric.world_size == 1:
-                raise
             made[1] = str(error)
-    if fabric.world_size > 1:
-        dist.broadcast_object_list(made)
+    dist.broadcast_object_list(made, group=group)
+    if group is not None:
+        dist.destroy_process_group(group)
     if made[1] is not None:
         raise CannotStart(made[1])
-    return cast(T, made[0])
+    return cast(T, pickle.loads(made[0]))
+
+
+def _packed(made: Any) -> bytes:
+    try:
+        return pickle.dumps(made)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:  # as each class refuses it
+        raise CannotStart(
+            f"Expected what can be sent from the first process to the others, but {error}. "
+            "Try: samples that pickle takes, or one process"
+        ) from error
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from data_tools.prepared import PreparedData
 from data_tools.source_check import LeftOut
 from supcon_ext.experiment.build import (
     LABELS,
+    Synthetic,
     augmented_view,
     build_evaluators,
     build_groups,
@@ -27,6 +29,7 @@ from supcon_ext.experiment.build import (
 )
 from supcon_ext.experiment.cannot_start import CannotStart, starting
 from supcon_ext.experiment.fitting import expect_terms_fit
+from supcon_ext.experiment.launch import from_first
 from supcon_ext.experiment.measure import Measurer
 from supcon_ext.experiment.workers import workers_at_hand
 from supcon_ext.feed.choice import feed_of
@@ -44,6 +47,9 @@ from supcon_ext.tracking import NullTracker
 from supcon_ext.training.declared_state import check_declared, declared_keys
 from supcon_ext.training.loop import Trainer
 from supcon_ext.training.stage import LoopSettings, Stage, TrainingData
+
+MAKING = timedelta(days=7)
+"""How long other processes wait for synthetic samples: a generator may be long about them."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,13 @@ def _make(
     with FileProgress() as files:
         first = fabric.global_rank == 0
         told = files if first else None
-        read = read_data(recipe.data, given=given, left_out=left_out, progress=told)
+        read = read_data(
+            recipe.data,
+            given=given,
+            left_out=left_out,
+            progress=told,
+            once=lambda make: from_first(fabric, lambda: _started(make), patience=MAKING),
+        )
     data = read.made
     groups = build_groups(recipe.data, data)
     network = build_model(recipe, len(data.train.classes), data.train.spec, fresh=fresh)
@@ -206,6 +218,11 @@ def _make(
     trainer.validate = measurer.validate if settings.validate_every else None
     evaluators = build_evaluators(recipe.evaluation)
     return Prepared(data, context, trainer, measurer, evaluators, read.synthetic)
+
+
+def _started(make: Callable[[], Synthetic]) -> Synthetic:
+    with starting():
+        return make()
 
 
 def _check_evaluators(made: Prepared) -> None:

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from data_tools.samples import IntArray, SampleSet
-from supcon_ext import PositiveSelector, generator, selector
+from data_tools.synthetic_set import SyntheticSet
+from supcon_ext import FilterVerdict, PositiveSelector, SyntheticFilter, selector, synthetic_filter
 from supcon_ext.losses import PairTile
 from supcon_ext.selectors import Role, SampleBank, Selection
-from supcon_ext.synthetic.generator import Asked, Generator
+from supcon_ext.synthetic.generator import Asked, Generator, generator
+from supcon_ext.synthetic.source import SyntheticSource, synthetic_source
 
 SEEN = "seen.jsonl"
 
@@ -60,3 +62,39 @@ class Remembering(Generator):
 
     def _make(self, asked: Sequence[Asked], seed: int) -> Sequence[Any]:
         return [self.of_class[int(what)] // 2 + k for what, k in asked]
+
+
+@synthetic_filter("remembers")
+class Remembers(SyntheticFilter):
+    """Keeps every second sample; each call adds a line to the file."""
+
+    def judge(self, data: Any) -> FilterVerdict:
+        """By place."""
+        with Path(SEEN).open("a") as file:
+            file.write(json.dumps([os.environ.get("RANK", "0"), "filter"]) + "\n")
+        odd = np.arange(len(data.synthetic)) % 2 == 1
+        return FilterVerdict.of((~odd).astype(float), {"it is odd": odd})
+
+
+class Unsendable:
+    """Samples that hold what pickle refuses."""
+
+    def __init__(self, samples: Any) -> None:
+        self.samples = samples
+        self.reader = lambda place: samples[place]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, place: int) -> Any:
+        return self.reader(place)
+
+
+@synthetic_source("not_to_be_sent")
+class NotToBeSent(SyntheticSource):
+    """The training samples once more."""
+
+    def make(self, real: Any, seed: int, progress: Any = None) -> SyntheticSet:
+        """Held by what cannot go to another process."""
+        train = real.train
+        return SyntheticSet.of(Unsendable(train), train.spec, train.classes, label=train.label)
