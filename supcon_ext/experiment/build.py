@@ -44,7 +44,7 @@ from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.recipe.schema import DataSection, Recipe, StageSection
 from supcon_ext.seeding import seeded_weights
 from supcon_ext.synthetic.inspection import inspect_sources
-from supcon_ext.synthetic.report import SyntheticReport
+from supcon_ext.synthetic.report import Sifted, SyntheticReport
 from supcon_ext.synthetic.report_page import REPORT
 from supcon_ext.synthetic.sifting import sifted_by
 from supcon_ext.synthetic.source import SyntheticSource
@@ -148,8 +148,7 @@ def _synthetic(
     for source, samples, report in zip(sources, found, reports, strict=True):
         kept, told = sifted_by(source, samples, made, progress)
         if told is not None:
-            report.sifted = told.told()
-            logger.info("%s: %s", report.source, report.sifted)
+            report.sifted = Sifted(samples, told)
         parts.append(kept)
     joined = SyntheticSet.cat(parts)
     with_synthetic(made.train, joined)  # tells now what does not fit

@@ -15,6 +15,7 @@ from torch import nn
 from data_tools.datasets.base import Splits
 from data_tools.prepared import PreparedData
 from data_tools.source_check import LeftOut
+from data_tools.synthetic_set import SyntheticSet
 from supcon_ext.experiment.build import (
     LABELS,
     Synthetic,
@@ -41,6 +42,7 @@ from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.progress.file_progress import FileProgress
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.recipe.short_stages import short_stages
+from supcon_ext.synthetic.filter_files import filter_pages, write_filter_files
 from supcon_ext.synthetic.report import SyntheticReport
 from supcon_ext.synthetic.report_page import REPORT, write_reports
 from supcon_ext.tracking import NullTracker
@@ -77,6 +79,16 @@ class Prepared:
         self.data.export_labels(folder / LABELS)
         if self.synthetic:
             write_reports(folder / REPORT, self.synthetic)
+            write_filter_files(self.synthetic, folder)
+
+    def pages(self, folder: Path) -> dict[str, str]:
+        """The pages on synthetic samples that a run's folder holds, a line of its head each."""
+        lines = {"synthetic": str(folder / REPORT)} if self.synthetic else {}
+        for place, page in filter_pages(self.synthetic, folder).items():
+            sifted = self.synthetic[place].sifted
+            if sifted is not None:
+                lines[f"filters {place}"] = f"{sifted.report.told()}; {page}"
+        return lines
 
     def describe(self, recipe: Recipe) -> dict[str, str]:
         """Data and model in a line each."""
@@ -160,7 +172,7 @@ def _make(
             given=given,
             left_out=left_out,
             progress=told,
-            once=lambda make: from_first(fabric, lambda: _started(make), patience=MAKING),
+            once=lambda make: _made_once(fabric, make),
         )
     data = read.made
     groups = build_groups(recipe.data, data)
@@ -220,9 +232,17 @@ def _make(
     return Prepared(data, context, trainer, measurer, evaluators, read.synthetic)
 
 
-def _started(make: Callable[[], Synthetic]) -> Synthetic:
-    with starting():
-        return make()
+def _made_once(fabric: Fabric, make: Callable[[], Synthetic]) -> Synthetic:
+    """The first process makes the samples for all; it alone has the reports, which it writes."""
+    reports: list[SyntheticReport] = []
+
+    def first() -> SyntheticSet:
+        with starting():
+            samples, told = make()
+        reports.extend(told)
+        return samples
+
+    return from_first(fabric, first, patience=MAKING), tuple(reports)
 
 
 def _check_evaluators(made: Prepared) -> None:

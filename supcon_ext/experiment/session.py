@@ -331,6 +331,7 @@ class Session:
         told = {
             "folder": str(folder),
             "tracking": tracker.uri or "journal only",
+            **made.pages(folder),
             **further_lines(recipe, local_processes(recipe, self.fabric)),
         }
         sizes = made.data.describe()

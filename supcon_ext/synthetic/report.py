@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_tools.printable import printable
+from data_tools.synthetic_set import SyntheticSet
 from supcon_ext.synthetic.defect import KINDS, Defect, Fate
 
+if TYPE_CHECKING:
+    from supcon_ext.synthetic.filter_report import FilterReport
+
 SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """What filters were given, and what they did to it.
+
+    Attributes:
+        given: The samples before the filters.
+        report: Of each, why it was dropped, if it was.
+    """
+
+    given: SyntheticSet
+    report: FilterReport
 
 
 @dataclass
@@ -26,7 +43,7 @@ class SyntheticReport:
         parents: Samples used that have a parent.
         defects: All that was found.
         fates: What is done about each kind that was found.
-        sifted: What filters left of those used, and why, in a line; empty without filters.
+        sifted: What filters did to those used; None without filters.
     """
 
     source: str
@@ -37,7 +54,7 @@ class SyntheticReport:
     parents: int = 0
     defects: list[Defect] = field(default_factory=list)
     fates: dict[str, Fate] = field(default_factory=dict)
-    sifted: str = ""
+    sifted: Sifted | None = None
 
     def counts(self, *fates: Fate) -> dict[str, int]:
         """Number of defects of each kind, of those with these fates; of all without any."""
@@ -67,7 +84,7 @@ class SyntheticReport:
             "captions": self.captions,
             "classes": dict(self.classes),
             "parents": self.parents,
-            "sifted": self.sifted,
+            "filters": None if self.sifted is None else self.sifted.report.as_dict(),
             "summary": self.summary,
             "lines": self.lines(),
             "counts": self.counts(),
@@ -89,7 +106,7 @@ class SyntheticReport:
         ):
             if number:
                 parts.append(f"{number:,} {what}")
-        return ", ".join(parts) + (f"; {self.sifted}" if self.sifted else "")
+        return ", ".join(parts) + (f"; {self.sifted.report.told()}" if self.sifted else "")
 
     def lines(self, *fates: Fate) -> list[str]:
         """A line a kind with its number and its first defects, for the screen."""

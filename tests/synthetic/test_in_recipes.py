@@ -123,3 +123,44 @@ def test_filters_are_told_of(tmp_path: Path) -> None:
     result = validate(name, "--data")
     assert result.exit_code == 0, result.output
     assert "6 of 6 synthetic samples kept" in result.stdout
+
+
+def test_a_run_keeps_what_filters_did(tmp_path: Path) -> None:
+    listed = Listed("manifest", tmp_path / "made")
+    score = {"kind": "score_column", "column": "quality", "at_least": 0.5}
+    listed.rows[0]["quality"] = "0.2"
+    name = write_recipe(listed, filters=["readable", score])
+    recipe = yaml.safe_load(Path(name).read_text())
+    (filtered,) = recipe["data"]["synthetic"]
+    unsifted = {key: value for key, value in filtered.items() if key != "filters"}
+    recipe["data"]["synthetic"] = [unsifted, filtered]
+    Path(name).write_text(yaml.safe_dump(recipe))
+    done = supcon("run", name, cwd=tmp_path)
+    assert done.wait() == 0, done.stderr
+    (run,) = Path("runs").iterdir()
+    pages = sorted(path.name for path in run.glob("synthetic-*"))
+    assert pages == [
+        "synthetic-filters-1.html",
+        "synthetic-filters-1.json",
+        "synthetic-report.html",
+        "synthetic-report.json",
+    ]
+    told = json.loads((run / "synthetic-filters-1.json").read_text())
+    assert [(step["filter"], step["given"], step["kept"]) for step in told["steps"]] == [
+        ("readable", 6, 6),
+        ("score_column", 6, 5),
+    ]
+    sources = json.loads((run / "synthetic-report.json").read_text())["sources"]
+    assert [each["filters"] for each in sources] == [None, told]
+    page = (run / "synthetic-filters-1.html").read_text()
+    assert page.count("<figure>") == 6 and "5 of 6 synthetic samples are kept" in page
+    assert "5 of 6 synthetic samples kept" in (run / "synthetic-report.html").read_text()
+    head = {line.split()[0]: line for line in done.stderr.splitlines() if line.startswith("  ")}
+    assert f"{run}/synthetic-report.html" in head["synthetic"]
+    assert "5 of 6" in head["filters"] and f"{run}/synthetic-filters-1.html" in head["filters"]
+    for path in run.glob("synthetic-*"):
+        path.unlink()
+    (run / "results.json").unlink()
+    again = supcon("resume", str(run), cwd=tmp_path)
+    assert again.wait() == 0, again.stderr
+    assert sorted(path.name for path in run.glob("synthetic-*")) == pages

@@ -66,7 +66,7 @@ def test_two_processes_have_the_samples_and_the_numbers_of_one(tmp_path: Path) -
         assert (states[1][name] - value).abs().max() < 1e-5, name
     for folder in runs.values():
         (_, sifted) = json.loads((folder / "synthetic-report.json").read_text())["sources"]
-        assert "14 of 27" in sifted["sifted"]
+        assert (sifted["filters"]["given"], sifted["filters"]["kept"]) == (27, 14)
 
 
 def test_a_refusal_ends_every_process_and_is_told_once(tmp_path: Path) -> None:
