@@ -12,6 +12,7 @@ views of each, n rows of a batch.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Literal, cast
@@ -149,6 +150,9 @@ class SelectiveSupCon(nn.Module):
         self.epoch, self.step = -1, 0
         self.generator = seeded_generator(seed, process_rank(), 0x5EED)
         self._beliefs: Beliefs | None = None
+        hooks: Any = self  # torch has no types for these two
+        hooks.register_state_dict_post_hook(_pack)
+        hooks.register_load_state_dict_pre_hook(_unpack)
 
     @property
     def wants(self) -> frozenset[str]:
@@ -374,6 +378,27 @@ class _Given:
 
     def __call__(self, z: Tensor) -> Outputs:
         return Outputs(z, functional.normalize(z, dim=1), z)
+
+
+_EXTRA = ("_extra_state", "term._extra_state")
+_PACKED = "told"
+
+
+def _pack(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    """Put what is no tensor in one: safetensors, which the Hugging Face Trainer writes, asks so."""
+    file = io.BytesIO()
+    torch.save({name: state.pop(prefix + name) for name in _EXTRA}, file)
+    state[prefix + _PACKED] = torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
+
+
+def _unpack(
+    module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any, *more: Any
+) -> None:
+    packed = state.pop(prefix + _PACKED, None)
+    if packed is not None:
+        file = io.BytesIO(packed.cpu().numpy().tobytes())
+        found = torch.load(file, map_location="cpu", weights_only=True)
+        state.update({prefix + name: found[name] for name in _EXTRA})
 
 
 def _term(settings: dict[str, Any]) -> Contrastive:
