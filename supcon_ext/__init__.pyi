@@ -74,6 +74,8 @@ from .synthetic.source import SyntheticSource as SyntheticSource
 from .synthetic.source import synthetic_source as synthetic_source
 from .training.own_loop import SelectiveSupCon as SelectiveSupCon
 from .training_facts import TrainingFacts as TrainingFacts
+from .use.load import load as load
+from .use.loaded import LoadedEncoder as LoadedEncoder
 from .weightings.base import Weighting as Weighting
 from .weightings.base import WeightingStep as WeightingStep
 from .weightings.base import weighting as weighting

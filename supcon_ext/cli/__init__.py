@@ -12,6 +12,7 @@ from supcon_ext.cli.embed import embed
 from supcon_ext.cli.filter import filter_command
 from supcon_ext.cli.generate import generate
 from supcon_ext.cli.group import CommandLine
+from supcon_ext.cli.predict import predict
 from supcon_ext.cli.recipes import recipes
 from supcon_ext.cli.run import resume, run, sync
 from supcon_ext.cli.show import show, validate
@@ -40,6 +41,7 @@ for _command in (
     compare,
     audit,
     embed,
+    predict,
     filter_command,
     generate,
     recipes,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from supcon_ext.cli.options import plugin_option
+from supcon_ext.cli.options import device_option, plugin_option, workers_option
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -57,20 +57,8 @@ $ supcon embed timm:resnet50 images.csv -o views.npz --views 4 --policy simaugme
     show_default=True,
     help="Pictures at a time.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Processes that read pictures; the vectors do not depend on it.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-    default="auto",
-    show_default=True,
-    help="What it is computed on.",
-)
+@workers_option
+@device_option
 @click.option("--force", is_flag=True, help="Replace a file that exists and is another one.")
 def embed(
     encoder: str,

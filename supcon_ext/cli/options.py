@@ -31,3 +31,18 @@ plugin_option = click.option(
     expose_value=False,
 )
 """For every command that takes parts by name, without a recipe that says its plug-ins itself."""
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Processes that read pictures; the numbers do not depend on it.",
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="What it is computed on.",
+)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning_fabric import Fabric
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 
@@ -23,6 +22,7 @@ from data_tools.registry import Spec, family
 from data_tools.samples import ImageArray, IntArray
 from data_tools.vector_file import read_vectors, write_vectors
 from data_tools.vector_formats import RESERVED
+from supcon_ext.embed.device import device_of
 from supcon_ext.embed.encoder import PLAIN, Encoder, find_encoder
 from supcon_ext.embed.partial import PartialVectors, partial_beside
 from supcon_ext.embed.pictures import SPLITS, Pictures, read_pictures
@@ -114,7 +114,7 @@ def embed_pictures(
             pictures = read_pictures(data, splits=splits, skip_bad=skip_bad, progress=files)
         _check_columns(pictures)
         made = make(pictures.samples.spec.channels)
-        chosen, place = made.settled(chosen), _device(device)
+        chosen, place = made.settled(chosen), device_of(device)
         kind = np.dtype("float16" if half else "float32")
         meta = {
             "encoder": encoder,
@@ -280,15 +280,6 @@ def _policy(policy: Any, views: int) -> Spec:
             "which makes the same of each. Try: --policy simaugment."
         )
     return chosen
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return Fabric(accelerator=name, devices=1).device
-    except Exception as error:  # Lightning's own kind
-        raise ValueError(
-            f"Expected a device that this machine has, but got {name}: {error} Try: auto."
-        ) from error
 
 
 def _check_target(target: Path) -> None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from data_tools.datasets.image_folder import image_folder
 from data_tools.datasets.manifest import manifest
 from data_tools.image_check import Told, check_files
 from data_tools.image_files import ImageFiles, list_images
+from data_tools.picture import Mode
 from data_tools.samples import ImageArray, IntArray, SampleSequence, SampleSet, Subset
 from data_tools.source_check import CheckRules, check_source
 from data_tools.tables import SUFFIXES as TABLES
@@ -58,6 +59,8 @@ def read_pictures(
     *,
     splits: Collection[str] = SPLITS,
     skip_bad: bool = False,
+    mode: Mode = "rgb",
+    scale: float | None = None,
     progress: Told | None = None,
 ) -> Pictures:
     """Read and check what is to be embedded.
@@ -68,13 +71,16 @@ def read_pictures(
             known; a manifest.
         splits: Which to take, of those that there are.
         skip_bad: Leave bad image files out, in place of an error.
+        mode: How files of a folder or a manifest are read; a recipe says so itself.
+        scale: The stored value that stands for 1, with ``mode: stored``.
         progress: Told how far the check of the files is.
 
     Raises:
         ValueError: It is none of these, holds no picture, or holds bad ones.
         OSError: Something cannot be read.
     """
-    source, rules, labelled = _source(data, skip_bad)
+    reading: _Reading = {"mode": mode, "scale": scale}
+    source, rules, labelled = _source(data, skip_bad, reading)
     if source.train.spec.kind != "image":
         raise ValueError(
             f"Expected a data set of pictures, but {data} holds vectors. "
@@ -93,7 +99,7 @@ def read_pictures(
     starts = dict(zip(parts, sizes.tolist(), strict=False))
     chosen = {name: parts[name] for name in taken}
     return Pictures(
-        samples=_joined(list(chosen.values())),
+        samples=joined(list(chosen.values())),
         labelled=labelled,
         split=np.repeat(taken, [len(part) for part in chosen.values()]),
         parted=len(parts) > 1,
@@ -104,17 +110,22 @@ def read_pictures(
     )
 
 
-def _source(data: str, skip_bad: bool) -> tuple[Splits, CheckRules, bool]:
+class _Reading(TypedDict):
+    mode: Mode
+    scale: float | None
+
+
+def _source(data: str, skip_bad: bool, reading: _Reading) -> tuple[Splits, CheckRules, bool]:
     """The data set, what is looked for in it, and whether its labels are known."""
     path = Path(data)
     skipping = {"bad_images": "skip" if skip_bad else "error", "skip_hint": SKIP_HINT}
     rules = CheckRules(empty_classes="keep", **skipping)  # type: ignore[arg-type]
     if path.is_dir():
-        if _has_classes(path):
-            return image_folder(root=data, test=0.0), rules, True
-        return _without_labels(path), replace(rules, duplicates="ignore"), False
+        if _has_classes(path, reading["mode"]):
+            return image_folder(root=data, test=0.0, **reading), rules, True
+        return _without_labels(path, reading), replace(rules, duplicates="ignore"), False
     if path.suffix.lower() in TABLES:
-        return manifest(file=data), rules, True
+        return manifest(file=data, **reading), rules, True
     if path.exists() and path.suffix.lower() not in _RECIPES:
         raise ValueError(
             f"Expected a recipe (.yaml), a folder or a manifest ({', '.join(TABLES)}), but got "
@@ -135,16 +146,16 @@ def _source(data: str, skip_bad: bool) -> tuple[Splits, CheckRules, bool]:
     return source_of(section.dataset), rules, True
 
 
-def _has_classes(folder: Path) -> bool:
+def _has_classes(folder: Path, mode: Mode) -> bool:
     below = (child for child in folder.iterdir() if child.is_dir() and child.name[0] != ".")
-    return any(list_images(child)[0] for child in below)
+    return any(list_images(child, mode)[0] for child in below)
 
 
-def _without_labels(folder: Path) -> Splits:
-    paths, _ = list_images(folder)
+def _without_labels(folder: Path, reading: _Reading) -> Splits:
+    paths, _ = list_images(folder, reading["mode"])
     if not paths:
         raise FileNotFoundError(f"Expected pictures in {folder}, but found none.")
-    files = ImageFiles(paths, "rgb", folder)
+    files = ImageFiles(paths, reading["mode"], folder, reading["scale"])
     train = SampleSet(
         samples=files,
         label=np.zeros(len(paths), dtype=np.int64),
@@ -170,7 +181,8 @@ class _Joined:
         return self.parts[number][index - (self.ends[number - 1] if number else 0)]
 
 
-def _joined(parts: list[SampleSet]) -> SampleSet:
+def joined(parts: list[SampleSet]) -> SampleSet:
+    """Several sets of one kind as one, with the columns that all have."""
     first = parts[0]
     shared = [name for name in first.columns if all(name in part.columns for part in parts)]
     return SampleSet(

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from data_tools.registry import family
 from supcon_ext.evaluation.base import Embedded, EvaluationInput, evaluator
-from supcon_ext.evaluation.predictor import Predict, Predictor
+from supcon_ext.evaluation.fitted import Fitted
+from supcon_ext.evaluation.predictor import Predictor
 
 
 @evaluator("classifier")
@@ -34,15 +35,23 @@ class Classifier(Predictor):
         message = "Expected a stage with a term that trains the classifier, but got none. "
         return [((), message + "Try: linear_probe, or a cross_entropy term")]
 
-    def fit(self, data: EvaluationInput) -> Predict:
+    def fit(self, data: EvaluationInput) -> TrainedClassifier:
         """Nothing to fit: the classifier was trained with the encoder."""
-        return _softmax
+        return TrainedClassifier()
 
 
-def _softmax(part: Embedded) -> Tensor:
-    if part.logits is None:
-        raise ValueError(
-            "Expected logits of a trained classifier for evaluator `classifier`, but got none: "
-            "no stage trains one. Try: a `cross_entropy` term in the objective, or `linear_probe`."
-        )
-    return F.softmax(part.logits, dim=1)
+@dataclass(frozen=True, eq=False)
+class TrainedClassifier(Fitted):
+    """Softmax of the logits that come with the features."""
+
+    kind: ClassVar[str] = "classifier"
+
+    def __call__(self, part: Embedded) -> Tensor:
+        """See :class:`~supcon_ext.evaluation.fitted.Fitted`."""
+        if part.logits is None:
+            raise ValueError(
+                "Expected logits of a trained classifier for evaluator `classifier`, but got none: "
+                "no stage trains one. Try: a `cross_entropy` term in the objective, or "
+                "`linear_probe`."
+            )
+        return F.softmax(part.logits, dim=1)

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from supcon_ext.evaluation.base import Embedded, EvaluationInput, Space, evaluator
-from supcon_ext.evaluation.predictor import Predict, Predictor
+from supcon_ext.evaluation.fitted import Fitted
+from supcon_ext.evaluation.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -44,21 +45,46 @@ class KNN(Predictor):
 
     probabilistic: ClassVar[bool] = False
 
-    def fit(self, data: EvaluationInput) -> Predict:
+    def fit(self, data: EvaluationInput) -> FittedKNN:
         """Remember the training samples."""
-        reference = self._vectors(data.train)
-        label = data.train.label
-        classes = len(data.classes)
+        return FittedKNN(
+            vectors=F.normalize(data.train.vectors(self.space), dim=1),
+            label=data.train.label,
+            classes=len(data.classes),
+            k=self.k,
+            temperature=self.temperature,
+            space=self.space,
+        )
 
-        def predict(part: Embedded) -> Tensor:
-            return knn_probabilities(
-                reference, label, self._vectors(part), classes, self.k, self.temperature
-            )
 
-        return predict
+@dataclass(frozen=True, eq=False)
+class FittedKNN(Fitted):
+    """The training samples that vote.
 
-    def _vectors(self, part: Embedded) -> Tensor:
-        return F.normalize(part.vectors(self.space), dim=1)
+    Attributes:
+        vectors: ``(N, F)`` float32, unit norm.
+        label: ``(N,)`` int64 in ``[0, classes)``.
+        classes: Number of classes.
+        k: See :class:`KNN`.
+        temperature: See :class:`KNN`.
+        space: See :class:`KNN`.
+    """
+
+    vectors: Tensor
+    label: Tensor
+    classes: int
+    k: int
+    temperature: float
+    space: Space
+
+    kind: ClassVar[str] = "knn"
+
+    def __call__(self, part: Embedded) -> Tensor:
+        """See :class:`~supcon_ext.evaluation.fitted.Fitted`."""
+        query = F.normalize(part.vectors(self.space), dim=1)
+        return knn_probabilities(
+            self.vectors, self.label, query, self.classes, self.k, self.temperature
+        )
 
 
 def knn_probabilities(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from supcon_ext.evaluation.base import Embedded, EvaluationInput, evaluator
+from supcon_ext.evaluation.fitted import Fitted
 from supcon_ext.evaluation.logistic_regression import LinearModel, fit_logistic_regression
-from supcon_ext.evaluation.predictor import Predict, Predictor
+from supcon_ext.evaluation.predictor import Predictor
 from supcon_ext.evaluation.sgd_probe import fit_sgd_probe
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class LinearProbe(Predictor):
         """Where the penalty is chosen there."""
         return self.l2 == "validation"
 
-    def fit(self, data: EvaluationInput) -> Predict:
+    def fit(self, data: EvaluationInput) -> FittedProbe:
         """Fit on the training samples.
 
         Raises:
@@ -89,17 +90,17 @@ class LinearProbe(Predictor):
         adjustment = self.logit_adjustment * log_prior
         if self.solver == "sgd":
             plain = self._fit_sgd(data).less(adjustment)
-            return lambda part: plain.probabilities(part.features)
+            return FittedProbe(plain.weight, plain.bias)
         mean = data.train.features.double().mean(dim=0)
         std = data.train.features.double().std(dim=0, correction=0)
         # A feature that never changes says nothing; left at its scale it weighs 0.
         std = torch.where(std > 0, std, 1.0)
 
         def standardised(part: Embedded) -> Tensor:
-            return (part.features.double() - mean) / std
+            return _standardised(part.features, mean, std)
 
         model = self._fit_lbfgs(data, standardised).less(adjustment)
-        return lambda part: model.probabilities(standardised(part))
+        return FittedProbe(model.weight, model.bias, mean, std)
 
     def _fit_lbfgs(
         self, data: EvaluationInput, standardised: Callable[[Embedded], Tensor]
@@ -132,6 +133,36 @@ class LinearProbe(Predictor):
             self.batch_size,
             self.lr,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class FittedProbe(Fitted):
+    """A linear classifier of features.
+
+    Attributes:
+        weight: ``(C, F)``.
+        bias: ``(C,)``.
+        mean: ``(F,)`` float64 that features are standardised by; None takes them as they are.
+        std: Likewise.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    mean: Tensor | None = None
+    std: Tensor | None = None
+
+    kind: ClassVar[str] = "linear_probe"
+
+    def __call__(self, part: Embedded) -> Tensor:
+        """See :class:`~supcon_ext.evaluation.fitted.Fitted`."""
+        x = part.features
+        if self.mean is not None and self.std is not None:
+            x = _standardised(x, self.mean, self.std)
+        return LinearModel(self.weight, self.bias).probabilities(x)
+
+
+def _standardised(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    return (features.double() - mean) / std
 
 
 def _log_prior(label: Tensor, classes: int) -> Tensor:

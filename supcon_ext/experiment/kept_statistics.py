@@ -18,10 +18,8 @@ STATISTICS = "statistics.json"
 
 
 def keep_statistics(run_folder: Path, context: ViewContext | VectorContext) -> None:
-    """Write down the statistics of a run that begins, and the size of its pictures."""
-    kept: dict[str, object] = {"mean": context.mean, "std": context.std}
-    if isinstance(context, ViewContext):
-        kept["size"] = context.size
+    """Write down the statistics of a run that begins."""
+    kept = {"mean": context.mean, "std": context.std}
     write_whole(run_folder / STATISTICS, json.dumps(kept))
 
 
@@ -33,11 +31,3 @@ def kept_statistics(run_folder: Path) -> ChannelStatistics | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return mean, std
-
-
-def kept_size(run_folder: Path) -> int | None:
-    """Side of a run's pictures; None on vectors, and where an older run did not write it down."""
-    try:
-        return int(json.loads((run_folder / STATISTICS).read_text(encoding="utf-8"))["size"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

@@ -82,19 +82,20 @@ class Measurer:
         values = {f"{name}/{key}": metrics[key] for key in ("accuracy", "balanced_accuracy")}
         return {**values, "score": metrics["accuracy"]}
 
-    def reports(
-        self, network: Network, evaluators: Mapping[str, Any], splits: tuple[Split, ...]
-    ) -> dict[Split, dict[str, Report]]:
-        """Every evaluator's report on every split that there is."""
-        data = self.input(network, test="test" in splits)
-        there = [s for s in splits if (data.test if s == "test" else data.validation) is not None]
-        return {
-            split: {
-                name: checked_report(part, part.evaluate(data, split))
-                for name, part in evaluators.items()
-            }
-            for split in there
+
+def reports_of(
+    data: EvaluationInput, evaluators: Mapping[str, Any]
+) -> dict[Split, dict[str, Report]]:
+    """Every evaluator's report on the validation and the test split, where these are there."""
+    splits: dict[Split, Embedded | None] = {"validation": data.validation, "test": data.test}
+    return {
+        split: {
+            name: checked_report(part, part.evaluate(data, split))
+            for name, part in evaluators.items()
         }
+        for split, samples in splits.items()
+        if samples is not None
+    }
 
 
 @dataclass(frozen=True)

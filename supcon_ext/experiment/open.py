@@ -10,7 +10,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from data_tools.input_spec import SCALES, InputSpec
 from data_tools.prepared import PreparedData
 from data_tools.registry import family
 from supcon_ext.experiment.build import (
@@ -22,7 +21,8 @@ from supcon_ext.experiment.build import (
 )
 from supcon_ext.experiment.folder import RECIPE, find_run
 from supcon_ext.experiment.given import data_of_run
-from supcon_ext.experiment.kept_statistics import kept_size, kept_statistics
+from supcon_ext.experiment.kept_statistics import kept_statistics
+from supcon_ext.experiment.model_files import has_model, read_model
 from supcon_ext.experiment.standing import CHECKPOINTS
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.network import Network
@@ -31,9 +31,6 @@ from supcon_ext.recipe.load import load_recipe
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking.results import read_results
 from supcon_ext.training.checkpoint import LAST, load_checkpoint
-
-ANY_CLASSES = 2
-"""The heads are thrown away with the encoder of a run, whatever their size."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def open_run(run: str | Path, *, data: Any = None) -> OpenedRun:
 
 @dataclass(frozen=True)
 class OpenedEncoder:
-    """The encoder of a finished run alone; nothing is asked of the data that it was trained on.
+    """The encoder of a finished run alone.
 
     Attributes:
         network: In evaluation mode, on the CPU.
@@ -127,6 +124,8 @@ class OpenedEncoder:
 def open_encoder(run: str | Path) -> OpenedEncoder:
     """Make the encoder of a finished run again, with the weights of its last epoch.
 
+    Nothing is asked of the data that it was trained on, but for runs of older versions.
+
     Args:
         run: The run's folder or name.
 
@@ -135,32 +134,21 @@ def open_encoder(run: str | Path) -> OpenedEncoder:
     """
     folder = find_run(run)
     read_results(folder)
-    statistics, size = kept_statistics(folder), kept_size(folder)
-    if statistics is None or size is None:
+    if has_model(folder):
+        model = read_model(folder)
+        network, context = model.network, model.preprocessing.context
+    else:  # of before a run kept its model: its data are asked for
         opened = open_run(folder)
-        own = opened.network.own_input
-        context = sample_context(opened.recipe.data, opened.data.train, statistics, own)
-        if not isinstance(context, ViewContext):
-            raise ValueError(
-                f"Expected a run that was trained on pictures, but {folder} was on vectors. "
-                "Try: the encoder that made them."
-            )
-        network, size = opened.network.backbone, context.size
-        mean, std = context.mean, context.std
-    else:
-        (mean, std), recipe = statistics, load_recipe(folder / RECIPE)
-        spec = InputSpec("image", len(mean), "uint8", None, SCALES["uint8"])
-        network = build_model(recipe, ANY_CLASSES, spec, fresh=False).backbone
-        checkpoint = load_checkpoint(folder / CHECKPOINTS / LAST)["network"]
-        start = "backbone."
-        network.load_state_dict(
-            {
-                name.removeprefix(start): tensor
-                for name, tensor in checkpoint.items()
-                if name.startswith(start)
-            }
+        network, own = opened.network, opened.network.own_input
+        kept = kept_statistics(folder)
+        context = sample_context(opened.recipe.data, opened.data.train, kept, own)
+    if not isinstance(context, ViewContext):
+        raise ValueError(
+            f"Expected a run that was trained on pictures, but {folder} was on vectors. "
+            "Try: the encoder that made them."
         )
-    return OpenedEncoder(network.cpu().eval(), len(mean), size, mean, std)
+    encoder = network.backbone.cpu().eval()
+    return OpenedEncoder(encoder, context.channels, context.size, context.mean, context.std)
 
 
 def _classifies(recipe: Recipe) -> bool:

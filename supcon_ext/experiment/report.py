@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from supcon_ext.experiment.fingerprint import Record
 from supcon_ext.experiment.folder import FINGERPRINT, RECIPE
 from supcon_ext.experiment.last_validations import last_validations
 from supcon_ext.experiment.manifest import write_manifest
+from supcon_ext.experiment.measure import reports_of
+from supcon_ext.experiment.model_files import PredictingParts, write_model
 from supcon_ext.experiment.preparation import Prepared
 from supcon_ext.experiment.selection_watch import SelectionWatch
 from supcon_ext.models.lora import merged
@@ -74,15 +77,29 @@ def _first_weights(made: Prepared) -> dict[str, str]:
     return {name: value for name, value in tags.items() if value}
 
 
-def measure(recipe: Recipe, made: Prepared) -> tuple[dict[str, Any], dict[str, Report]]:
-    """Open the test set, once for the last epoch and once for the best on validation.
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was found of a trained network.
 
-    Returns:
-        The results, and the last epoch's reports on the test set.
+    Attributes:
+        results: What ``results.json`` will hold.
+        reports: The last epoch's, on the test set.
+        parts: What predicts classes with the last epoch's network.
     """
+
+    results: dict[str, Any]
+    reports: Mapping[str, Report]
+    parts: PredictingParts
+
+
+def measure(recipe: Recipe, made: Prepared) -> Measured:
+    """Open the test set, once for the last epoch and once for the best on validation."""
     trainer, measurer, evaluators = made.trainer, made.measurer, made.evaluators
     groups = measurer.groups
-    last = measurer.reports(trainer.network, evaluators, ("validation", "test"))
+    seen = measurer.input(trainer.network, test=True)
+    last = reports_of(seen, evaluators)
+    parts = PredictingParts.of(seen, measurer.classifies)
+    del seen
     results: dict[str, Any] = {
         "name": recipe.name,
         "seed": recipe.seed,
@@ -102,11 +119,11 @@ def measure(recipe: Recipe, made: Prepared) -> tuple[dict[str, Any], dict[str, R
     if trainer.best is not None:
         kept = {k: v.clone() for k, v in trainer.network.state_dict().items()}
         trainer.network.load_state_dict(trainer.best["network"])
-        found = measurer.reports(trainer.network, evaluators, ("validation", "test"))
+        found = reports_of(measurer.input(trainer.network, test=True), evaluators)
         trainer.network.load_state_dict(kept)
         results["best"] = {split: _metrics(reports) for split, reports in found.items()}
         results["best_epoch"] = trainer.best["epoch"]
-    return results, last.get("test", {})
+    return Measured(results, last.get("test", {}), parts)
 
 
 def _imbalance(data: PreparedData) -> dict[str, float | None]:
@@ -127,11 +144,11 @@ def record_end(
     recipe: Recipe,
     made: Prepared,
     tracker: AnyTracker,
-    results: dict[str, Any],
-    reports: Mapping[str, Report],
+    measured: Measured,
     watch: SelectionWatch,
 ) -> None:
     """Write and record everything that a finished run has; its results last of all."""
+    results, reports = measured.results, measured.reports
     trainer, context = made.trainer, made.context
     step = trainer.at.global_step
     for chosen in ("last", "best"):
@@ -152,8 +169,12 @@ def record_end(
     tracker.artifact(plain)
     exported = export_encoder(encoder, context.shape, folder / "encoder.pt2")
     tracker.model(exported, step=step)
+    classes, counts = made.data.train.classes, made.data.counts.tolist()
+    model = write_model(folder, recipe, classes, counts, context, trainer.network, measured.parts)
+    for path in model:
+        tracker.artifact(path)
     results["validation_last10"] = last_validations(read_metrics(folder))
-    files = [*drawn, *tables, plain, exported.path, folder / LABELS]
+    files = [*drawn, *tables, plain, exported.path, *model, folder / LABELS]
     write_manifest(folder, files, results_text(results))
     tracker.artifact(write_results(folder, results))
 

@@ -351,7 +351,8 @@ class Session:
         trainer.fit(saved)
         self.doing = "measuring"
         started = time.perf_counter()
-        results, reports = measure(recipe, made)
+        measured = measure(recipe, made)
+        results = measured.results
         results["seconds"] = {
             "training": round(trainer.at.seconds, 2),
             "evaluation": round(time.perf_counter() - started, 2),
@@ -363,7 +364,7 @@ class Session:
             selected = self.watch.results()
             if selected is not None:
                 results["selection"] = selected
-            record_end(folder, recipe, made, tracker, results, reports, self.watch)
+            record_end(folder, recipe, made, tracker, measured, self.watch)
         self.fabric.barrier()
         return results
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from supcon_ext.cli import main
+from tests.use import toy
 
 RECIPE = (
     "missing.yaml",
@@ -46,6 +47,12 @@ WITH_ONE: dict[str, tuple[tuple[str, ...], ...]] = {
         *((encoder, "folder", "-o", "x.npz") for encoder in ("", "timm:", "timm:nonsense", "a.b")),
         *(("timm:resnet18", data, "-o", "x.npz") for data in ("nonsense", "text", "folder", "")),
         ("timm:resnet18", "folder", "-o", "x.jpg"),
+    ),
+    "predict": (
+        *((name, "folder", "-o", "x.csv") for name in (*RUN, "models:/a/1", "runs:/b", "none:/c")),
+        ("model", "missing", "-o", "x.csv"),
+        *(("model", data, "-o", "x.csv") for data in ("folder", "", "text", "pipe", "x" * 5_000)),
+        *(("model", "picture.png", "-o", place) for place in (*PLACES, "text", "x.npz", "")),
     ),
     "filter": (
         *(
@@ -95,6 +102,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "name: mine\nstages: [{name: a, epochs: 1, objective: [contrastive]}]\n"
     )
     os.mkfifo(tmp_path / "pipe")
+    toy.write(tmp_path / "model", toy.context())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "none")
     return tmp_path
 
 
@@ -112,7 +121,13 @@ def refused(*arguments: str) -> str:
 )
 def test_what_a_command_cannot_use(command: str, given: tuple[str, ...], folder: Path) -> None:
     refused(*command.split(), *given)
-    assert {path.name for path in folder.iterdir()} == {"folder", "text", "recipe.yaml", "pipe"}
+    assert {path.name for path in folder.iterdir()} == {
+        "folder",
+        "text",
+        "recipe.yaml",
+        "pipe",
+        "model",
+    }
 
 
 @pytest.mark.parametrize("command", ["run", "validate", "show", "sweep", "audit"])

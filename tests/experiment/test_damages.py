@@ -54,6 +54,8 @@ FINISHED: dict[str, Answers] = {
     "labels.npz": all_are(REBUILT),
     "encoder.safetensors": all_are(REBUILT),
     "encoder.pt2": all_are(REBUILT),
+    "model.json": all_are(REBUILT),
+    "model.safetensors": all_are(REBUILT),
     "tables/selection.csv": all_are(REBUILT),
     "tables/classifier_per_class.csv": all_are(REBUILT),
     "checkpoints/last.pt": all_are(UNUSED),

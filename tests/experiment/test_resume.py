@@ -91,7 +91,7 @@ def test_the_whole_run_has_what_it_should(whole: Path) -> None:
     assert results["headline"] == "classifier"
     assert set(results["last"]["test"]) == {"classifier", "linear_probe", "knn"}
     assert results["best_epoch"] in range(1, 5)
-    for name in ("encoder.safetensors", "encoder.pt2", "labels.npz", "recipe.yaml"):
+    for name in ("encoder.safetensors", "encoder.pt2", "model.json", "labels.npz", "recipe.yaml"):
         assert (whole / name).is_file(), name
     assert (whole / "figures" / "train_loss.png").stat().st_size > 1000
 

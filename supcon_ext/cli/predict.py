@@ -1,0 +1,95 @@
+"""``supcon predict``: the classes of new samples."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from supcon_ext.cli.options import device_option, workers_option
+
+SHOWN = 5
+
+
+@click.command(
+    epilog="""\b
+$ supcon predict runs/selcl-folder-4f1c9a-s0 new_images -o classes.csv
+$ supcon predict models:/digits/3 list.csv -o classes.parquet --skip-bad"""
+)
+@click.argument("run")
+@click.argument("data")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="File to write: .csv, .jsonl or .parquet.",
+)
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    type=click.Choice(["train", "validation", "test"]),
+    help="Predict this split alone. Repeatable.",
+)
+@click.option("--skip-bad", is_flag=True, help="Leave image files out that cannot be read.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=512,
+    show_default=True,
+    help="Samples at a time; 512 as in the run's own evaluation.",
+)
+@workers_option
+@device_option
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+def predict(
+    run: str,
+    data: str,
+    out: Path,
+    splits: tuple[str, ...],
+    skip_bad: bool,
+    batch: int,
+    workers: int,
+    device: str,
+    force: bool,
+) -> None:
+    """Write the class of each sample, how probable it is, and how far its neighbours are.
+
+    RUN is a finished run, by folder or name, or an address in MLflow: runs:/ID, models:/NAME/3.
+    DATA is a folder of pictures; a manifest; a recipe, whose data set is taken before noise and
+    imbalance; or, for a run on vectors, a file of them.
+
+    The columns are path, class, probability, and distance: the mean cosine distance to the five
+    nearest training samples of that class. The run's model.json says what is usual of each class.
+    A run without a trained classifier predicts by what it was measured with first, linear_probe or
+    knn.
+    """
+    from data_tools.printable import printable
+    from supcon_ext.embed.pictures import SPLITS
+    from supcon_ext.interrupt import PATIENCE, stop_requests
+    from supcon_ext.progress.console import ConsoleProgress
+    from supcon_ext.use.predict import predict_file
+
+    began = time.perf_counter()
+    with stop_requests(PATIENCE), ConsoleProgress() as progress:
+        made = predict_file(
+            run,
+            data,
+            out,
+            splits=splits or SPLITS,
+            skip_bad=skip_bad,
+            batch=batch,
+            workers=workers,
+            device=device,
+            force=force,
+            tell=progress.note,
+        )
+    left_out = f", {made.left_out:,} pictures left out" if made.left_out else ""
+    click.echo(
+        f"wrote {out}: {made.count:,} rows, in {time.perf_counter() - began:.1f} s{left_out}"
+    )
+    shown = [f"{printable(name)} {count:,}" for name, count in [*made.classes.items()][:SHOWN]]
+    more = len(made.classes) - SHOWN
+    click.echo(f"classes {', '.join(shown)}{f' and {more} more' if more > 0 else ''}")
