@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,6 +41,33 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """A folder to fill, which becomes ``path`` when the ``with`` block ends well.
+
+    Where the block raises, the draft is removed.
+
+    Args:
+        path: The folder to make; it must not be there, or be empty. The one above it must be.
+
+    Yields:
+        An empty folder beside it.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT_END}")
+    draft.mkdir()
+    try:
+        yield draft
+        os.replace(draft, path)
+        _force(path.parent)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
         raise
 
 

@@ -39,6 +39,8 @@ IMPORTED = [
     "supcon_ext.sweep",
     "supcon_ext.audit",
     "supcon_ext.embed",
+    "supcon_ext.use.predict",
+    "supcon_ext.use.export",
     "tests.fresh",
 ]
 _context: Any = None

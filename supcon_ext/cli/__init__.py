@@ -9,6 +9,7 @@ from supcon_ext.cli.compare import compare
 from supcon_ext.cli.components import components, schema
 from supcon_ext.cli.doctor import doctor
 from supcon_ext.cli.embed import embed
+from supcon_ext.cli.export import export
 from supcon_ext.cli.filter import filter_command
 from supcon_ext.cli.generate import generate
 from supcon_ext.cli.group import CommandLine
@@ -42,6 +43,7 @@ for _command in (
     audit,
     embed,
     predict,
+    export,
     filter_command,
     generate,
     recipes,

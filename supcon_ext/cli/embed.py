@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from supcon_ext.cli.options import device_option, plugin_option, workers_option
+from supcon_ext.cli.options import device_option, plugin_option, value_of, workers_option
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -100,7 +100,7 @@ def embed(
             out,
             weights=weights,
             views=views,
-            policy=_value(policy),
+            policy=value_of(policy),
             seed=seed,
             size=size,
             half=half,
@@ -120,13 +120,3 @@ def embed(
     megabytes = out.stat().st_size / 1e6
     seconds = time.perf_counter() - began
     click.echo(f"wrote {out}: {shape}, {megabytes:,.1f} MB, in {seconds:.1f} s{left_out}")
-
-
-def _value(text: str) -> object:
-    """A name, or a mapping written as in a recipe."""
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise click.BadParameter(f"{text} is neither a name nor a mapping") from error

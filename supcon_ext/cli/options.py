@@ -46,3 +46,13 @@ device_option = click.option(
     show_default=True,
     help="What it is computed on.",
 )
+
+
+def value_of(text: str) -> object:
+    """A name, or a mapping written as in a recipe."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise click.BadParameter(f"{text} is neither a name nor a mapping") from error

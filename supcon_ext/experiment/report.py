@@ -109,7 +109,7 @@ def measure(recipe: Recipe, made: Prepared) -> Measured:
         "steps": trainer.at.global_step,
         "headline": next(iter(evaluators), None),
         "shot_groups": {**groups.sizes(), "rule": groups.rule},
-        "imbalance_factor": _imbalance(measurer.data),
+        "imbalance_factor": imbalance_of_splits(measurer.data),
         "last": {split: _metrics(reports) for split, reports in last.items()},
     }
     if made_by := measurer.data.labels.settings["made"].get("made_by"):
@@ -126,7 +126,7 @@ def measure(recipe: Recipe, made: Prepared) -> Measured:
     return Measured(results, last.get("test", {}), parts)
 
 
-def _imbalance(data: PreparedData) -> dict[str, float | None]:
+def imbalance_of_splits(data: PreparedData) -> dict[str, float | None]:
     """Largest class over smallest of each split, None with an empty class.
 
     Of the training split by given labels and, where they are known, by true ones.
@@ -159,7 +159,7 @@ def record_end(
     drawn = [*_draw(folder, reports), *watch.draw()]
     for path in drawn:
         tracker.artifact(path, "figures")
-    tables = [*_tables(folder, reports), *watch.write_tables()]
+    tables = [*write_tables(folder, reports), *watch.write_tables()]
     for path in tables:
         tracker.artifact(path, "tables")
     encoder = merged(trainer.network.backbone)
@@ -179,7 +179,8 @@ def record_end(
     tracker.artifact(write_results(folder, results))
 
 
-def _draw(folder: Path, reports: Mapping[str, Report]) -> list[Path]:
+def draw_reports(folder: Path, reports: Mapping[str, Report]) -> list[Path]:
+    """Draw the figures of reports below a folder; the files."""
     place = folder / "figures"
     place.mkdir(exist_ok=True)
     drawn = []
@@ -187,6 +188,11 @@ def _draw(folder: Path, reports: Mapping[str, Report]) -> list[Path]:
         for figure, draw in report.figures.items():
             drawn.append(place / f"{name}_{figure}.png")
             draw(drawn[-1])
+    return drawn
+
+
+def _draw(folder: Path, reports: Mapping[str, Report]) -> list[Path]:
+    drawn, place = draw_reports(folder, reports), folder / "figures"
     curves = read_metrics(folder)
     for group in ("train", "validation"):
         for number in ("loss", "accuracy"):
@@ -201,7 +207,8 @@ def _draw(folder: Path, reports: Mapping[str, Report]) -> list[Path]:
     return drawn
 
 
-def _tables(folder: Path, reports: Mapping[str, Report]) -> list[Path]:
+def write_tables(folder: Path, reports: Mapping[str, Report]) -> list[Path]:
+    """Write the tables of reports below a folder; the files."""
     import pandas
 
     place = folder / "tables"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from data_tools.whole_file import write_whole
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,7 @@ def export_encoder(encoder: nn.Module, image_shape: tuple[int, ...], path: Path)
                 f"{tuple(getattr(features, 'shape', ())) or type(features).__name__} for 2 images. "
                 "Try: the backbone alone"
             )
-        program = torch.export.export(
-            traced, (images,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},)
-        )
-    with warnings.catch_warnings():
-        # parameters that share a storage are written once, as they should be
-        warnings.filterwarnings("ignore", "No complete tensor found in the group")
-        content = io.BytesIO()  # torch's own writer answers a full disk without the file's name
-        torch.export.save(program, content)
-    write_whole(path, content.getvalue())
+    write_program(traced, images, path)
     return EncoderFile(
         path=path,
         input_shape=(-1, *image_shape),
@@ -76,3 +68,25 @@ def export_encoder(encoder: nn.Module, image_shape: tuple[int, ...], path: Path)
         dtype=str(dtype).removeprefix("torch."),
         torch_version=str(torch.__version__),
     )
+
+
+def write_program(module: nn.Module, samples: Tensor, path: Path) -> None:
+    """Trace a module for any number of samples and write it down.
+
+    Args:
+        module: In evaluation mode, on the CPU.
+        samples: Two or more, to trace it with; they do not go into the file.
+        path: Where to write, ending in ``.pt2``.
+    """
+    import torch
+
+    with torch.no_grad():
+        program = torch.export.export(
+            module, (samples,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},)
+        )
+    with warnings.catch_warnings():
+        # parameters that share a storage are written once, as they should be
+        warnings.filterwarnings("ignore", "No complete tensor found in the group")
+        content = io.BytesIO()  # torch's own writer answers a full disk without the file's name
+        torch.export.save(program, content)
+    write_whole(path, content.getvalue())

@@ -20,8 +20,8 @@ from tests.synthetic.made_sets import CLASSES, real_folder
 
 BY_OPTION = ("components", "schema", "embed", "filter", "generate")
 """Commands that take or list parts by their names."""
-BY_RECIPE = ("run", "resume", "sweep", "audit", "show", "validate")
-"""Commands that take them from a recipe, which names its plug-ins itself."""
+BY_RECIPE = ("run", "resume", "sweep", "audit", "show", "validate", "predict", "export")
+"""Commands that take them from a recipe, or a run's, which names its plug-ins itself."""
 NO_PARTS = ("compare", "recipes", "recipes copy", "sync", "doctor")
 
 STRANGERS = '''

@@ -54,6 +54,16 @@ WITH_ONE: dict[str, tuple[tuple[str, ...], ...]] = {
         *(("model", data, "-o", "x.csv") for data in ("folder", "", "text", "pipe", "x" * 5_000)),
         *(("model", "picture.png", "-o", place) for place in (*PLACES, "text", "x.npz", "")),
     ),
+    "export": (
+        *((name, "--format", "onnx", "-o", "out") for name in (*RUN, "models:/a/1", "runs:/b")),
+        *(("model", "--format", "safetensors", "-o", place) for place in (*PLACES[:2], PLACES[3])),
+        *(
+            ("model", "--format", "torch_export", "-o", "out", "--data", data)
+            for data in ("folder", "", "text", "missing", "x" * 5_000)
+        ),
+        ("model", "--format", "timm", "-o", "out"),
+        ("model", "--format", "pickle", "-o", "out"),
+    ),
     "filter": (
         *(
             (manifest, "--by", "readable", "--real", "supcon/digits", "-o", "x.csv")

@@ -1,0 +1,56 @@
+"""``supcon export``: an encoder for other programs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    epilog="""\b
+$ supcon export runs/selcl-folder-4f1c9a-s0 --format onnx -o digits-onnx
+$ supcon export models:/digits/3 --format safetensors -o digits --data my_images"""
+)
+@click.argument("run")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["safetensors", "torch_export", "onnx", "timm"]),
+    required=True,
+    help="What to write.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder to write to; a new one.",
+)
+@click.option(
+    "--data", help="Samples to check it on; default: the data that the run was trained on."
+)
+def export(run: str, kind: str, out: Path, data: str | None) -> None:
+    """Write an encoder in a format that other programs load, and check it on real samples.
+
+    RUN is a finished run, by folder or name, or an address in MLflow. The folder gets the encoder,
+    and encoder.json with its classes, the way it wants its pictures, and the largest difference
+    from the original. An encoder that differs is not written.
+
+    torch_export and onnx take resized pictures as they are, 0 to 255, and give features and
+    probabilities. safetensors holds weights; timm is for networks of timm, and gives features.
+    """
+    from supcon_ext.interrupt import PATIENCE, stop_requests
+    from supcon_ext.progress.console import ConsoleProgress
+    from supcon_ext.use.export import export_encoder_of
+
+    began = time.perf_counter()
+    with stop_requests(PATIENCE), ConsoleProgress() as progress:
+        made = export_encoder_of(run, kind, out, data=data, tell=progress.note)
+    seconds = time.perf_counter() - began
+    click.echo(f"wrote {out}: {', '.join(made.files)}, in {seconds:.1f} s")
+    differs = f"features {made.features:.2g}"
+    if made.probability is not None:
+        differs += f", probabilities {made.probability:.2g}"
+    click.echo(f"checked on {made.samples} real samples, largest difference: {differs}")

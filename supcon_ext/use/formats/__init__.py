@@ -1,0 +1,1 @@
+"""Files that other programs load an encoder from, a module each, with the way back to check it."""
