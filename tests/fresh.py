@@ -40,6 +40,7 @@ IMPORTED = [
     "supcon_ext.audit",
     "supcon_ext.embed",
     "supcon_ext.use.predict",
+    "supcon_ext.use.evaluate",
     "supcon_ext.use.export",
     "tests.fresh",
 ]

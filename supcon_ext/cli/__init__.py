@@ -9,6 +9,7 @@ from supcon_ext.cli.compare import compare
 from supcon_ext.cli.components import components, schema
 from supcon_ext.cli.doctor import doctor
 from supcon_ext.cli.embed import embed
+from supcon_ext.cli.evaluate import evaluate
 from supcon_ext.cli.export import export
 from supcon_ext.cli.filter import filter_command
 from supcon_ext.cli.generate import generate
@@ -43,6 +44,7 @@ for _command in (
     audit,
     embed,
     predict,
+    evaluate,
     export,
     filter_command,
     generate,

@@ -18,7 +18,7 @@ from supcon_ext.cli import main
 from tests.fresh import supcon
 from tests.synthetic.made_sets import CLASSES, real_folder
 
-BY_OPTION = ("components", "schema", "embed", "filter", "generate")
+BY_OPTION = ("components", "schema", "embed", "filter", "generate", "evaluate")
 """Commands that take or list parts by their names."""
 BY_RECIPE = ("run", "resume", "sweep", "audit", "show", "validate", "predict", "export")
 """Commands that take them from a recipe, or a run's, which names its plug-ins itself."""

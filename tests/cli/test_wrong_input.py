@@ -54,6 +54,10 @@ WITH_ONE: dict[str, tuple[tuple[str, ...], ...]] = {
         *(("model", data, "-o", "x.csv") for data in ("folder", "", "text", "pipe", "x" * 5_000)),
         *(("model", "picture.png", "-o", place) for place in (*PLACES, "text", "x.npz", "")),
     ),
+    "evaluate": (
+        *((name, "--data", "folder") for name in RUN[:-1]),
+        ("model", "--data", "folder"),
+    ),
     "export": (
         *((name, "--format", "onnx", "-o", "out") for name in (*RUN, "models:/a/1", "runs:/b")),
         *(("model", "--format", "safetensors", "-o", place) for place in (*PLACES[:2], PLACES[3])),

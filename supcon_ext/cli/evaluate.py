@@ -1,0 +1,75 @@
+"""``supcon evaluate``: a run's encoder measured on other data."""
+
+from __future__ import annotations
+
+import click
+
+from supcon_ext.cli.options import device_option, plugin_option, value_of, workers_option
+
+
+@click.command(
+    epilog="""\b
+$ supcon evaluate runs/selcl-folder-4f1c9a-s0 --data labelled_images
+$ supcon evaluate selcl-folder-4f1c9a-s0 --data other.yaml --by knn --by linear_probe"""
+)
+@click.argument("run")
+@click.option(
+    "--data",
+    help="A recipe, a folder with a folder for each class, a manifest, or a file of vectors; "
+    "default: the run's own data.",
+)
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="EVALUATOR",
+    help="A name, or {kind: NAME, parameter: value}; see `supcon components evaluator`. "
+    "Repeatable. Default: classifier, linear_probe and knn.",
+)
+@plugin_option
+@click.option("--skip-bad", is_flag=True, help="Leave image files out that cannot be read.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=512,
+    show_default=True,
+    help="Samples at a time; 512 as in the run's own evaluation.",
+)
+@workers_option
+@device_option
+def evaluate(
+    run: str,
+    data: str | None,
+    by: tuple[str, ...],
+    skip_bad: bool,
+    batch: int,
+    workers: int,
+    device: str,
+) -> None:
+    """Measure a finished run's encoder on other data, with its own classes or others.
+
+    linear_probe and knn are fitted on the training split of the data, on features of the encoder as
+    it is, and scored on the validation and the test split; a folder without a test folder has a
+    fifth set aside. classifier is what supcon predict says, where the classes are among the run's.
+
+    Measures, tables and figures are added to the run's folder, below evaluations, and to its MLflow
+    run if it has one.
+    """
+    from supcon_ext.cli.outcome import print_place, print_results
+    from supcon_ext.interrupt import PATIENCE, stop_requests
+    from supcon_ext.progress.console import ConsoleProgress
+    from supcon_ext.use.evaluate import KEYS, evaluate_run, evaluation_rows
+
+    with stop_requests(PATIENCE), ConsoleProgress() as progress:
+        made = evaluate_run(
+            run,
+            data,
+            by=[value_of(text) for text in by] or None,
+            skip_bad=skip_bad,
+            batch=batch,
+            workers=workers,
+            device=device,
+            tell=progress.note,
+        )
+    rows = evaluation_rows(made.results)
+    print_results(rows, list(dict.fromkeys(column for row in rows for column in row)), KEYS)
+    print_place("found", made.folder, made.tracking_uri)

@@ -1,0 +1,287 @@
+"""A finished run's encoder measured on other data, as the run measured itself on its own."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic_core import PydanticCustomError
+
+from data_tools.prepared import PreparedData
+from data_tools.printable import printable
+from data_tools.registry import Spec, family
+from data_tools.samples import SampleSet
+from data_tools.tables import SUFFIXES as TABLES
+from data_tools.vector_formats import FORMATS as VECTORS
+from data_tools.whole_file import whole_folder
+from supcon_ext.evaluation.base import Embedded, EvaluationInput
+from supcon_ext.evaluation.headline import headline, is_long_tailed
+from supcon_ext.experiment.build import build_evaluators, build_groups, left_out_of, read_data
+from supcon_ext.experiment.cannot_start import starting
+from supcon_ext.experiment.closing import close_run
+from supcon_ext.experiment.folder import RECIPE, find_run
+from supcon_ext.experiment.lock import lock
+from supcon_ext.experiment.measure import reports_of
+from supcon_ext.experiment.model_files import read_model
+from supcon_ext.experiment.preprocessing import Preprocessing
+from supcon_ext.experiment.report import draw_reports, imbalance_of_splits, write_tables
+from supcon_ext.progress.file_progress import FileProgress
+from supcon_ext.recipe.load import load_recipe, parse_recipe
+from supcon_ext.recipe.resolved import resolve
+from supcon_ext.recipe.schema import Recipe
+from supcon_ext.tracking.events import Artifact, Event, Metric, StatusChange
+from supcon_ext.tracking.journal import JOURNAL_NAME, Journal
+from supcon_ext.tracking.mirror_state import MirrorState
+from supcon_ext.tracking.results import read_results, write_results
+from supcon_ext.training.bank import BATCH
+from supcon_ext.use.loaded import LoadedEncoder
+from supcon_ext.use.samples import fitting_set
+
+LEAST = 1e-12
+"""Probability that stands for 0 where its logarithm is taken."""
+
+PLACE = "evaluations"
+USUAL = ("linear_probe", "knn")
+CLASSIFIER = "classifier"
+KEYS = 2
+"""Columns that tell the rows of :func:`evaluation_rows` apart."""
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """What was found.
+
+    Attributes:
+        folder: Where it is written, in the run's folder.
+        results: What its ``results.json`` holds.
+        tracking_uri: Where MLflow has the run, or None.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+    tracking_uri: str | None
+
+
+def evaluate_run(
+    run: str | Path,
+    data: str | None = None,
+    *,
+    by: Sequence[Any] | None = None,
+    skip_bad: bool = False,
+    batch: int = BATCH,
+    workers: int = 0,
+    device: str = "auto",
+    tell: Callable[[str], None] = lambda line: None,
+) -> EvaluateResult:
+    """Measure a finished run's encoder on data, and keep what was found with the run.
+
+    Evaluators are fitted on the training split of the data, with frozen features, and scored on its
+    validation and test split, so that data of other classes serve as well. ``classifier`` is what
+    :func:`~supcon_ext.use.load.load` predicts by, as it is; the data's classes must be among the
+    run's.
+
+    Measures, tables and figures go to ``evaluations/<name of the data>`` in the run's folder, which
+    is numbered where there is one; the measures to the run's journal too, and from there to MLflow.
+
+    Args:
+        run: The run's folder or name.
+        data: A recipe, whose data are taken as it says; a folder with a folder for each class; a
+            manifest; for runs on vectors a file of them. None for the run's own data.
+        by: Evaluators, by name or as mappings with ``kind``; None for ``classifier`` where the
+            classes fit, ``linear_probe`` and ``knn``.
+        skip_bad: Leave bad image files out, in place of an error.
+        batch: Samples at a time.
+        workers: Processes that read pictures.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        tell: Given a line on each thing worth knowing.
+
+    Raises:
+        ValueError: Something is wrong with the run, the data or the evaluators.
+        OSError: Something cannot be read or written.
+    """
+    with starting():
+        folder = find_run(run)
+        steps = int(read_results(folder)["steps"])
+        encoder = LoadedEncoder(read_model(folder), device=device, batch=batch, workers=workers)
+        recipe = _recipe(folder, encoder.preprocessing, data, skip_bad)
+        left_out = left_out_of(folder) if data is None else None
+        with FileProgress() as files:
+            prepared = read_data(recipe.data, left_out=left_out, progress=files).made
+        fitting_set(prepared.train, encoder.preprocessing)
+        fits = set(prepared.train.classes) <= set(encoder.classes)
+        specs = _specs(by, fits)
+        evaluators = build_evaluators(specs)
+        _check(specs, evaluators, prepared, fits, encoder.classes)
+    shown = "its own data" if data is None else data
+    sizes = prepared.describe()
+    tell(
+        f"{shown}: {sizes['train']:,} training, {sizes['validation']:,} validation, "
+        f"{sizes['test']:,} test; {encoder.name}, on {encoder.device}"
+    )
+    seen = _seen(encoder, prepared, recipe, fits)
+    reports = reports_of(seen, evaluators)
+    results = {
+        "data": shown,
+        "fingerprint": prepared.fingerprint,
+        "classes": len(prepared.train.classes),
+        "evaluators": [spec.as_dict() for spec in specs],
+        "classifier": encoder.predictor,
+        "imbalance_factor": imbalance_of_splits(prepared),
+        "time": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "last": {
+            split: {name: dict(report.metrics) for name, report in found.items()}
+            for split, found in reports.items()
+        },
+    }
+    with lock(folder):
+        place = _new_place(folder, "own" if data is None else Path(data).stem)
+        place.parent.mkdir(exist_ok=True)
+        with whole_folder(place) as draft:
+            told = reports.get("test") or reports.get("validation") or {}
+            draw_reports(draft, told)
+            write_tables(draft, told)
+            write_results(draft, results)
+        mirror = _record(folder, place, results, steps)
+    return EvaluateResult(place, results, mirror.uri)
+
+
+def _recipe(folder: Path, of: Preprocessing, data: str | None, skip_bad: bool) -> Recipe:
+    """The run's recipe with the data that are to be measured on."""
+    values = resolve(load_recipe(folder / RECIPE))
+    if data is not None:
+        values["data"] = _section(data, of)
+    if skip_bad:
+        values["data"]["bad_images"] = "skip"
+    return parse_recipe(values)
+
+
+def _specs(by: Sequence[Any] | None, fits: bool) -> list[Spec]:
+    """The evaluators that were asked for, or the usual ones."""
+    wanted = by if by is not None else [*([CLASSIFIER] if fits else []), *USUAL]
+    try:
+        return [family("evaluator").spec(each) for each in wanted]
+    except PydanticCustomError as error:  # a ValidationError is a ValueError
+        raise ValueError(error.message()) from error
+
+
+def _check(
+    specs: list[Spec],
+    evaluators: dict[str, Any],
+    data: PreparedData,
+    fits: bool,
+    classes: tuple[str, ...],
+) -> None:
+    """What can be known to be wrong before anything is embedded."""
+    if data.test is None and data.validation is None:
+        raise ValueError(
+            "Expected data with a test or a validation split to measure on, but got none. "
+            "Try: a column `split` of the manifest, or folders train and test"
+        )
+    for name, part in evaluators.items():
+        if data.validation is None and getattr(part, "needs_validation", False):
+            raise ValueError(
+                f"Expected a validation split for evaluator `{name}`, which selects on it, but got "
+                "none. Try: a recipe with data.validation=0.1"
+            )
+        if "logits" in part.requires and not fits:
+            other = next(each for each in data.train.classes if each not in classes)
+            raise ValueError(
+                f"Expected classes of the run for evaluator `{name}`, which predicts those, but "
+                f"got others: {printable(other)}. Try: --by linear_probe --by knn, which are "
+                "fitted to the data"
+            )
+
+
+def _section(data: str, of: Preprocessing) -> dict[str, Any]:
+    """The data section of a recipe, of whatever names data."""
+    path = Path(data)
+    suffix = path.suffix.lower()
+    if of.kind == "vector" and suffix in VECTORS:
+        return {"dataset": {"kind": "vectors", "file": data}}
+    reading = {"mode": of.mode, "scale": of.scale if of.mode == "stored" else None}
+    if path.is_dir():
+        return {"dataset": {"kind": "image_folder", "root": data, **reading}}
+    if suffix in TABLES:
+        return {"dataset": {"kind": "manifest", "file": data, **reading}}
+    section: dict[str, Any] = resolve(load_recipe(data))["data"]
+    return section
+
+
+def _seen(
+    encoder: LoadedEncoder, data: PreparedData, recipe: Recipe, fits: bool
+) -> EvaluationInput:
+    """All splits as the encoder sees them."""
+    classes = data.train.classes
+
+    def embedded(samples: SampleSet | None) -> Embedded | None:
+        if samples is None:
+            return None
+        outputs = encoder.outputs(samples)
+        logits = None
+        if fits:
+            order = [encoder.classes.index(name) for name in classes]
+            known = outputs.logits
+            if known is None:  # not trained, but fitted after it
+                known = encoder.parts.predictor(outputs).clamp(min=LEAST).log()
+            logits = known[:, order]
+        return replace(outputs, logits=logits, index=torch.arange(len(samples)))
+
+    train = embedded(data.train)
+    if train is None:
+        raise ValueError("Expected training samples, but got none.")
+    return EvaluationInput(
+        train=train,
+        validation=embedded(data.validation),
+        test=embedded(data.test),
+        classes=classes,
+        groups=build_groups(recipe.data, data),
+        seed=recipe.seed,
+    )
+
+
+def _new_place(folder: Path, name: str) -> Path:
+    """A folder of its own for an evaluation, numbered where there is one of that name."""
+    base = re.sub(r"[^\w.-]+", "_", name).strip("._") or "data"
+    places = (f"{base}{f'.{number}' if number > 1 else ''}" for number in itertools.count(1))
+    return next(folder / PLACE / each for each in places if not (folder / PLACE / each).exists())
+
+
+def _record(folder: Path, place: Path, results: dict[str, Any], step: int) -> MirrorState:
+    """Add an evaluation to the run's journal, and send it to MLflow where the run is there."""
+    now, beside = time.time_ns() // 1_000_000, f"{PLACE}/{place.name}"
+    happened: list[Event] = [
+        Metric(f"{beside}/{split}/{name}/{key}", float(value), step, now)
+        for split, by_evaluator in results["last"].items()
+        for name, metrics in by_evaluator.items()
+        for key, value in metrics.items()
+    ]
+    files = sorted(path for path in place.rglob("*") if path.is_file())
+    happened += [
+        Artifact(
+            path.relative_to(folder).as_posix(), path.parent.relative_to(folder).as_posix(), now
+        )
+        for path in files
+    ]
+    journal = Journal(folder / JOURNAL_NAME)
+    journal.append([*happened, StatusChange("FINISHED", now)])
+    journal.close()
+    mirror = MirrorState.load(folder)
+    close_run(folder, mirror)
+    return mirror
+
+
+def evaluation_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of a table of an evaluation, as a run's own: each evaluator that predicts classes."""
+    shown = (*headline(is_long_tailed(results)), "ece")
+    return [
+        {"evaluator": name, "split": split, **{key: metrics.get(key) for key in shown}}
+        for split, by_evaluator in results["last"].items()
+        for name, metrics in by_evaluator.items()
+        if "accuracy" in metrics
+    ]

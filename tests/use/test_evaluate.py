@@ -1,0 +1,174 @@
+"""``supcon evaluate``: a run's measures on other data, kept with the run and in MLflow."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+import supcon_ext
+from supcon_ext import experiment
+from supcon_ext.cli import main
+from supcon_ext.experiment.manifest import unfinished
+from supcon_ext.recipe.load import load_recipe
+from supcon_ext.tracking.results import read_metrics
+from tests.audit.coloured import paint, recipe
+from tests.fresh import supcon
+from tests.use.test_load import exported
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on coloured pictures with a classifier, tracked in a database beside it."""
+    place = tmp_path_factory.mktemp("evaluated")
+    paint(place / "images", per_class=12)
+    dataset = {"kind": "image_folder", "root": "images"}
+    written = recipe(
+        dataset,
+        evaluation=["classifier", "linear_probe", "knn"],
+        tracking={"uri": "sqlite:///mlflow.db"},
+    )
+    (place / "mine.yaml").write_text(yaml.safe_dump(written))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr("supcon_ext.experiment.report._draw", lambda *a: [])
+        patch.setattr("supcon_ext.experiment.report.export_encoder", exported)
+        experiment.run(load_recipe("mine.yaml", ["stages.one.epochs=2"]), folder=place / "run")
+    return place
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, to be added to."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    text = (tmp_path / "run/mirror.json").read_text()
+    (tmp_path / "run/mirror.json").write_text(text.replace(str(made), str(tmp_path)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("supcon_ext.use.evaluate.draw_reports", lambda *a: [])
+    return tmp_path
+
+
+def evaluate(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["evaluate", "run", *arguments, "--device", "cpu"])
+
+
+def found(name: str) -> dict[str, Any]:
+    results: dict[str, Any] = json.loads(Path(f"run/evaluations/{name}/results.json").read_text())
+    return results
+
+
+def test_on_its_own_data_the_numbers_are_its_own(folder: Path) -> None:
+    told = evaluate()
+    assert told.exit_code == 0, (told.output, told.exception)
+    own = json.loads(Path("run/results.json").read_text())
+    assert found("own")["last"] == own["last"]
+    assert found("own")["fingerprint"] == own["fingerprint"]
+    for name in ("classifier", "linear_probe", "knn"):
+        table = Path(f"tables/{name}_per_class.csv")
+        kept = (Path("run/evaluations/own") / table).read_text()
+        assert kept == (Path("run") / table).read_text()
+        assert name in told.stdout
+    assert "run/evaluations/own" in told.stdout
+
+
+def test_what_is_found_is_in_the_journal_and_in_mlflow(folder: Path) -> None:
+    import mlflow
+
+    before = len(read_metrics(Path("run")))
+    assert evaluate("--by", "knn").exit_code == 0
+    metrics = read_metrics(Path("run"))
+    value = found("own")["last"]["test"]["knn"]["accuracy"]
+    steps = json.loads(Path("run/results.json").read_text())["steps"]
+    assert metrics["evaluations/own/test/knn/accuracy"] == [(steps, value)]
+    assert len(metrics) > before
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    (experiment_id,) = [
+        e.experiment_id for e in client.search_experiments(filter_string="name = 'supcon_ext'")
+    ]
+    (run,) = client.search_runs([experiment_id])
+    assert run.data.metrics["evaluations/own/test/knn/accuracy"] == value
+    assert run.info.status == "FINISHED"
+    listed = {each.path for each in client.list_artifacts(run.info.run_id, "evaluations/own")}
+    assert "evaluations/own/results.json" in listed
+    assert unfinished(Path("run"), load_recipe("run/recipe.yaml")) is None
+
+
+def test_other_classes_are_measured_by_what_is_fitted(folder: Path) -> None:
+    paint(folder / "other", per_class=15, wrong=0)
+    (folder / "other/red").rename(folder / "other/crimson")
+    told = evaluate("--data", "other")
+    assert told.exit_code == 0, told.output
+    results = found("other")
+    assert set(results["last"]["test"]) == {"linear_probe", "knn"}
+    assert results["last"]["test"]["linear_probe"]["accuracy"] > 0.6
+    rows = pandas.read_csv("run/evaluations/other/tables/knn_per_class.csv")
+    assert "crimson" in rows.astype(str).to_string()
+    told = evaluate("--data", "other", "--by", "classifier")
+    assert told.exit_code == 2 and "crimson" in told.stderr
+    assert not Path("run/evaluations/other.2").exists()
+
+
+def test_the_same_classes_are_measured_as_predicted(folder: Path) -> None:
+    paint(folder / "more", per_class=15, wrong=0)
+    shutil.rmtree(folder / "more/green")  # some of the classes
+    assert evaluate("--data", "more", "--by", "classifier").exit_code == 0
+    value = found("more")["last"]["test"]["classifier"]["accuracy"]
+    from data_tools.datasets.image_folder import image_folder
+
+    test = image_folder(root="more").test
+    assert test is not None
+    encoder = supcon_ext.load("run", device="cpu")
+    kept = [encoder.classes.index(name) for name in test.classes]
+    guess = encoder.predict_proba(test)[:, kept].argmax(1)
+    assert np.isclose(value, (guess == test.label).mean())
+
+
+def test_each_has_a_place_of_its_own(folder: Path) -> None:
+    (folder / "data.yaml").write_text((folder / "mine.yaml").read_text())
+    for _ in range(2):
+        assert evaluate("--data", "data.yaml", "--by", "knn").exit_code == 0
+    by = "{kind: knn, k: 3}"
+    assert evaluate("--data", "data.yaml", "--by", by).exit_code == 0
+    names = {place.name for place in Path("run/evaluations").iterdir()}
+    assert names == {"data", "data.2", "data.3"}
+    assert found("data") | {"time": 0} == found("data.2") | {"time": 0}
+    assert found("data.3")["evaluators"][0]["k"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--data", "nothing"), "nothing"),
+        (("--data", "empty"), "empty"),
+        (("--by", "nonsense"), "nonsense"),
+        (("--by", "{kind: knn, k: 0}"), "k"),
+        (("--by", "{kind"), "mapping"),
+        (("--data", "deep"), "channels"),
+        (("--data", "digits.yaml"), "1 channel"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_measured(arguments: tuple[str, ...], words: str, folder: Path) -> None:
+    Path("empty").mkdir()
+    Path("deep/a").mkdir(parents=True)
+    np.save("deep/a/x.npy", np.zeros((8, 8, 5), np.uint8))
+    (folder / "digits.yaml").write_text(yaml.safe_dump(recipe({"kind": "digits"})))
+    told = evaluate(*arguments)
+    assert told.exit_code == 2, (told.output, told.exception)
+    if arguments[1] != "deep":
+        assert words in told.stderr
+    assert not Path("run/evaluations").exists()
+
+
+def test_in_a_fresh_process_with_its_figures(folder: Path) -> None:
+    done = supcon("evaluate", "run", "--by", "knn", "--device", "cpu", cwd=folder)
+    assert done.wait() == 0, done.stderr
+    drawn = {path.name for path in Path("run/evaluations/own/figures").iterdir()}
+    assert "knn_confusion_matrix.png" in drawn
