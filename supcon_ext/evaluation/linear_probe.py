@@ -13,9 +13,9 @@ from torch import Tensor
 
 from supcon_ext.evaluation.base import Embedded, EvaluationInput, evaluator
 from supcon_ext.evaluation.fitted import Fitted
-from supcon_ext.evaluation.logistic_regression import LinearModel, fit_logistic_regression
 from supcon_ext.evaluation.predictor import Predictor
 from supcon_ext.evaluation.sgd_probe import fit_sgd_probe
+from supcon_ext.logistic_regression import LinearModel, fit_logistic_regression
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from supcon_ext.evaluation.logistic_regression import LinearModel
+from supcon_ext.logistic_regression import LinearModel
 
 logger = logging.getLogger(__name__)
 

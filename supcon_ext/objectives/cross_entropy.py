@@ -49,6 +49,8 @@ class CrossEntropy(Term):
         samples: ``all`` samples, the ``confident`` ones, which the stage's selector trusts, the
             ``unconfident`` others, or only ``real`` or ``synthetic`` ones; of a list such as
             ``[confident, real]``, those that are all of it.
+        weigh_by_trust: Count each of these samples as much as it is trusted, rather than whole; for
+            selectors whose trust is soft, such as ``linear_agreement``.
     """
 
     trains_classifier = True
@@ -68,6 +70,7 @@ class CrossEntropy(Term):
         ] = 0,
         target: Literal["label", "posterior"] = "label",
         samples: Samples = "all",
+        weigh_by_trust: bool = False,
     ) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
@@ -79,6 +82,7 @@ class CrossEntropy(Term):
         self.bootstrap_after = bootstrap_after
         self.target = target
         self.samples = samples
+        self.weigh_by_trust = weigh_by_trust
 
     @property
     def images_only(self) -> str | None:
@@ -146,6 +150,8 @@ class CrossEntropy(Term):
         meant = meant_by(self.samples, rows.trust, rows.source)
         if meant is not None:
             known = known * meant
+        if self.weigh_by_trust:
+            known = known * rows.trust.to(losses.dtype)
         loss, _ = global_mean(losses, known)
         accuracy, _ = global_mean((logits.argmax(-1) == label).to(losses.dtype), known)
         return TermResult(loss, {"accuracy": accuracy})

@@ -18,7 +18,7 @@ from supcon_ext.selectors.confident_joint import (
     off_diagonal_issues,
     prune_by_noise_rate,
 )
-from supcon_ext.selectors.per_class import rank_in_class, warn_of_small_classes
+from supcon_ext.selectors.per_class import folds_by_class, warn_of_small_classes
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def cross_validated(features: Tensor, label: Tensor, classes: int, seed: int) ->
     from sklearn.preprocessing import StandardScaler
 
     lots = torch.from_numpy(generator("confident_learning", seed).random(len(label)))
-    fold = ((rank_in_class(lots, label) + label) % FOLDS).numpy()
+    fold = folds_by_class(lots, label, FOLDS).numpy()
     known, target = features.double().numpy(), label.numpy()
     made = np.zeros((len(target), classes))
     for held in range(FOLDS):

@@ -32,6 +32,20 @@ def rank_in_class(score: Tensor, label: Tensor) -> Tensor:
     return rank
 
 
+def folds_by_class(lots: Tensor, label: Tensor, folds: int) -> Tensor:
+    """A fold of each sample, with the same share of every class in each, as nearly as it goes.
+
+    Args:
+        lots: ``(N,)`` random numbers: who of a class goes where.
+        label: ``(N,)`` int64 >= 0.
+        folds: How many.
+
+    Returns:
+        ``(N,)`` int64 in [0, folds).
+    """
+    return (rank_in_class(lots, label) + label) % folds
+
+
 def constant(score: Tensor) -> bool:
     """Whether scores say nothing, all being equal; warns then, since every sample is kept.
 

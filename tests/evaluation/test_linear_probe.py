@@ -7,9 +7,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from supcon_ext.evaluation.linear_probe import L2_GRID, LinearProbe
-from supcon_ext.evaluation.logistic_regression import fit_logistic_regression
 from supcon_ext.evaluation.ni_erm import NoiseIgnorant
 from supcon_ext.evaluation.sgd_probe import fit_sgd_probe
+from supcon_ext.logistic_regression import fit_logistic_regression
 from tests.evaluation.toy import blob_input, blobs, embedded
 
 

@@ -101,6 +101,24 @@ def test_of_a_list_of_samples_those_that_are_all_of_it(samples: Any, meant: list
     assert term(made).loss.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
+def test_each_sample_counts_as_much_as_it_is_trusted() -> None:
+    made = batch()
+    made.beliefs.trust = torch.tensor([0.2, 1.0, 0.5, 1.0, 0.0, 1.0])
+    term = terms.make("cross_entropy", weigh_by_trust=True, views="classify")
+    term.setup(FACTS)
+    meant = [0, 1, 2, 4]  # the fourth is of no known class
+    place = made.index[meant]
+    logits = made.images[0, meant].flatten(1)[:, :3]
+    losses = functional.cross_entropy(logits, made.beliefs.label[place], reduction="none")
+    trust = made.beliefs.trust[place]
+    expected = (losses * trust).sum() / trust.sum()
+    assert term(made).loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    plain = terms.make("cross_entropy", views="classify")
+    plain.setup(FACTS)
+    made.beliefs.trust = torch.full((6,), 0.3)
+    assert term(made).loss.item() == pytest.approx(plain(made).loss.item(), rel=1e-6)
+
+
 def test_logit_adjustment_and_smoothing_by_hand() -> None:
     term = terms.make("cross_entropy", logit_adjustment=1.0, label_smoothing=0.3, views="classify")
     term.setup(FACTS)

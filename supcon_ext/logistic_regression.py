@@ -27,10 +27,13 @@ class LinearModel:
     weight: Tensor
     bias: Tensor
 
+    def logits(self, features: Tensor) -> Tensor:
+        """``(N, C)`` float64 of ``(N, F)`` features."""
+        return features.to(self.weight.dtype) @ self.weight.T + self.bias
+
     def probabilities(self, features: Tensor) -> Tensor:
         """``(N, C)`` float32 class probabilities of ``(N, F)`` features."""
-        logits = features.to(self.weight.dtype) @ self.weight.T + self.bias
-        return F.softmax(logits, dim=1).float()
+        return F.softmax(self.logits(features), dim=1).float()
 
     def less(self, adjustment: Tensor) -> LinearModel:
         """The model whose logits are lower by a number for each class, ``(C,)``."""
