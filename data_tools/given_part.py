@@ -147,7 +147,7 @@ def _of_array(
         if x.dtype.kind in "iub":
             x = x.astype(np.float32)
         check_layout(x.shape, x.dtype, where)
-        check_numbers(x, where)
+        check_numbers(x, where, zeros=True)
         found = VectorRows(x)
     else:
         check_pictures(x.shape, x.dtype, where)
@@ -228,7 +228,7 @@ def _looked_through(
     found: SampleSequence = samples
     if vectors:
         x = np.stack(vectors)
-        check_numbers(x, where)
+        check_numbers(x, where, zeros=True)
         found = VectorRows(x)
     return GivenPart(found, label, classes, None, _digest(told, label))
 

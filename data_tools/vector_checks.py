@@ -49,12 +49,13 @@ def check_layout(shape: tuple[int, ...], dtype: npt.DTypeLike, where: str) -> No
         )
 
 
-def check_numbers(vectors: npt.NDArray[Any], where: str) -> None:
+def check_numbers(vectors: npt.NDArray[Any], where: str, zeros: bool = False) -> None:
     """Refuse vectors with a number that is not finite in float32, or without any but zeros.
 
     Args:
         vectors: ``(N, F)`` or ``(N, V, F)``; read in blocks.
         where: What they are, for the message.
+        zeros: Whether a vector may be all zeros, which one of an encoder never is.
 
     Raises:
         ValueError: There is one; the message names its row, its view and how many there are.
@@ -66,10 +67,15 @@ def check_numbers(vectors: npt.NDArray[Any], where: str) -> None:
         largest = np.abs(block).max(axis=-1).reshape(len(block), -1)  # NaN where there is one
         largest = largest.astype(np.float64)  # whose range holds the limit
         broken.append(start + np.flatnonzero(~(largest <= _LIMIT).all(axis=1)))
-        empty.append(start + np.flatnonzero((largest == 0).any(axis=1)))
+        if not zeros:
+            empty.append(start + np.flatnonzero((largest == 0).any(axis=1)))
     for found, expected, got in (
         (np.concatenate(broken), "finite numbers, of at most 3.4e38,", "NaN, infinity or larger"),
-        (np.concatenate(empty), "vectors that are not all zeros", "zeros"),
+        (
+            np.concatenate([*empty, np.empty(0, np.int64)]),
+            "vectors that are not all zeros",
+            "zeros",
+        ),
     ):
         if len(found):
             raise ValueError(

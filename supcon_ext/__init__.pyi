@@ -12,6 +12,8 @@ from .data_parts import dataset as dataset
 from .data_parts import imbalance as imbalance
 from .data_parts import noise as noise
 from .embed import embed_pictures as embed_pictures
+from .estimators import SupConClassifier as SupConClassifier
+from .estimators import SupConTransformer as SupConTransformer
 from .evaluation.base import Embedded as Embedded
 from .evaluation.base import EvaluationInput as EvaluationInput
 from .evaluation.base import Evaluator as Evaluator
