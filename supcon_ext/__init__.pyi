@@ -1,6 +1,8 @@
 # Every public name and the module that has it. It is read when the package is imported: names are
 # imported from here when they are first used.
 
+from .audit.label_issues import LabelIssues as LabelIssues
+from .audit.label_issues import find_label_issues as find_label_issues
 from .data_parts import InputSpec as InputSpec
 from .data_parts import NoisyLabels as NoisyLabels
 from .data_parts import Part as Part
