@@ -91,9 +91,15 @@ def resume(run_name: str, accept: tuple[str, ...], from_start: bool) -> None:
 @click.command()
 @click.argument("run_name", metavar="RUN")
 @click.option("--uri", help="Another MLflow store than the run's own.")
-def sync(run_name: str, uri: str | None) -> None:
-    """Send what MLflow lacks of a run."""
+@click.option("--register", "name", help="Make its model a version of this registered model.")
+def sync(run_name: str, uri: str | None, name: str | None) -> None:
+    """Send what MLflow lacks of a run, and register its model if asked to.
+
+    The model takes pictures as people have them (paths, bytes, base64, arrays) and gives class,
+    probability and distance: mlflow models serve -m models:/NAME/VERSION --env-manager local
+    """
     from supcon_ext.experiment import find_run
+    from supcon_ext.tracking.register import register
     from supcon_ext.tracking.store_error import StoreError
     from supcon_ext.tracking.sync import sync as send
 
@@ -101,6 +107,7 @@ def sync(run_name: str, uri: str | None) -> None:
         folder = find_run(run_name)
     try:
         sent = send(folder, uri)
+        version = None if name is None else register(folder, name, uri)
     except StoreError:
         raise
     except ValueError as error:
@@ -108,6 +115,8 @@ def sync(run_name: str, uri: str | None) -> None:
     click.echo(f"Sent {sent.sent} lines of {folder} to {sent.uri} (run {sent.run_id}).")
     if sent.refused:
         click.echo(f"MLflow refused {sent.refused} of its values and files.", err=True)
+    if version is not None:
+        click.echo(f"Registered its model: models:/{name}/{version}")
 
 
 def _print_trial(recipe: Recipe, overrides: Sequence[str], numbers: Mapping[str, float]) -> None:

@@ -168,11 +168,11 @@ def record_end(
     write_whole(plain, safetensors.torch.save(weights, {"recipe": recipe.name}))
     tracker.artifact(plain)
     exported = export_encoder(encoder, context.shape, folder / "encoder.pt2")
-    tracker.model(exported, step=step)
     classes, counts = made.data.train.classes, made.data.counts.tolist()
     model = write_model(folder, recipe, classes, counts, context, trainer.network, measured.parts)
     for path in model:
         tracker.artifact(path)
+    tracker.model(exported, step=step, files=model)
     results["validation_last10"] = last_validations(read_metrics(folder))
     files = [*drawn, *tables, plain, exported.path, *model, folder / LABELS]
     write_manifest(folder, files, results_text(results))

@@ -229,7 +229,12 @@ class EventSender:
 
     def _model(self, event: SavedEncoder, file: Path) -> None:
         logged_model.log(
-            self._client, str(self._sent.run_id), self._experiment_id, event, file, self._beat
+            self._client,
+            str(self._sent.run_id),
+            self._experiment_id,
+            event,
+            self.folder,
+            self._beat,
         )
 
     def _in_full(self, key: str, value: str) -> None:

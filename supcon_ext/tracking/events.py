@@ -73,7 +73,11 @@ class DatasetInput:
 
 @dataclass(frozen=True, slots=True)
 class SavedEncoder:
-    """An exported encoder (``.pt2``) in the run folder; -1 in a shape is the batch."""
+    """An exported encoder (``.pt2``) in the run folder; -1 in a shape is the batch.
+
+    ``files`` are those beside it that predict classes of pictures, see
+    :mod:`supcon_ext.use.served`; older runs have none.
+    """
 
     kind: ClassVar[str] = "model"
     path: str
@@ -85,6 +89,7 @@ class SavedEncoder:
     time: int
     dtype: str = "float32"
     tags: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,7 @@ def from_line(line: bytes) -> Event:
         elif kind is SavedEncoder:
             record["input_shape"] = tuple(record["input_shape"])
             record["output_shape"] = tuple(record["output_shape"])
+            record["files"] = tuple(record.get("files", ()))
         return kind(**record)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(

@@ -2,7 +2,8 @@
 
 ``mlflow.pytorch.log_model`` wants the module itself and traces it again, which must not happen in a
 thread beside a training loop. The ``.pt2`` file that the run wrote is what MLflow would store
-(``data/model.pt2``), so the model's folder is laid out around a copy of it.
+(``data/model.pt2``), so the model's folder is laid out around a copy of it. What MLflow serves, and
+gives as ``mlflow.pyfunc.load_model``, is the run's classes of pictures, where its files are there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DIGEST_TAG = "sha256"
+SERVED = "served"  # the folder of what predicts, in the model's
+LOADER = "supcon_ext.use.served"
 UPLOAD_SECONDS = 60.0
 
 
@@ -29,7 +32,7 @@ def log(
     run_id: str,
     experiment_id: str,
     event: SavedEncoder,
-    file: Path,
+    run_folder: Path,
     beat: Callable[[float | None], None],
 ) -> str:
     """Log the exported file as a model of the run; the same bytes and name are logged once.
@@ -38,8 +41,8 @@ def log(
         client: The store's client.
         run_id: The MLflow run that made the model.
         experiment_id: Its experiment.
-        event: Name, shapes and versions.
-        file: The ``.pt2`` file.
+        event: Name, files, shapes and versions.
+        run_folder: Where its files are.
         beat: Called before every request with the seconds that it may fairly take, where these are
             more than usual.
 
@@ -48,8 +51,9 @@ def log(
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    files = [run_folder / path for path in event.files]
+    files = files if all(path.is_file() for path in files) else []
+    digest = _digest([run_folder / event.path, *files])
     name = model_name(event.name)
     beat(None)
     model = next(
@@ -75,7 +79,8 @@ def log(
     if model.status != LoggedModelStatus.READY:
         beat(UPLOAD_SECONDS)
         with tempfile.TemporaryDirectory(prefix="supcon-model-") as folder:
-            _lay_out(Path(folder), event, file, run_id, model_id, str(model.artifact_location))
+            place = str(model.artifact_location)
+            _lay_out(Path(folder), event, run_folder, files, run_id, model_id, place)
             client.log_model_artifacts(model_id, folder)
         client.finalize_logged_model(model_id, LoggedModelStatus.READY)
     beat(None)
@@ -85,19 +90,34 @@ def log(
     return model_id
 
 
+def _digest(files: Sequence[Path]) -> str:
+    """Of the content of some files; of one alone, the file's own."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def _lay_out(
-    folder: Path, event: SavedEncoder, file: Path, run_id: str, model_id: str, location: str
+    folder: Path,
+    event: SavedEncoder,
+    run_folder: Path,
+    files: Sequence[Path],
+    run_id: str,
+    model_id: str,
+    location: str,
 ) -> None:
     import numpy as np
     from mlflow import pyfunc
     from mlflow.models import Model as ModelFile
     from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.types import ColSpec, Schema, TensorSpec
 
     (folder / "data").mkdir()
-    shutil.copyfile(file, folder / "data" / "model.pt2")
+    shutil.copyfile(run_folder / event.path, folder / "data" / "model.pt2")
     release = event.torch_version.partition("+")[0]
-    (folder / "requirements.txt").write_text(f"mlflow\ntorch=={release}\n", encoding="utf-8")
+    needs = ["mlflow", f"torch=={release}", *(["supcon-ext"] if files else [])]
+    (folder / "requirements.txt").write_text("\n".join(needs) + "\n", encoding="utf-8")
     dtype = np.dtype(event.dtype)
     model = ModelFile(
         artifact_path=location,
@@ -110,7 +130,23 @@ def _lay_out(
         ),
     )
     model.add_flavor("pytorch", model_data="data", pytorch_version=event.torch_version, code=None)
-    pyfunc.add_to_model(
-        model, loader_module="mlflow.pytorch", data="data", model_config={"device": None}
-    )
+    if files:
+        (folder / SERVED).mkdir()
+        for path in files:
+            shutil.copyfile(path, folder / SERVED / path.name)
+        # of its input MLflow knows nothing: a picture is a text, bytes or an array of any shape
+        model.signature = ModelSignature(
+            outputs=Schema(
+                [
+                    ColSpec("string", "class"),
+                    ColSpec("double", "probability"),
+                    ColSpec("double", "distance"),
+                ]
+            )
+        )
+        pyfunc.add_to_model(model, loader_module=LOADER, data=SERVED)
+    else:
+        pyfunc.add_to_model(
+            model, loader_module="mlflow.pytorch", data="data", model_config={"device": None}
+        )
     model.save(str(folder / "MLmodel"))

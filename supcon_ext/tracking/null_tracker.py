@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -44,6 +44,7 @@ class NullTracker:
         name: str = "encoder",
         step: int = 0,
         tags: Mapping[str, str] | None = None,
+        files: Sequence[Path] = (),
     ) -> None:
         """Keep nothing."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +194,7 @@ class Tracker:
         name: str = "encoder",
         step: int = 0,
         tags: Mapping[str, str] | None = None,
+        files: Sequence[Path] = (),
     ) -> None:
         """An encoder, exported into the run folder, to be logged as an MLflow model.
 
@@ -202,9 +203,11 @@ class Tracker:
             name: Of the model.
             step: The optimiser step that it is of.
             tags: Labels of the model.
+            files: What predicts classes of pictures, see :mod:`supcon_ext.use.served`; without any,
+                MLflow serves the encoder alone.
 
         Raises:
-            ValueError: The file is not in the run folder.
+            ValueError: A file is not in the run folder.
         """
         self._write(
             events.SavedEncoder(
@@ -217,6 +220,7 @@ class Tracker:
                 time=_now(),
                 dtype=file.dtype,
                 tags=dict(tags or {}),
+                files=tuple(map(self._inside, files)),
             )
         )
 

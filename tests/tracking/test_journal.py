@@ -46,6 +46,7 @@ EVENTS = st.one_of(
         torch_version=TEXT,
         step=st.integers(0, 99),
         time=TIME,
+        files=st.lists(TEXT, max_size=2).map(tuple),
     ),
     st.builds(
         StatusChange,
