@@ -282,8 +282,15 @@ class Session:
         )
         return self.watch
 
+    @property
+    def _resume(self) -> str:
+        """What goes on with the run: a command, unless Python alone has its data."""
+        if self.given is None:
+            return f"supcon resume {self.folder}"
+        return f"supcon_ext.resume({str(self.folder)!r}, data=...) in Python"
+
     def _to_the_end(self, made: Prepared, saved: dict[str, Any] | None) -> RunResult:
-        self.advice = f"to go on: supcon resume {self.folder}"
+        self.advice = f"to go on: {self._resume}"
         before = self.stop.advice
         self.stop.advice = f": what came after the last checkpoint is lost; {self.advice}"
         self.stop.last_words.append(self.tracker.last_words)
@@ -307,9 +314,9 @@ class Session:
     def _tell_of(self, error: Exception) -> None:
         """Add to an error what its user can do."""
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            error.add_note(f"Try: make room, then supcon resume {self.folder}")
+            error.add_note(f"Try: make room, then {self._resume}")
         if isinstance(error, BadImageError):
-            error.add_note(f"To go on once the file is mended: supcon resume {self.folder}")
+            error.add_note(f"To go on once the file is mended: {self._resume}")
         place = write_traceback(self.folder) if self.first else None
         if place is not None:
             error.add_note(f"The traceback is in {place}")

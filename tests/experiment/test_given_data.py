@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from torch.utils.data import Dataset, TensorDataset
 from data_tools.given_data import splits_of
 from data_tools.registry import family
 from supcon_ext import open_run, parse_recipe, resume, run
-from supcon_ext.experiment import CannotStart, report
+from supcon_ext.experiment import CannotStart, Interrupted, report
 from supcon_ext.experiment.given import data_of_run
 from supcon_ext.recipe.resolved import resolve
+from supcon_ext.training.loop import Trainer
 from tests.experiment import members
 
 LEAN: dict[str, Any] = {
@@ -240,6 +243,26 @@ def test_a_run_on_a_data_set_is_that_on_the_arrays_and_goes_on_with_it(tmp_path:
     with pytest.raises(CannotStart, match="what the recipe was run on, of digest"):
         resume(folder, data=other)
     assert resume(folder, data=parts).results["last"] == first.results["last"]
+
+
+def test_a_run_that_was_stopped_says_how_to_go_on_and_ends_with_the_same_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = [{**LEAN["stages"][0], "epochs": 3}]
+    data = {"train": Pairs(digits()), "test": Pairs(digits(60, 30))}
+    whole = run(recipe(tmp_path / "whole", stages=stages), data=data)
+    step, steps = Trainer._step, iter(range(100))
+
+    def stepping(*args: Any) -> Any:
+        if next(steps) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(*args)
+
+    monkeypatch.setattr(Trainer, "_step", stepping)
+    with pytest.raises(Interrupted, match=r"supcon_ext.resume\('.*', data=...\) in Python"):
+        run(recipe(tmp_path / "stopped", stages=stages), data=data)
+    (folder,) = (tmp_path / "stopped").iterdir()
+    assert resume(folder, data=data).results["last"] == whole.results["last"]
 
 
 def test_what_is_handed_over_stands_in_the_recipe_and_its_settings_are_kept(tmp_path: Path) -> None:
