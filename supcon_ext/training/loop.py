@@ -186,6 +186,8 @@ class Trainer:
         if saved is not None:
             restore_random(self, saved)  # last of all: setting up may draw
         stage, done = self.stages[self.at.stage], self.at.epoch - self.at.unvalidated
+        if self.at.epoch < stage.epochs:
+            running.plan = EpochPlan(self.at.epoch, self.at.step, self._order(stage))
         steps = running.steps
         self.progress.start_stage(stage.name, stage.epochs, steps, done, self.at.step)
 
