@@ -67,20 +67,21 @@ def from_first(fabric: Fabric, make: Callable[[], T], patience: timedelta | None
     made: list[Any] = [None, None]
     if fabric.global_rank == 0:
         try:
-            made[0] = _packed(make())
+            made[0] = make()
+            _expect_sendable(made[0])
         except CannotStart as error:
-            made[1] = str(error)
+            made = [None, str(error)]
     dist.broadcast_object_list(made, group=group)
     if group is not None:
         dist.destroy_process_group(group)
     if made[1] is not None:
         raise CannotStart(made[1])
-    return cast(T, pickle.loads(made[0]))
+    return cast(T, made[0])
 
 
-def _packed(made: Any) -> bytes:
-    try:
-        return pickle.dumps(made)
+def _expect_sendable(made: Any) -> None:
+    try:  # tried here, since the others wait for ever where sending fails
+        pickle.dumps(made)
     except (pickle.PicklingError, AttributeError, TypeError) as error:  # as each class refuses it
         raise CannotStart(
             f"Expected what can be sent from the first process to the others, but {error}. "

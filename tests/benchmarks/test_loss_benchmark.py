@@ -46,6 +46,7 @@ def test_all_contenders_agree_and_are_recorded(tmp_path: Path) -> None:
         assert contender.title in report["printed"]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
 def test_peak_memory_tells_matrices_from_tiles(tmp_path: Path) -> None:
     options = [

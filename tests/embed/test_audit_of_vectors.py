@@ -54,7 +54,7 @@ def shown(page: Path) -> list[str]:
     return pictures
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_commands(folder: Path) -> None:
     encoder = "tests.embed.slow_encoder.means"
     first = supcon("embed", encoder, "images", "-o", "out/mine.npz", "--size", "16", cwd=folder)

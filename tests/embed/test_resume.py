@@ -105,7 +105,7 @@ def test_asked_to_stop(number: int, workers: str, folder: Path, whole: bytes) ->
     goes_on(folder, whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_any_number_of_workers(folder: Path, whole: bytes) -> None:
     goes_on(folder, whole, "--workers", "2")
 

@@ -25,7 +25,7 @@ def launch(folder: Path, processes: int) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_record_the_numbers_of_one(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     launch(one, 1)

@@ -28,6 +28,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+MORE = [("step", 1), ("step", 6), ("save", 3)]
+
+
 def equal(folder: Path, whole: Path) -> None:
     assert same_metrics(folder, whole) == []
     ours, theirs = read_results(folder), read_results(whole)
@@ -47,7 +50,12 @@ def equal(folder: Path, whole: Path) -> None:
 
 @pytest.mark.parametrize(
     ("what", "number"),
-    [("step", 1), ("step", 6), ("step", 14), ("save", 1), ("save", 3), ("refresh", 2)],
+    [
+        ("step", 14),
+        ("save", 1),
+        ("refresh", 2),
+        *(pytest.param(*each, marks=pytest.mark.long) for each in MORE),
+    ],
 )
 def test_killed_and_resumed_ends_with_the_same_numbers(
     what: str, number: int, whole: Path, tmp_path: Path

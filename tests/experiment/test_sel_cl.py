@@ -89,6 +89,7 @@ def test_sel_cl_plus_fine_tunes_on_confident_samples(tmp_path: Path) -> None:
     assert before[0].abs().max() <= bound
 
 
+@pytest.mark.long
 def test_sel_cl_plus_resumes_to_the_same_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

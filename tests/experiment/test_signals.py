@@ -261,7 +261,7 @@ def test_a_long_call_is_ended_in_seconds_and_at_once_by_a_second_signal(
 
 
 @pytest.mark.timeout(700)  # its processes import everything anew, on a busy machine for minutes
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.long)])
 def test_a_sweep_passes_it_on(jobs: str, tmp_path: Path) -> None:
     (tmp_path / "lean.yaml").write_text(re.sub("epochs: 3", "epochs: 200", RECIPE))
     (tmp_path / "s.yaml").write_text("name: s\nrecipe: lean.yaml\ngrid: {seed: [0, 1]}\n")
@@ -300,6 +300,7 @@ class Slow(PositiveSelector):
 """
 
 
+@pytest.mark.long
 @pytest.mark.timeout(700)
 def test_a_sweep_stopped_while_a_process_of_it_starts(tmp_path: Path) -> None:
     """A process that is too young to hear of it does not take the others with it."""

@@ -47,6 +47,7 @@ def test_side_by_side_equals_one_after_the_other(
     assert beside.comparison is not None and len(beside.comparison.rows) == 4
 
 
+@pytest.mark.long
 def test_a_run_that_fails_is_told_and_the_others_go_on(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(
     assert "[2/2]" in told and "missing.npz" in told
 
 
+@pytest.mark.long
 def test_a_signal_stops_every_run_which_saves_itself(tmp_path: Path) -> None:
     long = {"long": {"stages": [stage("contrastive", epochs=400)]}}
     path = sweep_file(tmp_path, seeds=[0, 1, 2, 3], grid={"method": long})

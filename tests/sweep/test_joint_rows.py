@@ -11,13 +11,11 @@ from supcon_ext.sweep.plan import load_sweep
 from supcon_ext.tracking.results import read_metrics
 from tests.fresh import supcon
 
-LONG = pytest.mark.long
 SHORTER = ["stages.0.epochs=6", "stages.1.epochs=2", "evaluation=[classifier]"]
 
 
-@pytest.mark.parametrize(
-    "row", [pytest.param("rolt", marks=LONG), "tabasco", pytest.param("m_dyr_h", marks=LONG)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("row", ["rolt", "tabasco", "m_dyr_h"])
 def test_a_row_trains_and_selects_better_than_chance(row: str, tmp_path: Path) -> None:
     sweep = load_sweep("sweeps/joint-digits", ["seeds=[0]"])
     recipe = next(child.recipe for child in sweep.children if child.name == f"{row}-s0")
