@@ -126,6 +126,7 @@ def test_begun_again_from_another_file_is_refused(tmp_path: Path) -> None:
     assert "weights: first weights was" in refused.stderr
 
 
+@pytest.mark.long
 def test_a_runs_own_export_loads_and_lora_is_exported_merged(tmp_path: Path) -> None:
     before = tmp_path / "before"
     before.mkdir()

@@ -26,6 +26,7 @@ def metrics(folder: Path) -> Any:
     return found["last"], found["headline"]
 
 
+@pytest.mark.long
 def test_side_by_side_equals_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
