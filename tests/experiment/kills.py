@@ -145,7 +145,7 @@ KILLS: Mapping[str, tuple[tuple[str, int], ...]] = {
     "checkpoint after its renaming": (("after last.pt", 2),),
     "selection": (("refresh", 2),),
     "validation": (("validate", 2),),
-    "evaluation": (("reports", 1),),
+    "evaluation": (("reports_of", 1),),
     "results written, journal not ended": (("after results.json", 1),),
     "four times": (("step", 3), ("half", 1), ("before last.pt", 1), ("step", 4)),
     "asked to stop (SIGTERM), twice": (("term", 2), ("term", 3)),
@@ -158,6 +158,7 @@ def _killing(place: str, number: int) -> Iterator[None]:
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
     from data_tools import whole_file
+    from supcon_ext.experiment import report
     from supcon_ext.experiment.measure import Measurer
     from supcon_ext.objectives.base import Objective
 
@@ -205,7 +206,8 @@ def _killing(place: str, number: int) -> Iterator[None]:
 
         whole_file.os.replace = replacing  # type: ignore[assignment]
     else:
-        after({"refresh": Objective}.get(place, Measurer), place)
+        owners = {"refresh": Objective, "validate": Measurer, "reports_of": report}
+        after(owners[place], place)
     yield
 
 
