@@ -194,7 +194,15 @@ def test_a_server_answers(logged: tuple[Path, str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/digits/1"]
     command += ["--env-manager", "local", "-p", str(port), "-w", "1"]
     log = (tmp_path / "log").open("w+")
-    server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    # MLflow starts its server by name: that of this environment, activated or not
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    server = subprocess.Popen(
+        command,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        env={**os.environ, "PATH": path},
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         end = time.monotonic() + 240
@@ -220,8 +228,9 @@ def test_a_server_answers(logged: tuple[Path, str], tmp_path: Path) -> None:
             asked(address, {"dataframe_records": [{"image": "nothing"}]})
         assert refused.value.code == 400 or b"Expected" in refused.value.read()
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait()
         log.close()
 
 
