@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from supcon_ext.cli.options import device_option, plugin_option, value_of, workers_option
+from supcon_ext.cli.options import (
+    batch_option,
+    device_option,
+    out_option,
+    plugin_option,
+    skip_bad_option,
+    splits_option,
+    value_of,
+    workers_option,
+)
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -20,7 +29,7 @@ $ supcon embed timm:resnet50 images.csv -o views.npz --views 4 --policy simaugme
 )
 @click.argument("encoder")
 @click.argument("data")
-@click.option("-o", "--out", type=_FILE, required=True, help="File to write, .npz.")
+@out_option("File to write, .npz.")
 @click.option("--weights", type=_FILE, help="Weights of timm's network or a plug-in's: a file.")
 @plugin_option
 @click.option(
@@ -42,21 +51,9 @@ $ supcon embed timm:resnet50 images.csv -o views.npz --views 4 --policy simaugme
     "--size", type=click.IntRange(8, 2**13), help="Side of the pictures; default: the encoder's."
 )
 @click.option("--half", is_flag=True, help="Store float16 in place of float32.")
-@click.option(
-    "--split",
-    "splits",
-    multiple=True,
-    type=click.Choice(["train", "validation", "test"]),
-    help="Embed this split alone. Repeatable.",
-)
-@click.option("--skip-bad", is_flag=True, help="Leave image files out that cannot be read.")
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=128,
-    show_default=True,
-    help="Pictures at a time.",
-)
+@splits_option("Embed")
+@skip_bad_option
+@batch_option(128)
 @workers_option
 @device_option
 @click.option("--force", is_flag=True, help="Replace a file that exists and is another one.")

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
-from supcon_ext.cli.options import device_option, plugin_option, value_of, workers_option
+from supcon_ext.cli.options import (
+    BATCH,
+    SAME_BATCH,
+    batch_option,
+    device_option,
+    plugin_option,
+    skip_bad_option,
+    value_of,
+    workers_option,
+)
 
 
 @click.command(
@@ -26,14 +35,8 @@ $ supcon evaluate selcl-folder-4f1c9a-s0 --data other.yaml --by knn --by linear_
     "Repeatable. Default: classifier, linear_probe and knn.",
 )
 @plugin_option
-@click.option("--skip-bad", is_flag=True, help="Leave image files out that cannot be read.")
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=512,
-    show_default=True,
-    help="Samples at a time; 512 as in the run's own evaluation.",
-)
+@skip_bad_option
+@batch_option(BATCH, SAME_BATCH)
 @workers_option
 @device_option
 def evaluate(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from supcon_ext.cli.options import out_option
+
 
 @click.command(
     epilog="""\b
@@ -21,13 +23,7 @@ $ supcon export models:/digits/3 --format safetensors -o digits --data my_images
     required=True,
     help="What to write.",
 )
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="Folder to write to; a new one.",
-)
+@out_option("Folder to write to; a new one.", folder=True)
 @click.option(
     "--data", help="Samples to check it on; default: the data that the run was trained on."
 )

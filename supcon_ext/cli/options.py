@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from supcon_ext.cli.group import user_input
+
+BATCH = 512
+SAME_BATCH = "; 512 as in the run's own evaluation"
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _import(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> None:
@@ -32,6 +40,9 @@ plugin_option = click.option(
 )
 """For every command that takes parts by name, without a recipe that says its plug-ins itself."""
 
+skip_bad_option = click.option(
+    "--skip-bad", is_flag=True, help="Leave image files out that cannot be read."
+)
 workers_option = click.option(
     "--workers",
     type=click.IntRange(min=0),
@@ -46,6 +57,49 @@ device_option = click.option(
     show_default=True,
     help="What it is computed on.",
 )
+force_option = click.option("--force", is_flag=True, help="Replace a file that exists.")
+
+
+def splits_option(does: str) -> Callable[[F], F]:
+    """Which splits of the data are taken.
+
+    Args:
+        does: What is done to them, for the help.
+    """
+    return click.option(
+        "--split",
+        "splits",
+        multiple=True,
+        type=click.Choice(["train", "validation", "test"]),
+        help=f"{does} this split alone. Repeatable.",
+    )
+
+
+def batch_option(default: int, why: str = "") -> Callable[[F], F]:
+    """How many samples are computed at a time.
+
+    Args:
+        default: Where nothing is said.
+        why: Further words of the help.
+    """
+    return click.option(
+        "--batch",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        help=f"Samples at a time{why}.",
+    )
+
+
+def out_option(help: str, *, folder: bool = False) -> Callable[[F], F]:
+    """Where to write, which must be said.
+
+    Args:
+        help: What is written.
+        folder: Whether it is a folder; else it is a file.
+    """
+    kind = click.Path(file_okay=not folder, dir_okay=folder, path_type=Path)
+    return click.option("-o", "--out", type=kind, required=True, help=help)
 
 
 def value_of(text: str) -> object:

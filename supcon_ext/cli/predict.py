@@ -7,7 +7,17 @@ from pathlib import Path
 
 import click
 
-from supcon_ext.cli.options import device_option, workers_option
+from supcon_ext.cli.options import (
+    BATCH,
+    SAME_BATCH,
+    batch_option,
+    device_option,
+    force_option,
+    out_option,
+    skip_bad_option,
+    splits_option,
+    workers_option,
+)
 
 SHOWN = 5
 
@@ -19,31 +29,13 @@ $ supcon predict models:/digits/3 list.csv -o classes.parquet --skip-bad"""
 )
 @click.argument("run")
 @click.argument("data")
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    help="File to write: .csv, .jsonl or .parquet.",
-)
-@click.option(
-    "--split",
-    "splits",
-    multiple=True,
-    type=click.Choice(["train", "validation", "test"]),
-    help="Predict this split alone. Repeatable.",
-)
-@click.option("--skip-bad", is_flag=True, help="Leave image files out that cannot be read.")
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=512,
-    show_default=True,
-    help="Samples at a time; 512 as in the run's own evaluation.",
-)
+@out_option("File to write: .csv, .jsonl or .parquet.")
+@splits_option("Predict")
+@skip_bad_option
+@batch_option(BATCH, SAME_BATCH)
 @workers_option
 @device_option
-@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@force_option
 def predict(
     run: str,
     data: str,
