@@ -65,120 +65,162 @@ def given_part(
     Raises:
         ValueError: It is nothing of the kind, is empty, or has a sample or label that is none.
     """
-    if isinstance(data, tuple):
-        if len(data) != 2:
-            raise ValueError(f"Expected (X, y) as {where}, but got a tuple of {len(data)}.")
-        samples, labels = data
-        return _of_two(samples, labels, where, mode, scale, seen)
-    if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
-        more = ", which gives no item by its place. Try: list(...) of it"
-        raise ValueError(f"Expected {FORMS} as {where}, but got {type(data).__name__}{more}.")
-    _expect_some(len(data), where)
-    if is_huggingface(data):
-        sample, label = columns_of(data, where)
-        held, numbers = samples_of(data, sample, mode, where), list(data[label])
+    return _Reader(where, mode, scale, seen).part(data)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads one split; the fields are as in :func:`given_part`."""
+
+    where: str
+    mode: Mode
+    scale: float | None
+    seen: Callable[[], None]
+
+    def part(self, data: Any) -> GivenPart:
+        """The split, by what it is."""
+        where = self.where
+        if isinstance(data, tuple):
+            if len(data) != 2:
+                raise ValueError(f"Expected (X, y) as {where}, but got a tuple of {len(data)}.")
+            return self.of_two(*data)
+        if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
+            more = ", which gives no item by its place. Try: list(...) of it"
+            raise ValueError(f"Expected {FORMS} as {where}, but got {type(data).__name__}{more}.")
+        _expect_some(len(data), where)
+        if is_huggingface(data):
+            return self.of_huggingface(data)
+        if isinstance(data, (str, bytes)) or hasattr(data, "columns"):
+            raise ValueError(f"Expected {FORMS} as {where}, but got {type(data).__name__}.")
+        return self.of_pairs(data)
+
+    def of_huggingface(self, data: Any) -> GivenPart:
+        """A data set of the package `datasets`."""
+        sample, label = columns_of(data, self.where)
+        held, numbers = samples_of(data, sample, self.mode, self.where), list(data[label])
         classes = class_names(data, label)
         if isinstance(held, VectorRows):
-            return replace(_of_array(held.vectors, numbers, where, scale, seen), classes=classes)
-        return _looked_through(held, numbers, classes, where, scale, seen, held.items)
-    if isinstance(data, (str, bytes)) or hasattr(data, "columns"):
-        raise ValueError(f"Expected {FORMS} as {where}, but got {type(data).__name__}.")
-    found, labels = ObjectSamples(data, 0, mode, where), []
+            return replace(self.of_array(held.vectors, numbers), classes=classes)
+        return self.looked_through(held, numbers, classes, held.items)
 
-    def pairs() -> Iterator[Any]:
-        for place in range(len(data)):
-            item = data[place]
-            if not isinstance(item, (tuple, list)) or len(item) != 2:
-                got = f"{len(item)} values" if isinstance(item, tuple) else type(item).__name__
+    def of_pairs(self, data: Any) -> GivenPart:
+        """An object whose items are (image, label)."""
+        labels: list[Any] = []
+
+        def pairs() -> Iterator[Any]:
+            for place in range(len(data)):
+                item = data[place]
+                if not isinstance(item, (tuple, list)) or len(item) != 2:
+                    got = f"{len(item)} values" if isinstance(item, tuple) else type(item).__name__
+                    raise ValueError(
+                        f"Expected (image, label) as item {place} of {self.where}, but got {got}. "
+                        "Try: a Dataset whose items are such pairs"
+                    )
+                labels.append(item[1])
+                yield item
+
+        names = getattr(data, "classes", None)
+        classes = tuple(map(str, names)) if isinstance(names, (list, tuple)) else None
+        found = ObjectSamples(data, 0, self.mode, self.where)
+        return self.looked_through(found, labels, classes, pairs())
+
+    def of_two(self, samples: Any, labels: Any) -> GivenPart:
+        """Samples and labels apart: an array, files, or a list of pictures or vectors."""
+        where = self.where
+        if hasattr(samples, "to_numpy"):
+            samples = samples.to_numpy()
+        if not hasattr(samples, "__len__") or isinstance(samples, (str, bytes)):
+            raise ValueError(f"Expected {FORMS} as {where}, but got X of {type(samples).__name__}.")
+        _expect_some(len(samples), where)
+        if len(samples) != _length(labels, where):
+            raise ValueError(
+                f"Expected one label for each of the {len(samples)} samples of {where}, but got "
+                f"{len(labels)}."
+            )
+        first = samples[0]
+        if isinstance(first, (str, Path)):
+            return self.of_files([str(path) for path in samples], labels)
+        if hasattr(samples, "detach"):  # a tensor (N, C, H, W), (N, H, W) or (N, F)
+            samples = samples.detach().cpu().numpy()
+            samples = samples.transpose(0, 2, 3, 1) if samples.ndim == 4 else samples
+        elif isinstance(samples, (list, tuple)) and np.ndim(first) == 1:
+            samples = stacked(samples, where)
+        if isinstance(samples, np.ndarray) and samples.dtype.kind != "O":
+            return self.of_array(samples, labels)
+        found = ObjectSamples(list(samples), None, self.mode, where)
+        return self.looked_through(found, labels, None, found.items)
+
+    def of_array(self, x: npt.NDArray[Any], labels: Any) -> GivenPart:
+        """Pictures or vectors in one array."""
+        where = self.where
+        found: SampleSequence
+        if x.ndim == 2:
+            if x.dtype.kind in "iub":
+                x = x.astype(np.float32)
+            check_layout(x.shape, x.dtype, where)
+            check_numbers(x, where, zeros=True)
+            found = VectorRows(x)
+        else:
+            check_pictures(x.shape, x.dtype, where)
+            x = x.astype(depth_of(x.dtype), copy=False)
+            x = found = x if x.ndim == 4 else x[..., None]
+            if x.dtype.kind == "f":
+                floats = FloatRange(where, self.scale)
+                for place in range(len(x)):
+                    floats.see(x[place : place + 1], place)
+                floats.settle()
+        for _ in range(len(x)):
+            self.seen()
+        label = plain_labels(labels, where)
+        digest = _digest([digest_of(np.ascontiguousarray(x))], label)
+        return GivenPart(found, label, None, None, digest)
+
+    def of_files(self, paths: list[str], labels: Any) -> GivenPart:
+        """Files are checked like those of any data set later on; here, no more than their ends."""
+        told = []
+        for path in paths:
+            told.append(_ends(path))
+            self.seen()
+        label = plain_labels(labels, self.where)
+        found = ImageFiles(paths, self.mode, None, self.scale)
+        return GivenPart(found, label, None, paths, _digest(told, label))
+
+    def looked_through(
+        self, samples: ObjectSamples, labels: Any, classes: tuple[str, ...] | None, items: Any
+    ) -> GivenPart:
+        """Read every item of an object once: its kind, its range, what tells it from others."""
+        where, floats = self.where, FloatRange(self.where, self.scale)
+        told: list[str] = []
+        vectors: list[ImageArray] = []
+        kind: tuple[Any, ...] = ()
+        for place, item in enumerate(items):
+            sample = samples.read(item, place)
+            its = (sample.ndim, str(sample.dtype), sample.shape[-1])
+            kind = kind or its
+            if its != kind:
                 raise ValueError(
-                    f"Expected (image, label) as item {place} of {where}, but got {got}. "
-                    "Try: a Dataset whose items are such pairs"
+                    f"Expected samples of one kind in {where}, but item {place} is {sample.dtype} "
+                    f"{sample.shape}, and the first {samples[0].dtype} {samples[0].shape}."
                 )
-            labels.append(item[1])
-            yield item
-
-    names = getattr(data, "classes", None)
-    classes = tuple(map(str, names)) if isinstance(names, (list, tuple)) else None
-    return _looked_through(found, labels, classes, where, scale, seen, pairs())
-
-
-def _of_two(
-    samples: Any,
-    labels: Any,
-    where: str,
-    mode: Mode,
-    scale: float | None,
-    seen: Callable[[], None],
-) -> GivenPart:
-    """Samples and labels apart: an array, files, or a list of pictures or vectors."""
-    if hasattr(samples, "to_numpy"):
-        samples = samples.to_numpy()
-    if not hasattr(samples, "__len__") or isinstance(samples, (str, bytes)):
-        raise ValueError(f"Expected {FORMS} as {where}, but got X of {type(samples).__name__}.")
-    _expect_some(len(samples), where)
-    if len(samples) != _length(labels, where):
-        raise ValueError(
-            f"Expected one label for each of the {len(samples)} samples of {where}, but got "
-            f"{len(labels)}."
-        )
-    first = samples[0]
-    if isinstance(first, (str, Path)):
-        return _of_files([str(path) for path in samples], labels, where, mode, scale, seen)
-    if hasattr(samples, "detach"):  # a tensor (N, C, H, W), (N, H, W) or (N, F)
-        samples = samples.detach().cpu().numpy()
-        samples = samples.transpose(0, 2, 3, 1) if samples.ndim == 4 else samples
-    elif isinstance(samples, (list, tuple)) and np.ndim(first) == 1:
-        samples = stacked(samples, where)
-    if isinstance(samples, np.ndarray) and samples.dtype.kind != "O":
-        return _of_array(samples, labels, where, scale, seen)
-    found = ObjectSamples(list(samples), None, mode, where)
-    return _looked_through(found, labels, None, where, scale, seen, found.items)
-
-
-def _of_array(
-    x: npt.NDArray[Any],
-    labels: Any,
-    where: str,
-    scale: float | None,
-    seen: Callable[[], None],
-) -> GivenPart:
-    found: SampleSequence
-    if x.ndim == 2:
-        if x.dtype.kind in "iub":
-            x = x.astype(np.float32)
-        check_layout(x.shape, x.dtype, where)
-        check_numbers(x, where, zeros=True)
-        found = VectorRows(x)
-    else:
-        check_pictures(x.shape, x.dtype, where)
-        x = x.astype(depth_of(x.dtype), copy=False)
-        x = found = x if x.ndim == 4 else x[..., None]
-        if x.dtype.kind == "f":
-            floats = FloatRange(where, scale)
-            for place in range(len(x)):
-                floats.see(x[place : place + 1], place)
-            floats.settle()
-    for _ in range(len(x)):
-        seen()
-    label = plain_labels(labels, where)
-    return GivenPart(found, label, None, None, _digest([digest_of(np.ascontiguousarray(x))], label))
-
-
-def _of_files(
-    paths: list[str],
-    labels: Any,
-    where: str,
-    mode: Mode,
-    scale: float | None,
-    seen: Callable[[], None],
-) -> GivenPart:
-    """Files are checked like those of any data set later on; here, no more than their ends."""
-    told = []
-    for path in paths:
-        told.append(_ends(path))
-        seen()
-    label = plain_labels(labels, where)
-    return GivenPart(ImageFiles(paths, mode, None, scale), label, None, paths, _digest(told, label))
+            if sample.ndim == 1:
+                vectors.append(sample)
+            elif sample.dtype.kind == "f":
+                floats.see(sample[None], place)
+            told.append(digest_of(np.ascontiguousarray(sample)))
+            self.seen()
+        if digest_of(np.ascontiguousarray(samples[0])) != told[0]:
+            raise ValueError(
+                f"Expected the same sample each time in {where}, but item 0 differs when read "
+                "again. Try: no random transform in it; the `views` of the recipe augment"
+            )
+        floats.settle()
+        label = plain_labels(labels, where)
+        found: SampleSequence = samples
+        if vectors:
+            x = np.stack(vectors)
+            check_numbers(x, where, zeros=True)
+            found = VectorRows(x)
+        return GivenPart(found, label, classes, None, _digest(told, label))
 
 
 def _ends(path: str) -> str:
@@ -187,50 +229,6 @@ def _ends(path: str) -> str:
             return hash_ends(file)
     except OSError:  # the check of the files tells of it
         return ""
-
-
-def _looked_through(
-    samples: ObjectSamples,
-    labels: Any,
-    classes: tuple[str, ...] | None,
-    where: str,
-    scale: float | None,
-    seen: Callable[[], None],
-    items: Any,
-) -> GivenPart:
-    """Read every item of an object once: its kind, its range, and what tells it from others."""
-    floats = FloatRange(where, scale)
-    told: list[str] = []
-    vectors: list[ImageArray] = []
-    kind: tuple[Any, ...] = ()
-    for place, item in enumerate(items):
-        sample = samples.read(item, place)
-        its = (sample.ndim, str(sample.dtype), sample.shape[-1])
-        kind = kind or its
-        if its != kind:
-            raise ValueError(
-                f"Expected samples of one kind in {where}, but item {place} is {sample.dtype} "
-                f"{sample.shape}, and the first {samples[0].dtype} {samples[0].shape}."
-            )
-        if sample.ndim == 1:
-            vectors.append(sample)
-        elif sample.dtype.kind == "f":
-            floats.see(sample[None], place)
-        told.append(digest_of(np.ascontiguousarray(sample)))
-        seen()
-    if digest_of(np.ascontiguousarray(samples[0])) != told[0]:
-        raise ValueError(
-            f"Expected the same sample each time in {where}, but item 0 differs when read again. "
-            "Try: no random transform in it; the `views` of the recipe augment"
-        )
-    floats.settle()
-    label = plain_labels(labels, where)
-    found: SampleSequence = samples
-    if vectors:
-        x = np.stack(vectors)
-        check_numbers(x, where, zeros=True)
-        found = VectorRows(x)
-    return GivenPart(found, label, classes, None, _digest(told, label))
 
 
 def plain_labels(labels: Any, where: str) -> list[str] | list[int]:
