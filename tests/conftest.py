@@ -12,6 +12,8 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-")  # not the user's own
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job
     signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGTERM):  # as below nohup
+    signal.signal(number, signal.SIG_DFL)
 
 import pytest  # noqa: E402 - the variables above come first
 from hypothesis import settings  # noqa: E402
