@@ -45,6 +45,7 @@ from .objectives.base import TermResult as TermResult
 from .objectives.base import term as term
 from .optimizers.base import optimizer as optimizer
 from .optimizers.parameter_groups import parameter_groups as parameter_groups
+from .own_loop import SelectiveSupCon as SelectiveSupCon
 from .policies.base import View as View
 from .policies.base import ViewContext as ViewContext
 from .policies.base import policy as policy
@@ -76,7 +77,6 @@ from .synthetic.generator import generator as generator
 from .synthetic.real_training import RealTraining as RealTraining
 from .synthetic.source import SyntheticSource as SyntheticSource
 from .synthetic.source import synthetic_source as synthetic_source
-from .training.own_loop import SelectiveSupCon as SelectiveSupCon
 from .training_facts import TrainingFacts as TrainingFacts
 from .use.load import load as load
 from .use.loaded import LoadedEncoder as LoadedEncoder

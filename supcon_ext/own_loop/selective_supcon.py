@@ -12,24 +12,22 @@ views of each, n rows of a batch.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data_tools.registry import Spec, part_name
+from data_tools.registry import part_name
 from supcon_ext.feed.base import Group
 from supcon_ext.losses.gather import process_rank
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives.base import Beliefs, StepBatch, TermResult, TrainingFacts
-from supcon_ext.objectives.base import term as terms
-from supcon_ext.objectives.contrastive import Contrastive
+from supcon_ext.own_loop.loop_term import loop_term
+from supcon_ext.own_loop.packed_state import pack, unpack
+from supcon_ext.own_loop.told_rows import in_order, whole_numbers
 from supcon_ext.seeding import seeded_generator, seeded_weights
 from supcon_ext.selectors.base import PositiveSelector, Selection
 from supcon_ext.training.bank import make_bank
@@ -37,15 +35,6 @@ from supcon_ext.weightings.base import Weighting
 
 TOLD = ("features", "z", "logits", "peer_logits")
 """What :meth:`SelectiveSupCon.new_epoch` is told of every sample."""
-
-NOT_IN_A_LOOP = {
-    "mixup": "the object sees embeddings, and Mixup mixes pictures. Try: a recipe",
-    "mixup_mean": "the object sees embeddings, and Mixup mixes pictures. Try: a recipe",
-    "views": "a loop gives the views that it means",
-    "weight": "a loop multiplies the loss itself",
-    "over_stage": "a loop multiplies the loss itself",
-}
-"""Settings of the term `contrastive` that a recipe has and a loop has not, and why."""
 
 
 class SelectiveSupCon(nn.Module):
@@ -110,7 +99,7 @@ class SelectiveSupCon(nn.Module):
         **settings: Any,
     ) -> None:
         super().__init__()
-        given = _whole_numbers(labels, "labels")
+        given = whole_numbers(labels, "labels")
         self.classes = int(given.max()) + 1 if classes is None else classes
         if int(given.min()) < 0 or int(given.max()) >= self.classes:
             raise ValueError(
@@ -119,7 +108,7 @@ class SelectiveSupCon(nn.Module):
             )
         self.epochs, self.steps, self.search = epochs, steps, neighbours
         with seeded_weights(seed, "own_loop"):
-            self.term = _term({"selector": selector, "weighting": weighting, **settings})
+            self.term = loop_term({"selector": selector, "weighting": weighting, **settings})
             counts = torch.bincount(given, minlength=self.classes)
             self.term.setup(TrainingFacts(len(given), self.classes, counts, dim, features, epochs))
         if any(weight.numel() == 0 for weight in self.term.parameters()):
@@ -128,7 +117,7 @@ class SelectiveSupCon(nn.Module):
                 f"{part_name('weighting', self.term.weighting)} makes prototypes, but got none. "
                 "Try: the width of the classifier's input"
             )
-        self._truth = None if truth is None else _whole_numbers(truth, "truth", len(given))
+        self._truth = None if truth is None else whole_numbers(truth, "truth", len(given))
         if "truth" in self.term.requires and truth is None:
             raise ValueError(
                 f"Expected argument `truth`, the true labels, beside "
@@ -151,8 +140,8 @@ class SelectiveSupCon(nn.Module):
         self.generator = seeded_generator(seed, process_rank(), 0x5EED)
         self._beliefs: Beliefs | None = None
         hooks: Any = self  # torch has no types for these two
-        hooks.register_state_dict_post_hook(_pack)
-        hooks.register_load_state_dict_pre_hook(_unpack)
+        hooks.register_state_dict_post_hook(pack)
+        hooks.register_load_state_dict_pre_hook(unpack)
 
     @property
     def wants(self) -> frozenset[str]:
@@ -204,7 +193,11 @@ class SelectiveSupCon(nn.Module):
                 f"{part_name('selector', self.term.selector)} needs, but got none. "
                 f"Try: new_epoch({', '.join(f'{name}=...' for name in sorted(self.wants))})"
             )
-        rows = {name: self._in_order(name, each, index) for name, each in told.items()}
+        count = len(self.given)
+        rows = {
+            name: None if each is None else in_order(name, each, index, count)
+            for name, each in told.items()
+        }
         self.epoch, self.step = self.epoch + 1, 0
         if not self.term.due(self.epoch):
             return None
@@ -276,7 +269,7 @@ class SelectiveSupCon(nn.Module):
                 f"{part_name('weighting', self.term.weighting)} makes prototypes, but got none."
             )
         views = z.shape[1] if z.ndim == 3 else 1
-        sample = _whole_numbers(index, "index").to(z.device)
+        sample = whole_numbers(index, "index").to(z.device)
         if z.ndim not in (2, 3) or sample.shape != z.shape[:1]:
             raise ValueError(
                 f"Expected embeddings (B, V, D) and places (B,), or (n, D) and (n,), but got "
@@ -337,27 +330,6 @@ class SelectiveSupCon(nn.Module):
             now = self._beliefs = Beliefs(self.label, self.trust, self.role, columns, found)
         return now
 
-    def _in_order(self, name: str, rows: Tensor | None, index: Any) -> Tensor | None:
-        if rows is None:
-            return None
-        count = len(self.given)
-        if not isinstance(rows, Tensor) or rows.ndim != 2 or len(rows) != count:
-            raise ValueError(
-                f"Expected `{name}` of shape ({count}, ...), a row for each training sample, but "
-                f"got {tuple(getattr(rows, 'shape', ())) or type(rows).__name__}."
-            )
-        rows = rows.detach().float().cpu()
-        if index is None:
-            return rows
-        place = _whole_numbers(index, "index")
-        order = place.argsort()
-        if len(place) != count or not bool((place[order] == torch.arange(count)).all()):
-            raise ValueError(
-                f"Expected each of the {count} places of the training set once in `index`, but "
-                "got others. Try: a loader that leaves none out (drop_last=False)"
-            )
-        return rows[order]
-
     def _outputs(self, rows: Mapping[str, Tensor | None]) -> Outputs:
         """What was told; of what was not, and so is not needed, nothing but the shape."""
         none = torch.zeros(len(self.given), self.classes)
@@ -380,75 +352,5 @@ class _Given:
         return Outputs(z, functional.normalize(z, dim=1), z)
 
 
-_EXTRA = ("_extra_state", "term._extra_state")
-_PACKED = "told"
-
-
-def _pack(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
-    """Put what is no tensor in one: safetensors, which the Hugging Face Trainer writes, asks so."""
-    file = io.BytesIO()
-    torch.save({name: state.pop(prefix + name) for name in _EXTRA}, file)
-    state[prefix + _PACKED] = torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
-
-
-def _unpack(
-    module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any, *more: Any
-) -> None:
-    packed = state.pop(prefix + _PACKED, None)
-    if packed is not None:
-        file = io.BytesIO(packed.cpu().numpy().tobytes())
-        found = torch.load(file, map_location="cpu", weights_only=True)
-        state.update({prefix + name: found[name] for name in _EXTRA})
-
-
-def _term(settings: dict[str, Any]) -> Contrastive:
-    """The term of these settings, of which selector and weighting may be objects.
-
-    Raises:
-        ValueError: In one line, what is wrong.
-    """
-    for name, why in NOT_IN_A_LOOP.items():
-        if name in settings:
-            raise ValueError(f"Expected no setting `{name}` in a loop of one's own: {why}")
-    objects = {
-        name: value
-        for name in ("selector", "weighting")
-        if not isinstance(value := settings[name], (str, Mapping))
-    }
-    plain = {name: value for name, value in settings.items() if name not in objects}
-    try:
-        spec = terms.spec({"kind": "contrastive", **plain})
-    except ValidationError as error:
-        found = error.errors(include_url=False)[0]
-        where = ".".join(map(str, found["loc"]))
-        raise ValueError(
-            f"Expected settings of the term `contrastive`, but `{where}` is wrong: {found['msg']}. "
-            "Try: supcon components contrastive"
-        ) from error
-    kept = {name: value for name, value in spec.params.items() if name not in objects}
-    made: Contrastive = Spec("term", "contrastive", kept).bind()(**objects)
-    return made
-
-
 def _view_after_view(z: Tensor) -> Tensor:
     return z if z.ndim == 2 else z.transpose(0, 1).flatten(0, 1)
-
-
-def _whole_numbers(values: Any, name: str, count: int | None = None) -> Tensor:
-    """``(n,)`` int64 on the CPU.
-
-    Raises:
-        ValueError: They are none.
-    """
-    try:
-        found = torch.as_tensor(np.asarray(values) if isinstance(values, list) else values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"Expected whole numbers (n,) of argument `{name}`: {error}") from error
-    wrong = found.ndim != 1 or found.is_floating_point() or found.is_complex() or not len(found)
-    if wrong or count not in (None, len(found)):
-        more = "" if count is None else f" of length {count}"
-        raise ValueError(
-            f"Expected whole numbers (n,){more} of argument `{name}`, but got {found.dtype} "
-            f"{tuple(found.shape)}. Try: the numbers of the classes or samples, from 0"
-        )
-    return found.detach().cpu().long()
