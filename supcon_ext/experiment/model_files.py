@@ -35,6 +35,7 @@ from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.recipe.load import parse_recipe
 from supcon_ext.recipe.resolved import deciding, resolve
 from supcon_ext.recipe.schema import Recipe
+from supcon_ext.tracking.record import read_record
 
 MODEL = "model.json"
 TENSORS = "model.safetensors"
@@ -198,21 +199,14 @@ def read_model(folder: Path) -> SavedModel:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    record = read_record(
+        path,
+        f"Expected a model in {path.parent}, but got a folder without {MODEL}: it was made by an "
+        f"older version, or is no run's. Try: supcon run {path.parent / 'recipe.yaml'}",
+    )
+    if record.get("format") != FORMAT:
         raise ValueError(
-            f"Expected a model in {path.parent}, but got a folder without {MODEL}: it was made by "
-            f"an older version, or is no run's. Try: supcon run {path.parent / 'recipe.yaml'}"
-        ) from None
-    except ValueError as error:
-        raise ValueError(
-            f"Expected JSON in {path}, but got {error}. Try: supcon resume {path.parent}"
-        ) from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        got = record.get("format") if isinstance(record, dict) else type(record).__name__
-        raise ValueError(
-            f"Expected a model of format {FORMAT} in {path}, but got {got}. "
+            f"Expected a model of format {FORMAT} in {path}, but got {record.get('format')}. "
             "Try: the version of this package that wrote it"
         )
     return record

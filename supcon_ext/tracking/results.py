@@ -11,6 +11,7 @@ from typing import Any
 from data_tools.whole_file import write_whole
 from supcon_ext.tracking.events import Metric
 from supcon_ext.tracking.journal import JOURNAL_NAME, read
+from supcon_ext.tracking.record import read_record
 
 RESULTS_NAME = "results.json"
 TIME_PREFIX = "time/"
@@ -43,25 +44,11 @@ def read_results(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: The run has no results (yet), or the file is damaged.
     """
-    path = folder / RESULTS_NAME
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(
-            f"Expected a finished run in argument `folder`, but got {folder}, which has no "
-            f"{RESULTS_NAME}. "
-            f"Try: supcon resume {folder}"
-        ) from None
-    except ValueError as error:
-        raise ValueError(
-            f"Expected JSON in {path}, but got {error}. Try: supcon resume {folder}"
-        ) from error
-    if not isinstance(results, dict):
-        raise ValueError(
-            f"Expected a JSON object in {path}, but got {type(results).__name__}. "
-            f"Try: supcon resume {folder}"
-        )
-    return results
+    return read_record(
+        folder / RESULTS_NAME,
+        f"Expected a finished run in argument `folder`, but got {folder}, which has no "
+        f"{RESULTS_NAME}. Try: supcon resume {folder}",
+    )
 
 
 def read_metrics(folder: Path) -> dict[str, list[tuple[int, float]]]:
