@@ -17,7 +17,8 @@ from data_tools.picture import Mode
 from data_tools.registry import family
 from data_tools.samples import IntArray, SampleSet
 from data_tools.vector_rows import gather_vectors
-from supcon_ext.audit.suspicion import Verdict, suspect
+from supcon_ext.audit.suspicion import Verdict
+from supcon_ext.audit.two_witnesses import judge
 from supcon_ext.embed.encoder import find_encoder
 from supcon_ext.experiment.checked_parts import view_of
 from supcon_ext.feed.choice import feed_of
@@ -33,16 +34,16 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class LabelIssues:
-    """What the neighbours say of N given labels, in the order of the samples.
+    """What neighbours and a linear head say of N given labels, in the order of the samples.
 
     Attributes:
         rank: ``(N,)`` int64 place of each sample by suspicion; 0 is the most suspicious.
         order: ``(N,)`` int64 the samples, the most suspicious first.
-        flagged: ``(N,)`` bool, another label has more of the neighbours' votes.
+        flagged: ``(N,)`` bool, another label is likelier, were all classes as large too.
         given: ``(N,)`` the given labels.
-        suggested: ``(N,)`` the label with most votes, the given one where no other has more.
-        confidence: ``(N,)`` float64 in (0, 1), smoothed share of the votes for ``suggested``.
-        trust: ``(N,)`` float64 in (0, 1), smoothed share of the votes for ``given``.
+        suggested: ``(N,)`` the likeliest label; the given one where it is not flagged.
+        confidence: ``(N,)`` float64 in (0, 1), probability of ``suggested``.
+        trust: ``(N,)`` float64 in (0, 1), probability of ``given``.
         neighbours: ``(N, 5)`` int64 nearest samples of another label, -1 where there are fewer.
     """
 
@@ -80,11 +81,12 @@ def find_label_issues(
     mode: Mode = "rgb",
     search: Literal["exact", "faiss"] = "exact",
 ) -> LabelIssues:
-    """Find the labels that look wrong, by what the nearest neighbours are called.
+    """Find the labels that look wrong, by what nearest neighbours and a linear head say.
 
-    Each sample's nearest by cosine vote on its label, in two rounds, as in ``supcon audit``: a
-    sample never votes on itself, and a rare class is not outvoted by its size alone. Nothing is
-    trained, and no label is changed.
+    Each sample's nearest by cosine vote on its label, in two rounds, and a linear head that was
+    fitted on other samples is heard beside them, as in ``supcon audit``: a sample never judges
+    itself, and a rare class is not outvoted by its size alone. No label is changed. See
+    :func:`~supcon_ext.audit.two_witnesses.judge`.
 
     Args:
         X: ``(N, F)`` vectors, best those of a good encoder; or, with ``encoder``, pictures
@@ -132,7 +134,8 @@ def find_label_issues(
         z=functional.normalize(vectors, dim=1),
         search=search,
     )
-    verdict = suspect(bank.neighbours(min(neighbours, len(label) - 1)), label, bank.classes)
+    graph = bank.neighbours(min(neighbours, len(label) - 1))
+    verdict = judge(graph, vectors, label, bank.classes)
     return _told(verdict, names, train)
 
 

@@ -74,14 +74,12 @@ class LinearAgreement(SampleSelector):
         if int((count > 0).sum()) < 2:
             logger.warning("fewer than two classes have samples: keeping every sample")
             return Selection.of(label, torch.ones(len(label)))
-        x = _standardised(bank.need("features"))
-        lots = torch.from_numpy(generator("linear_agreement", self.seed).random(len(label)))
-        fold = folds_by_class(lots, label, FOLDS).to(x.device)
+        x = standardised(bank.need("features"))
+        fold = held_out(label, self.seed).to(x.device)
         if self._chosen is None:
             self._chosen = likeliest_penalty(x, label, classes, fold == 0)
         log_p = out_of_sample(x, label, classes, fold, self._chosen)
-        share = count.clamp(min=1).double().to(x.device)
-        balanced = (log_p - (share / share.sum()).log()).log_softmax(1)
+        balanced = as_balanced(log_p, count)
         own = _own(balanced, label)
         rival = balanced.scatter(1, label[:, None], -torch.inf).amax(1)
         margin = own - rival
@@ -101,6 +99,28 @@ class LinearAgreement(SampleSelector):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a saved state."""
         self._chosen = state["l2"]
+
+
+def held_out(label: Tensor, seed: int) -> Tensor:
+    """``(N,)`` int64 which of five folds each sample is in, every class evenly.
+
+    Args:
+        label: ``(N,)`` int64.
+        seed: Of the lots.
+    """
+    lots = torch.from_numpy(generator("linear_agreement", seed).random(len(label)))
+    return folds_by_class(lots, label, FOLDS)
+
+
+def as_balanced(log_p: Tensor, count: Tensor) -> Tensor:
+    """``(N, C)`` log probabilities as they were if all classes had as many samples.
+
+    Args:
+        log_p: ``(N, C)`` log probabilities.
+        count: ``(C,)`` samples of each class.
+    """
+    share = count.clamp(min=1).to(log_p)
+    return (log_p - (share / share.sum()).log()).log_softmax(1)
 
 
 def likeliest_penalty(x: Tensor, label: Tensor, classes: int, out: Tensor) -> float:
@@ -140,10 +160,17 @@ def out_of_sample(x: Tensor, label: Tensor, classes: int, fold: Tensor, l2: floa
     return made
 
 
-def _standardised(features: Tensor) -> Tensor:
-    x = features.double()
+def standardised(reference: Tensor, features: Tensor | None = None) -> Tensor:
+    """``(N, F)`` float64 features, less the mean and divided by the spread of the reference.
+
+    Args:
+        reference: ``(R, F)``; a coordinate that does not vary is only shifted.
+        features: ``(N, F)``; None for the reference itself.
+    """
+    x = reference.double()
     spread = x.std(0, correction=0)
-    return (x - x.mean(0)) / torch.where(spread > 0, spread, 1.0)
+    rows = x if features is None else features.double()
+    return (rows - x.mean(0)) / torch.where(spread > 0, spread, 1.0)
 
 
 def _own(log_p: Tensor, label: Tensor) -> Tensor:

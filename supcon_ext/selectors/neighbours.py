@@ -95,3 +95,25 @@ def nearest_neighbours(z: Tensor, neighbours: int) -> NeighbourGraph:
         found = cosine.topk(neighbours, dim=1)
         similarity[start:stop], index[start:stop] = found.values, found.indices
     return NeighbourGraph(index, similarity)
+
+
+def neighbours_among(query: Tensor, reference: Tensor, neighbours: int) -> NeighbourGraph:
+    """Find the nearest of other samples by cosine similarity.
+
+    Args:
+        query: ``(Q, D)`` float; rows are normalised here.
+        reference: ``(N, D)`` float, likewise.
+        neighbours: K, from 1 to N.
+
+    Returns:
+        ``(Q, K)``, whose indices are rows of ``reference``.
+    """
+    rows = functional.normalize(reference.float(), dim=1)
+    chunk = max(1, CHUNK_ELEMENTS // len(rows))
+    found = [
+        (functional.normalize(part.float(), dim=1) @ rows.T).topk(neighbours, dim=1)
+        for part in torch.split(query, chunk)
+    ]
+    return NeighbourGraph(
+        torch.cat([part.indices for part in found]), torch.cat([part.values for part in found])
+    )

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import cross_val_predict
 
 from supcon_ext import Backbone, backbone, find_label_issues
-from supcon_ext.audit import suspect
+from supcon_ext.audit.two_witnesses import judge
 from supcon_ext.selectors.base import SampleBank
 
 X, TRUE = load_digits(return_X_y=True)
@@ -60,9 +60,10 @@ def test_it_is_the_verdict_of_the_audit() -> None:
     given, _ = noisy(0)
     issues = find_label_issues(X, given, neighbours=20)
     label = torch.from_numpy(given)
-    z = torch.nn.functional.normalize(torch.from_numpy(X).float(), dim=1)
+    x = torch.from_numpy(X).float()
+    z = torch.nn.functional.normalize(x, dim=1)
     bank = SampleBank(torch.arange(len(z)), label, 10, z=z)
-    verdict = suspect(bank.neighbours(20), label, 10)
+    verdict = judge(bank.neighbours(20), x, label, 10)
     assert np.array_equal(issues.trust, 1 - verdict.suspicion.numpy())
     assert np.array_equal(issues.suggested, verdict.suggested.numpy())
     assert np.array_equal(issues.order, verdict.order().numpy())
