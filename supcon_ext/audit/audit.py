@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from supcon_ext.audit.correct import Corrections, correct
+from supcon_ext.audit.coverage import SPLITS, check_splits, left_out
+from supcon_ext.audit.decisions import KEEP, KEPT, RELABELLED, Decisions, judged_before
 from supcon_ext.audit.embedding import embed_samples
 from supcon_ext.audit.outside_scores import by_scores
 from supcon_ext.audit.page import write_page
 from supcon_ext.audit.samples import AuditedSamples
-from supcon_ext.audit.suspicion import Verdict, suspect
 from supcon_ext.audit.table import AuditTable
+from supcon_ext.audit.votes import ask_neighbours, find_neighbours
 from supcon_ext.experiment.open import OpenedRun
-from supcon_ext.models.network import Outputs
 from supcon_ext.progress.console import ConsoleProgress
-from supcon_ext.selectors.base import SampleBank
 
 CSV = "labels.csv"
 PAGE = "index.html"
 NEIGHBOURS = 250
-TOP = 500
 MIN_CONFIDENCE = 0.8
 
 
@@ -36,8 +37,9 @@ class AuditResult:
         table: Every sample.
         csv: The table as a file.
         page: The page with pictures.
-        count: Number of samples N.
+        count: Number of samples that are listed.
         flagged: How many of their labels look wrong.
+        left_out: A few words on each part of the data set that is not listed.
         corrections: What was written with ``apply``, or None.
     """
 
@@ -46,6 +48,7 @@ class AuditResult:
     page: Path
     count: int
     flagged: int
+    left_out: list[str]
     corrections: Corrections | None
 
 
@@ -54,11 +57,13 @@ def audit(
     progress: ConsoleProgress,
     *,
     out: Path | None = None,
-    top: int = TOP,
+    splits: Collection[str] = SPLITS,
+    top: int | None = None,
     neighbours: int = NEIGHBOURS,
     scores: Tensor | None = None,
+    decisions: Decisions | None = None,
     apply: Path | None = None,
-    min_confidence: float = MIN_CONFIDENCE,
+    min_confidence: float | None = MIN_CONFIDENCE,
 ) -> AuditResult:
     """Find the labels of a finished run's data that look wrong, and write them down.
 
@@ -68,63 +73,54 @@ def audit(
         opened: The run.
         progress: Sees how far it is.
         out: Folder for ``labels.csv`` and ``index.html``; None is ``audit`` in the run's.
-        top: Largest number of samples on the page.
+        splits: Which samples are listed, and corrected by suggestions. Those of training and
+            validation vote on all, whether they are listed or not; those of the test never vote.
+        top: Largest number of labels on the page; None for all that look wrong.
         neighbours: K, at most this many vote on a sample.
         scores: ``(N,)`` float64 in [0, 1] of another tool, to order samples by in place of the
             neighbours' votes; NaN for none.
+        decisions: What people decided of all samples; None for nothing. A label that they kept is
+            not flagged.
         apply: File for the corrected labels; None writes none.
-        min_confidence: Least confidence of a suggestion that is taken into that file.
+        min_confidence: Least confidence of a suggestion that is taken into that file; None takes
+            none.
     """
     folder = opened.folder / "audit" if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
     samples = AuditedSamples.of(opened.data)
     began = time.perf_counter()
-    progress.note(f"audit of {opened.folder}: {len(samples):,} images, on {opened.device}")
+    check_splits(samples, splits)
+    sizes = ", ".join(f"{len(part):,} {name}" for name, part in samples.named_parts.items())
+    progress.note(
+        f"audit of {opened.folder}: {len(samples):,} images ({sizes}), on {opened.device}"
+    )
     outputs = embed_samples(opened, samples, progress)
     progress.note(f"embedded in {time.perf_counter() - began:.1f} s; asking the neighbours")
-    verdict = ask_neighbours(opened, samples, outputs, neighbours)
+    graph = find_neighbours(opened, samples, outputs.z, neighbours)
+    verdict = ask_neighbours(samples, graph)
     if scores is not None:
         verdict = by_scores(verdict, scores)
+    kept = np.isin(judged_before(samples), (KEPT, RELABELLED))
+    if decisions is not None:
+        kept |= decisions.are(KEEP)
+    verdict = replace(verdict, flagged=verdict.flagged & torch.from_numpy(~kept))
     probability = None
     if opened.classifies:
         label = torch.from_numpy(samples.label)
         probability = outputs.logits.softmax(1).gather(1, label[:, None])[:, 0]
-    table = AuditTable(samples, verdict, probability, opened.trust)
+    table = AuditTable(samples, verdict, probability, opened.trust, splits, decisions)
     table.write_csv(folder / CSV)
     progress.note(f"wrote {folder / CSV}; making pictures")
     title = f"Labels of {opened.folder.name}"
+    told = left_out(opened, samples, splits)
     write_page(folder / PAGE, table, title, top, CSV, progress)
     corrections = None if apply is None else correct(apply, opened, table, min_confidence)
     return AuditResult(
         table=table,
         csv=folder / CSV,
         page=folder / PAGE,
-        count=len(samples),
-        flagged=int(verdict.flagged.sum()),
+        count=sum(table.listed),
+        flagged=len(table.flagged()),
+        left_out=told,
         corrections=corrections,
     )
-
-
-def ask_neighbours(
-    opened: OpenedRun, samples: AuditedSamples, outputs: Outputs, neighbours: int
-) -> Verdict:
-    """What the nearest neighbours by cosine of projections say of every given label.
-
-    Args:
-        opened: The run.
-        samples: Its samples.
-        outputs: Of every sample.
-        neighbours: K.
-    """
-    label = torch.from_numpy(samples.label)
-    classes = len(samples.classes)
-    bank = SampleBank(
-        index=torch.arange(len(label)),
-        label=label,
-        classes=classes,
-        z=outputs.z,
-        device=opened.device,
-        search=opened.search,
-    )
-    graph = bank.neighbours(min(neighbours, len(label) - 1))
-    return suspect(graph, label, classes)

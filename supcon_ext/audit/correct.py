@@ -7,14 +7,14 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from data_tools.labels_file import LabelTable, write_labels
-from data_tools.samples import IntArray, SampleSet
 from data_tools.whole_file import whole_file
+from supcon_ext.audit.decisions import JUDGED, UNUSABLE, Decisions
 from supcon_ext.audit.samples import AuditedSamples
+from supcon_ext.audit.settled import Settled, settle
 from supcon_ext.audit.table import AuditTable
 from supcon_ext.experiment.open import OpenedRun
 from supcon_ext.recipe.schema import Recipe
@@ -30,11 +30,13 @@ class Corrections:
         path: The file.
         changed: How many labels differ from the given ones.
         overrides: What to change in the run's recipe to train on the file.
+        settled: The labels, and where they come from.
     """
 
     path: Path
     changed: int
     overrides: tuple[str, ...]
+    settled: Settled
 
 
 def check_target(path: Path, recipe: Recipe, force: bool) -> None:
@@ -63,66 +65,93 @@ def check_target(path: Path, recipe: Recipe, force: bool) -> None:
         )
 
 
-def correct(path: Path, opened: OpenedRun, table: AuditTable, min_confidence: float) -> Corrections:
-    """Write the labels, those corrected that look wrong and whose suggestion is sure enough.
+def check_places(path: Path, samples: AuditedSamples, decisions: Decisions | None) -> None:
+    """Refuse a file that has no place for what would be written to it.
 
-    Where the images are files, a manifest of training, validation and test images; test labels are
-    as they came. Elsewhere, and of vectors, the labels by index, for the noise ``from_file``.
+    Args:
+        path: Where corrected labels are to go.
+        samples: All of the run's.
+        decisions: What people decided, or None.
+
+    Raises:
+        ValueError: A manifest would not end in ``.csv``, or samples that are no files are unusable.
+    """
+    if _are_files(samples):
+        if path.suffix != ".csv":
+            raise ValueError(f"Expected a manifest that ends in .csv, but got {path}.")
+        return
+    unusable = 0 if decisions is None else int(decisions.are(UNUSABLE).sum())
+    if unusable:
+        raise ValueError(
+            f"Expected pictures in files, to leave out the {unusable} that are unusable, but "
+            f"{path} would list labels alone. Try: a folder or a manifest as data set, or other "
+            "decisions on them"
+        )
+
+
+def _are_files(samples: AuditedSamples) -> bool:
+    return samples.paths is not None and samples.train.spec.kind == "image"
+
+
+def correct(
+    path: Path, opened: OpenedRun, table: AuditTable, min_confidence: float | None
+) -> Corrections:
+    """Write the labels as people decided, and those corrected whose suggestion is sure enough.
+
+    Where the images are files, a manifest of training, validation and test images. Elsewhere, and
+    of vectors, the labels of the training set by index, for the noise ``from_file``. Samples that
+    people found unusable are left out.
 
     Args:
         path: Where to, ``.csv``, or ``.npz`` where the images are no files.
         opened: The run.
         table: The audit.
-        min_confidence: Least confidence of a suggestion that is taken.
+        min_confidence: Least confidence of a suggestion that is taken; None takes none.
 
     Raises:
-        ValueError: The path ends otherwise.
+        ValueError: See :func:`check_places`.
     """
-    verdict = table.verdict
-    sure = (verdict.flagged & (verdict.confidence >= min_confidence)).numpy()
     samples = table.samples
-    label = np.where(sure, verdict.suggested.numpy(), samples.label)
-    emptied = np.setdiff1d(samples.label, label)
+    check_places(path, samples, table.decisions)
+    settled = settle(table, min_confidence)
+    label = settled.label
+    emptied = np.setdiff1d(samples.label, label[~settled.unusable])
     if len(emptied):
         names = ", ".join(samples.classes[i] for i in emptied)
         logger.warning("no image keeps a label of class %s after the corrections", names)
-    if samples.paths is not None and samples.train.spec.kind == "image":
-        _write_manifest(path, samples, opened.data.test, label)
-        return Corrections(path, int(sure.sum()), _manifest_overrides(path, opened))
-    changed = _write_by_index(path, opened, samples, label)
-    return Corrections(path, changed, (f"data.noise={{kind: from_file, file: {path}}}",))
+    if _are_files(samples):
+        _write_manifest(path, samples, settled)
+        changed = int((label != samples.label)[~settled.unusable].sum())
+        return Corrections(path, changed, _manifest_overrides(path, opened), settled)
+    changed = _write_by_index(path, opened, samples, settled)
+    told = (f"data.noise={{kind: from_file, file: {path}}}",)
+    return Corrections(path, changed, told, settled)
 
 
-def _write_manifest(
-    path: Path, samples: AuditedSamples, test: SampleSet | None, label: IntArray
-) -> None:
-    if path.suffix != ".csv":
-        raise ValueError(f"Expected a manifest that ends in .csv, but got {path}.")
-    count = len(samples.train)
-    parts = [("train", samples.train, label[:count])]
-    if samples.validation is not None:
-        parts.append(("val", samples.validation, label[count:]))
-    if test is not None and "path" in test.columns:
-        parts.append(("test", test, test.label))
-    further = [name for name in samples.train.columns if name != "path"]
+def _write_manifest(path: Path, samples: AuditedSamples, settled: Settled) -> None:
+    further = [name for name in samples.train.columns if name not in ("path", JUDGED)]
+    heads = [*further] if settled.judged is None else [*further, JUDGED]
+    columns = {
+        name: np.concatenate(
+            [part.columns.get(name, np.full(len(part), "")) for part in samples.parts]
+        )
+        for name in further
+    }
+    if settled.judged is not None:
+        columns[JUDGED] = settled.judged
+    paths = samples.paths or []
     with (
         whole_file(path) as draft,
         draft.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "label", "split", *further])
-        for split, images, labels in parts:
-            writer.writerows(_manifest_rows(path.parent, split, images, labels, further))
-
-
-def _manifest_rows(
-    folder: Path, split: str, images: SampleSet, label: IntArray, further: list[str]
-) -> list[list[Any]]:
-    columns = [images.columns.get(name, np.full(len(images), "")) for name in further]
-    return [
-        [_seen_from(folder, file), images.classes[given], split, *(column[i] for column in columns)]
-        for i, (file, given) in enumerate(zip(images.columns["path"], label, strict=True))
-    ]
+        writer.writerow(["path", "label", "split", *heads])
+        for i, split in enumerate(samples.split):
+            if not settled.unusable[i]:
+                named = _seen_from(path.parent, paths[i])
+                given = samples.classes[settled.label[i]]
+                said = "val" if split == "validation" else split
+                writer.writerow([named, given, said, *(columns[name][i] for name in heads)])
 
 
 def _seen_from(folder: Path, file: str) -> str:
@@ -155,14 +184,16 @@ def _manifest_overrides(path: Path, opened: OpenedRun) -> tuple[str, ...]:
     return tuple(made)
 
 
-def _write_by_index(path: Path, opened: OpenedRun, samples: AuditedSamples, label: IntArray) -> int:
+def _write_by_index(
+    path: Path, opened: OpenedRun, samples: AuditedSamples, settled: Settled
+) -> int:
     """Labels of the images taken from the data set's training set; how many were changed."""
     before = opened.data.labels
-    count = len(samples.train) if samples.shipped_apart else len(samples)
+    count, label = samples.from_training, settled.label
     if lost := int((label[count:] != samples.label[count:]).sum()):
         logger.warning(
-            "%d corrections are of validation images that came apart from the training images: "
-            "%s has no place for them",
+            "%d corrections are of validation or test images that came apart from the training "
+            "images: %s has no place for them",
             lost,
             path,
         )

@@ -21,8 +21,8 @@ def outside_scores(file: Path, samples: AuditedSamples) -> Tensor:
         file: A table (CSV, TSV, JSONL, Parquet) or an NPZ archive with ``index``, the place in the
             data set's training set as in the audit's ``labels.csv``, and ``score`` in [0, 1], the
             larger the more believed.
-        samples: The N samples under audit. Validation images that were shipped apart are in no such
-            file and get none (NaN).
+        samples: The N samples under audit. Test images, and validation images that were shipped
+            apart, are in no such file and get none (NaN).
 
     Returns:
         ``(N,)`` float64.
@@ -37,7 +37,7 @@ def outside_scores(file: Path, samples: AuditedSamples) -> Tensor:
             f"Expected scores in [0, 1] in {file}, but got {found.score.min():.4g} to "
             f"{found.score.max():.4g}. Try: bring them there; their order is what counts"
         )
-    count = len(samples.train) if samples.shipped_apart else len(samples)
+    count = samples.from_training
     wanted = samples.index[:count]
     order = found.index.argsort()
     place = np.searchsorted(found.index[order], wanted).clip(max=max(len(order) - 1, 0))

@@ -19,7 +19,12 @@ _HOLE = re.compile(r"\{\{(title|summary|data)\}\}")
 
 
 def write_page(
-    path: Path, table: AuditTable, title: str, top: int, csv_name: str, progress: ConsoleProgress
+    path: Path,
+    table: AuditTable,
+    title: str,
+    top: int | None,
+    csv_name: str,
+    progress: ConsoleProgress,
 ) -> None:
     """Write the page of the labels that look wrong, each beside its disagreeing neighbours.
 
@@ -27,7 +32,7 @@ def write_page(
         path: Where to; an existing file is replaced.
         table: The audit.
         title: Above the page.
-        top: Largest number of samples on it, the most suspicious first.
+        top: Largest number of samples on it, the most suspicious first; None for all.
         csv_name: What the full table beside it is called.
         progress: Sees each picture.
     """

@@ -1,4 +1,4 @@
-"""The images under audit: those of training, then those of validation, with given labels alone.
+"""The images under audit: of training, of validation, then of the test, with given labels alone.
 
 There is no place for true labels here, so nothing of an audit can look at them.
 """
@@ -29,35 +29,55 @@ class AuditedSamples:
         train: The training images.
         validation: The validation images, whose labels come from the same source; or None.
         index: ``(N,)`` int64 place of each image in the data set's training set, as it came; of
-            validation images that were shipped apart, in the validation set.
+            validation images that were shipped apart, in the validation set; of test images, in the
+            test set.
         shipped_apart: Whether the validation images were shipped apart from the training set.
+        test: The test images, or None. They are looked at, and have no say on any other image.
     """
 
     train: SampleSet
     validation: SampleSet | None
     index: IntArray
     shipped_apart: bool
+    test: SampleSet | None = None
 
     @staticmethod
     def of(data: PreparedData) -> AuditedSamples:
-        """What an experiment trains and validates on, without its true labels."""
+        """What an experiment trains, validates and is tested on, without its true labels."""
         parts = [data.origin]
         apart = data.validation is not None and data.validation_origin is None
         if data.validation_origin is not None:
             parts.append(data.validation_origin)
         elif data.validation is not None:
             parts.append(np.arange(len(data.validation)))
-        return AuditedSamples(
-            data.train, data.validation, np.concatenate(parts).astype(np.int64), apart
-        )
+        if data.test is not None:
+            parts.append(np.arange(len(data.test)))
+        index = np.concatenate(parts).astype(np.int64)
+        return AuditedSamples(data.train, data.validation, index, apart, data.test)
 
     def __len__(self) -> int:
         return len(self.index)
 
     @property
+    def voters(self) -> int:
+        """How many images have a say: those of training and validation, which come first."""
+        return len(self.train) + (0 if self.validation is None else len(self.validation))
+
+    @property
+    def from_training(self) -> int:
+        """How many images, the first ones, were taken from the data set's training set."""
+        return len(self.train) if self.shipped_apart else self.voters
+
+    @property
+    def named_parts(self) -> dict[str, SampleSet]:
+        """The images of training, of validation and of the test, where there are any."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @property
     def parts(self) -> tuple[SampleSet, ...]:
-        """The training images, and the validation images where there are any."""
-        return (self.train,) if self.validation is None else (self.train, self.validation)
+        """The images of training, of validation and of the test, where there are any."""
+        return tuple(self.named_parts.values())
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -71,9 +91,8 @@ class AuditedSamples:
 
     @property
     def split(self) -> list[str]:
-        """``train`` or ``validation`` for each image."""
-        validation = 0 if self.validation is None else len(self.validation)
-        return ["train"] * len(self.train) + ["validation"] * validation
+        """``train``, ``validation`` or ``test`` for each image."""
+        return [name for name, part in self.named_parts.items() for _ in range(len(part))]
 
     @property
     def paths(self) -> list[str] | None:
@@ -83,21 +102,25 @@ class AuditedSamples:
         return [str(path) for part in self.parts for path in part.columns["path"]]
 
     def names(self) -> list[str | int]:
-        """What each image is called: its file, or its index (``validation/3`` if shipped apart)."""
+        """What each image is called: its file, or its index.
+
+        Of what was shipped apart from the training set, the index is as ``validation/3``.
+        """
         if (paths := self.paths) is not None:
             return [*paths]
-        count, index = len(self.train), self.index.tolist()
-        if not self.shipped_apart:
-            return [*index]
-        return [*index[:count], *(f"validation/{place}" for place in index[count:])]
+        count, index, split = self.from_training, self.index.tolist(), self.split
+        apart = (f"{split[i]}/{index[i]}" for i in range(count, len(self)))
+        return [*index[:count], *apart]
 
     def image(self, number: int) -> ImageArray:
         """Image ``number``, from 0 to N - 1, as ``(H, W, C)``; of a vector, what it was made of."""
         if self.train.spec.kind == "vector":
             return self._behind(number)
-        if number < len(self.train):
-            return self.train[number]
-        return self.parts[1][number - len(self.train)]
+        for part in self.parts:
+            if number < len(part):
+                break
+            number -= len(part)
+        return part[number]
 
     def _behind(self, number: int) -> ImageArray:
         """The picture behind a vector; a grey square where none can be found."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from data_tools.csv_cell import csv_cell
 from data_tools.whole_file import whole_file
+from supcon_ext.audit.coverage import SPLITS
+from supcon_ext.audit.decisions import Decisions
 from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.suspicion import Verdict
 
@@ -29,20 +31,29 @@ class AuditTable:
         verdict: What their neighbours say.
         probability: ``(N,)`` float32 that the classifier gives the given label; None without one.
         trust: ``(N_train,)`` float32 of the run's last selection, or None.
+        splits: Those that are listed.
+        decisions: What people decided, or None.
     """
 
     samples: AuditedSamples
     verdict: Verdict
     probability: Tensor | None = None
     trust: Tensor | None = None
+    splits: Collection[str] = SPLITS
+    decisions: Decisions | None = None
+
+    @property
+    def listed(self) -> list[bool]:
+        """Whether each of the N samples is of a split that is listed."""
+        return [split in self.splits for split in self.samples.split]
 
     def order(self) -> list[int]:
-        """Samples, the most suspicious first."""
-        found: list[int] = self.verdict.order().tolist()
-        return found
+        """Listed samples, the most suspicious first."""
+        listed = self.listed
+        return [number for number in self.verdict.order().tolist() if listed[number]]
 
     def flagged(self) -> list[int]:
-        """Samples whose label looks wrong, the most suspicious first."""
+        """Listed samples whose label looks wrong, the most suspicious first."""
         flags = self.verdict.flagged.tolist()
         return [number for number in self.order() if flags[number]]
 
@@ -52,10 +63,10 @@ class AuditTable:
         return [neighbour for neighbour in found if neighbour >= 0]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Column to value, in the order of suspicion.
+        """Column to value, of listed samples, in the order of suspicion.
 
-        ``path`` is there where the images are files. ``neighbours`` is a JSON list of paths or
-        indices.
+        ``path`` is there where the images are files, ``decision`` where people decided.
+        ``neighbours`` is a JSON list of paths or indices.
         """
         samples, verdict, classes = self.samples, self.verdict, self.samples.classes
         label, split, names = samples.label.tolist(), samples.split, samples.names()
@@ -78,6 +89,8 @@ class AuditTable:
                 row["probability"] = _rounded(self.probability[i])
             if self.trust is not None:
                 row["trust"] = _rounded(self.trust[i]) if i < len(self.trust) else ""
+            if self.decisions is not None:
+                row["decision"] = str(self.decisions.what[i])
             near = [names[j] for j in self.neighbours(i)]
             row["neighbours"] = json.dumps(near, ensure_ascii=False)
             yield row

@@ -13,6 +13,7 @@ from supcon_ext.cli.group import WrongInputError, user_input
 
 if TYPE_CHECKING:
     from supcon_ext.audit import AuditResult
+    from supcon_ext.audit.correct import Corrections
     from supcon_ext.recipe.schema import Recipe
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -31,11 +32,16 @@ $ supcon audit runs/selcl-folder-4f1c9a-s0 --apply corrected.csv --min-confidenc
     help="Folder for labels.csv and index.html; default: audit/ in the run's folder.",
 )
 @click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    type=click.Choice(["train", "validation", "test"]),
+    help="List this split alone; default: all. Repeatable.",
+)
+@click.option(
     "--top",
     type=click.IntRange(min=1),
-    default=500,
-    show_default=True,
-    help="Most suspicious labels that the page shows.",
+    help="Show so many of the most suspicious labels on the page; default: all that look wrong.",
 )
 @click.option(
     "--neighbours",
@@ -50,34 +56,47 @@ $ supcon audit runs/selcl-folder-4f1c9a-s0 --apply corrected.csv --min-confidenc
     help="CSV or NPZ with index and score in [0, 1], the larger the more believed (cleanlab's "
     "label quality): orders the labels in place of the votes.",
 )
+@click.option(
+    "--decisions",
+    "decided",
+    type=_FILE,
+    help="What people decided on the page, as it exported it: what they kept is not listed again, "
+    "and --apply takes it all.",
+)
 @click.option("--apply", type=_FILE, help="File to write corrected labels to: a manifest, .csv.")
 @click.option(
     "--min-confidence",
     type=click.FloatRange(0, 1),
-    default=0.8,
-    show_default=True,
-    help="Least confidence of a suggestion that --apply takes.",
+    help="Least confidence of a suggestion that --apply takes; default: 0.8, and with --decisions "
+    "none is taken.",
 )
 @click.option("--force", is_flag=True, help="Let --apply overwrite a file that exists.")
 def audit(
     subject: str,
     overrides: tuple[str, ...],
     out: Path | None,
-    top: int,
+    splits: tuple[str, ...],
+    top: int | None,
     neighbours: int,
     scores: Path | None,
+    decided: Path | None,
     apply: Path | None,
-    min_confidence: float,
+    min_confidence: float | None,
     force: bool,
 ) -> None:
     """List the labels that look wrong, with what they might be, and a page to look at them.
 
     RUN is a finished run, whose network is used as it is. RECIPE is run first, unless it has been
     run already; KEY=VALUE sets any of its keys. A label is doubted if the nearest neighbours of its
-    image vote for another class. Only images and given labels are looked at, those of validation
-    too; never the test labels.
+    image vote for another class. Only images and given labels are looked at. Those of the test are
+    listed too, by what images of training and validation say, and have no say themselves.
+
+    On the page labels are accepted, kept or changed by key, and what was decided is exported as a
+    file, which --decisions takes.
     """
-    from supcon_ext.audit.correct import check_target
+    from supcon_ext.audit.correct import check_places, check_target
+    from supcon_ext.audit.coverage import SPLITS, check_splits
+    from supcon_ext.audit.decisions import read_decisions, read_entries
     from supcon_ext.recipe.load import load_recipe
 
     with user_input():
@@ -93,6 +112,8 @@ def audit(
             from supcon_ext.selectors.offline_scores import read_scores
 
             read_scores(scores)
+        if decided is not None:
+            read_entries(decided)
     if folder is None:
         from supcon_ext import experiment
         from supcon_ext.interrupt import PATIENCE, stop_requests
@@ -101,22 +122,31 @@ def audit(
             folder = experiment.run(recipe).folder
     from supcon_ext.audit import AuditedSamples
     from supcon_ext.audit import audit as audit_run
+    from supcon_ext.audit.audit import MIN_CONFIDENCE
     from supcon_ext.audit.outside_scores import outside_scores
     from supcon_ext.experiment.open import open_run
     from supcon_ext.progress.console import ConsoleProgress
 
+    if min_confidence is None and decided is None:
+        min_confidence = MIN_CONFIDENCE
     with ConsoleProgress() as progress:
         with user_input():
             opened = open_run(folder)
             samples = AuditedSamples.of(opened.data)
+            check_splits(samples, splits or SPLITS)
             outside = None if scores is None else outside_scores(scores, samples)
+            decisions = None if decided is None else read_decisions(decided, samples)
+            if apply is not None:
+                check_places(apply, samples, decisions)
         result = audit_run(
             opened,
             progress,
             out=out,
+            splits=splits or SPLITS,
             top=top,
             neighbours=neighbours,
             scores=outside,
+            decisions=decisions,
             apply=apply,
             min_confidence=min_confidence,
         )
@@ -208,7 +238,7 @@ def _load(subject: str, overrides: tuple[str, ...]) -> Recipe:
     return recipe
 
 
-def _tell(result: AuditResult, folder: Path, min_confidence: float) -> None:
+def _tell(result: AuditResult, folder: Path, min_confidence: float | None) -> None:
     share = result.flagged / result.count
     if share > 0.5:
         click.echo(
@@ -218,15 +248,38 @@ def _tell(result: AuditResult, folder: Path, min_confidence: float) -> None:
         )
     told = f"{result.flagged:,} of {result.count:,} labels look wrong ({share:.1%})"
     click.echo(f"{told}; see {result.page} and {result.csv}")
-    made = result.corrections
-    if made is None:
+    if result.left_out:
+        click.echo(f"left out: {', '.join(result.left_out)}")
+    if result.corrections is None:
         if result.flagged:
             again = shlex.join(["supcon", "audit", str(folder), "--apply", "corrected.csv"])
             click.echo(f"next: look at the page, then {again}")
         return
-    click.echo(
-        f"{made.changed:,} labels with a suggestion of confidence {min_confidence:g} or more are "
-        f"corrected in {made.path}"
-    )
+    _tell_corrections(result, result.corrections, min_confidence)
+    made = result.corrections
     command = shlex.join(["supcon", "run", str(_recipe_of(folder)), *made.overrides])
     click.echo(f"next: {command}")
+
+
+def _tell_corrections(result: AuditResult, made: Corrections, min_confidence: float | None) -> None:
+    settled, decisions = made.settled, result.table.decisions
+    if decisions is not None:
+        click.echo(
+            f"people decided on {int((decisions.what != '').sum()):,}: {settled.relabelled:,} "
+            f"relabelled, {settled.kept:,} kept, {int(settled.unusable.sum()):,} unusable and left "
+            "out"
+        )
+    if min_confidence is None:
+        click.echo(f"{made.changed:,} labels are corrected in {made.path}")
+        return
+    suggested = made.changed if decisions is None else int(settled.suggested.sum())
+    click.echo(
+        f"{suggested:,} labels with a suggestion of confidence {min_confidence:g} or more are "
+        f"corrected in {made.path}"
+    )
+    if tested := int(settled.suggested[result.table.samples.voters :].sum()):
+        click.echo(
+            f"warning: {tested:,} of them are test labels that nobody looked at; a test on labels "
+            "that a network chose flatters the like of it. Try: --split train --split validation",
+            err=True,
+        )

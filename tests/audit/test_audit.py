@@ -179,7 +179,8 @@ def test_labels_without_files_are_read_back_by_index(
     assert np.array_equal(old.index, new.index)
     changed = np.flatnonzero(old.given != new.given)
     assert len(changed) == corrections.changed > 0
-    rows = {int(row["index"]): row for row in rows_of(result.csv)}
+    taken = [row for row in rows_of(result.csv) if row["split"] != "test"]
+    rows = {int(row["index"]): row for row in taken}
     for place in changed:
         row = rows[int(old.index[place])]
         assert row["flagged"] == "1" and float(row["confidence"]) >= 0.5
@@ -253,7 +254,10 @@ def test_a_manifest_with_splits_and_columns_of_its_own(tmp_path: Path) -> None:
         parse_recipe(recipe({"kind": "manifest", "file": str(tmp_path / "m.csv"), "flips": False})),
         folder=tmp_path / "run",
     )
-    result = audited(tmp_path / "run", apply=tmp_path / "new.csv", min_confidence=0.6)
+    splits = ("train", "validation")
+    result = audited(
+        tmp_path / "run", apply=tmp_path / "new.csv", min_confidence=0.6, splits=splits
+    )
     assert result.corrections is not None
     assert "flips: false" in result.corrections.overrides[0]
     old = {row["path"]: row for row in rows_of(tmp_path / "m.csv")}
@@ -326,3 +330,13 @@ def test_the_line_above_the_page() -> None:
         "1,200 of 5,000 labels look wrong. The 500 most suspicious are here; 700 more, and all "
         "other samples, are in x.csv."
     )
+
+
+def test_what_the_imbalance_drops_is_said(digits: Path, tmp_path: Path) -> None:
+    result = audited(digits, out=tmp_path)
+    data = open_run(digits).data
+    assert data.test is not None and data.train.origin is not None
+    dropped = data.train.origin.size - len(data.labels.index)
+    assert dropped > 0
+    assert result.left_out == [f"{dropped:,} that the recipe's imbalance drops"]
+    assert result.count == len(data.labels.index) + len(data.test) == len(rows_of(result.csv))

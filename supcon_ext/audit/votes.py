@@ -1,0 +1,71 @@
+"""What the neighbours say of samples that vote, and of those that do not."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import torch
+from torch import Tensor
+
+from supcon_ext.audit.samples import AuditedSamples
+from supcon_ext.audit.suspicion import Verdict, suspect
+from supcon_ext.experiment.open import OpenedRun
+from supcon_ext.selectors.base import SampleBank
+from supcon_ext.selectors.neighbours import NeighbourGraph, neighbours_among
+
+
+def find_neighbours(
+    opened: OpenedRun, samples: AuditedSamples, z: Tensor, neighbours: int
+) -> NeighbourGraph:
+    """The nearest samples by cosine, all of them of training and validation.
+
+    Args:
+        opened: The run.
+        samples: Its N samples.
+        z: ``(N, D)`` float32 projections.
+        neighbours: K.
+
+    Returns:
+        ``(N, K)`` on the CPU.
+    """
+    voters = samples.voters
+    bank = SampleBank(
+        index=torch.arange(voters),
+        label=torch.from_numpy(samples.label[:voters]),
+        classes=len(samples.classes),
+        z=z[:voters],
+        device=opened.device,
+        search=opened.search,
+    )
+    graph = bank.neighbours(min(neighbours, voters - 1))
+    if voters == len(samples):
+        return graph
+    reference, query = z[:voters].to(opened.device), z[voters:].to(opened.device)
+    other = neighbours_among(query, reference, graph.index.shape[1])
+    return NeighbourGraph(
+        torch.cat([graph.index, other.index.cpu()]),
+        torch.cat([graph.similarity, other.similarity.cpu()]),
+    )
+
+
+def ask_neighbours(samples: AuditedSamples, graph: NeighbourGraph) -> Verdict:
+    """What the nearest neighbours say of every given label.
+
+    Test labels have no say on any other, not even by the sizes of their classes: what is said of
+    training and validation samples is the same whatever the test labels are.
+
+    Args:
+        samples: The N samples.
+        graph: Their neighbours, see :func:`find_neighbours`.
+    """
+    label, classes, voters = torch.from_numpy(samples.label), len(samples.classes), samples.voters
+    first = NeighbourGraph(graph.index[:voters], graph.similarity[:voters])
+    verdict = suspect(first, label[:voters], classes)
+    if voters == len(samples):
+        return verdict
+    whole = suspect(graph, label, classes)
+    parts = {
+        field.name: torch.cat([getattr(verdict, field.name), getattr(whole, field.name)[voters:]])
+        for field in fields(Verdict)
+    }
+    return Verdict(**parts)
