@@ -32,11 +32,15 @@ def visible(image: ImageArray) -> npt.NDArray[np.uint8]:
     return np.round((shown.astype(np.float64) - low) / spread * 255).astype(np.uint8)
 
 
-def data_uri(image: ImageArray) -> str:
-    """An image as a ``data:`` address: small ones as they are (PNG), others shrunk (JPEG).
+def coded(image: ImageArray, side: int = SIDE) -> tuple[bytes, str]:
+    """An image as a file: small ones as they are (PNG), others shrunk (JPEG).
 
     Args:
         image: ``(H, W, C)``; see :func:`visible`.
+        side: Largest side of those that are shrunk, in pixels.
+
+    Returns:
+        The file's bytes, and ``png`` or ``jpeg``.
     """
     from PIL import Image
 
@@ -45,9 +49,13 @@ def data_uri(image: ImageArray) -> str:
     written = io.BytesIO()
     if max(picture.size) <= SMALL:
         picture.save(written, "PNG", optimize=True)
-        kind = "png"
-    else:
-        picture.thumbnail((SIDE, SIDE))
-        picture.save(written, "JPEG", quality=QUALITY)
-        kind = "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(written.getvalue()).decode('ascii')}"
+        return written.getvalue(), "png"
+    picture.thumbnail((side, side))
+    picture.save(written, "JPEG", quality=QUALITY)
+    return written.getvalue(), "jpeg"
+
+
+def data_uri(image: ImageArray, side: int = SIDE) -> str:
+    """An image as a ``data:`` address, see :func:`coded`."""
+    content, kind = coded(image, side)
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"

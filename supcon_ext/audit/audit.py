@@ -15,11 +15,15 @@ from supcon_ext.audit.correct import Corrections, correct
 from supcon_ext.audit.coverage import SPLITS, check_splits, left_out
 from supcon_ext.audit.decisions import KEEP, KEPT, RELABELLED, Decisions, judged_before
 from supcon_ext.audit.embedding import embed_samples
+from supcon_ext.audit.findings import Findings
+from supcon_ext.audit.judging_groups import judging_groups
+from supcon_ext.audit.look_alikes import find_alike
+from supcon_ext.audit.outliers import NEAREST, find_outliers
 from supcon_ext.audit.outside_scores import by_scores
 from supcon_ext.audit.page import write_page
 from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.table import AuditTable
-from supcon_ext.audit.votes import ask_neighbours, find_neighbours
+from supcon_ext.audit.votes import ask_neighbours, find_neighbours, nearest_agreeing
 from supcon_ext.experiment.open import OpenedRun
 from supcon_ext.progress.console import ConsoleProgress
 
@@ -37,6 +41,7 @@ class AuditResult:
         table: Every sample.
         csv: The table as a file.
         page: The page with pictures.
+        findings: Duplicates and outliers, which are tables beside it too.
         count: Number of samples that are listed.
         flagged: How many of their labels look wrong.
         left_out: A few words on each part of the data set that is not listed.
@@ -46,6 +51,7 @@ class AuditResult:
     table: AuditTable
     csv: Path
     page: Path
+    findings: Findings
     count: int
     flagged: int
     left_out: list[str]
@@ -108,18 +114,37 @@ def audit(
     if opened.classifies:
         label = torch.from_numpy(samples.label)
         probability = outputs.logits.softmax(1).gather(1, label[:, None])[:, 0]
-    table = AuditTable(samples, verdict, probability, opened.trust, splits, decisions)
+    agreeing = nearest_agreeing(graph, torch.from_numpy(samples.label))
+    table = AuditTable(samples, verdict, probability, opened.trust, splits, decisions, agreeing)
     table.write_csv(folder / CSV)
+    listed = table.listed
+    alike = find_alike(samples, np.flatnonzero(listed).tolist(), progress)
+    closest = find_neighbours(opened, samples, outputs.features, NEAREST)
+    findings = Findings.of(alike, find_outliers(closest, samples.voters), listed)
+    findings.write(folder, samples)
     progress.note(f"wrote {folder / CSV}; making pictures")
+    shown = table.flagged()[:top]
+    groups = judging_groups(outputs.features, samples.label, verdict.suggested.numpy(), shown)
     title = f"Labels of {opened.folder.name}"
     told = left_out(opened, samples, splits)
-    write_page(folder / PAGE, table, title, top, CSV, progress)
+    write_page(
+        folder / PAGE,
+        table,
+        title,
+        top,
+        CSV,
+        progress,
+        findings=findings,
+        groups=groups,
+        left_out=told,
+    )
     corrections = None if apply is None else correct(apply, opened, table, min_confidence)
     return AuditResult(
         table=table,
         csv=folder / CSV,
         page=folder / PAGE,
-        count=sum(table.listed),
+        findings=findings,
+        count=sum(listed),
         flagged=len(table.flagged()),
         left_out=told,
         corrections=corrections,

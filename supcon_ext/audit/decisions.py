@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,21 @@ def sample_keys(samples: AuditedSamples) -> list[tuple[str, int]]:
     """
     count, split, index = samples.from_training, samples.split, samples.index.tolist()
     return [("train" if i < count else split[i], index[i]) for i in range(len(samples))]
+
+
+def decision_entry(samples: AuditedSamples) -> Callable[[int, str, int], dict[str, Any]]:
+    """What makes the entry of a file of decisions, of a sample, a decision, and a label."""
+    keys, paths, given = sample_keys(samples), samples.paths, samples.label
+    classes = [printable(name) for name in samples.classes]
+
+    def entry(number: int, decision: str, label: int) -> dict[str, Any]:
+        made: dict[str, Any] = {"set": keys[number][0], "index": keys[number][1]}
+        if paths is not None:
+            made["path"] = printable(paths[number])
+        made |= {"given": classes[given[number]], "decision": decision}
+        return made | ({"label": classes[label]} if decision == RELABEL else {})
+
+    return entry
 
 
 def _places(samples: AuditedSamples) -> dict[tuple[str, int], int]:

@@ -1,4 +1,4 @@
-"""The audit as one HTML file with pictures, which needs neither a server nor the network."""
+"""The audit as an HTML page to work on, which needs neither a server nor the network."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from data_tools.printable import printable
-from data_tools.thumbnails import data_uri
 from data_tools.whole_file import write_whole
+from supcon_ext.audit.findings import Findings
+from supcon_ext.audit.page_content import page_content, pictured
+from supcon_ext.audit.page_pictures import write_pictures
 from supcon_ext.audit.table import AuditTable
 from supcon_ext.progress.console import ConsoleProgress
 
 _HOLE = re.compile(r"\{\{(title|summary|data)\}\}")
+_SCRIPTS = ("page_state.js", "page_cards.js", "page_work.js")
 
 
 def write_page(
@@ -25,38 +28,53 @@ def write_page(
     top: int | None,
     csv_name: str,
     progress: ConsoleProgress,
+    *,
+    findings: Findings | None = None,
+    groups: list[list[int]] | None = None,
+    left_out: list[str] | None = None,
 ) -> None:
-    """Write the page of the labels that look wrong, each beside its disagreeing neighbours.
+    """Write the page of the labels that look wrong, each beside its neighbours, to decide on them.
+
+    Where there are many pictures, they lie in a folder beside the page, which loads those that are
+    looked at.
 
     Args:
-        path: Where to; an existing file is replaced.
+        path: Where to; an existing file is replaced, and the folder of its pictures.
         table: The audit.
         title: Above the page.
-        top: Largest number of samples on it, the most suspicious first; None for all.
+        top: Largest number of labels on it, the most suspicious first; None for all that are
+            flagged.
         csv_name: What the full table beside it is called.
         progress: Sees each picture.
+        findings: Duplicates and outliers.
+        groups: Flagged samples to be judged together.
+        left_out: A few words on each part of the data set that is not listed.
     """
     flagged = table.flagged()
     shown = flagged[:top]
-    numbers = list(dict.fromkeys(n for i in shown for n in (i, *table.neighbours(i))))
-    progress.start_stage("pictures", 1, len(numbers))
-    images = []
-    for number in numbers:
-        images.append(data_uri(table.samples.image(number)))
-        progress.step()
-    content = {
-        "classes": [printable(name) for name in table.samples.classes],
-        "images": images,
-        "rows": _rows(table, shown, {number: place for place, number in enumerate(numbers)}),
-    }
-    page = files("supcon_ext.audit").joinpath("page.html").read_text(encoding="utf-8")
-    summary = summarise(len(flagged), len(shown), len(table.samples), csv_name)
+    numbers = pictured(table, shown, findings)
+    content = page_content(table, shown, numbers, findings, groups or [])
+    content["images"] = write_pictures(path, table.samples, numbers, progress)
+    summary = summarise(len(flagged), len(shown), sum(table.listed), csv_name)
+    if left_out:
+        summary += f" Left out: {', '.join(left_out)}."
     filled = {
         "title": html.escape(printable(title)),
         "summary": html.escape(printable(summary)),
         "data": _embedded(content),
     }
-    write_whole(path, _HOLE.sub(lambda hole: filled[hole[1]], page))
+    write_whole(path, _HOLE.sub(lambda hole: filled[hole[1]], template()))
+
+
+def template() -> str:
+    """The page with its style and its script, and with holes for what an audit fills in."""
+    folder = files("supcon_ext.audit")
+
+    def text(name: str) -> str:
+        return folder.joinpath(name).read_text(encoding="utf-8").rstrip()
+
+    page = text("page.html").replace("{{style}}", text("page.css"))
+    return page.replace("{{script}}", "\n".join(map(text, _SCRIPTS))) + "\n"
 
 
 def summarise(flagged: int, shown: int, count: int, csv_name: str) -> str:
@@ -66,27 +84,6 @@ def summarise(flagged: int, shown: int, count: int, csv_name: str) -> str:
         return f"{found}. All samples are in {csv_name}, the most suspicious first."
     more = f"{flagged - shown:,} more, and all other samples, are in {csv_name}"
     return f"{found}. The {shown:,} most suspicious are here; {more}."
-
-
-def _rows(table: AuditTable, shown: list[int], place: dict[int, int]) -> list[dict[str, Any]]:
-    samples, verdict = table.samples, table.verdict
-    label, split = samples.label.tolist(), samples.split
-    names = [printable(name) for name in samples.names()]
-    if samples.paths is None:
-        names = [f"index {name}" for name in names]
-    return [
-        {
-            "name": names[i],
-            "split": split[i],
-            "given": label[i],
-            "suggested": int(verdict.suggested[i]),
-            "confidence": round(float(verdict.confidence[i]), 4),
-            "suspicion": round(float(verdict.suspicion[i]), 4),
-            "image": place[i],
-            "near": [[place[j], names[j], label[j]] for j in table.neighbours(i)],
-        }
-        for i in shown
-    ]
 
 
 def _embedded(content: dict[str, Any]) -> str:

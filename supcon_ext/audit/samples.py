@@ -116,6 +116,10 @@ class AuditedSamples:
         """Image ``number``, from 0 to N - 1, as ``(H, W, C)``; of a vector, what it was made of."""
         if self.train.spec.kind == "vector":
             return self._behind(number)
+        return self.sample(number)
+
+    def sample(self, number: int) -> ImageArray:
+        """Sample ``number``, from 0 to N - 1, as the data set has it: an image, or a vector."""
         for part in self.parts:
             if number < len(part):
                 break

@@ -33,6 +33,8 @@ class AuditTable:
         trust: ``(N_train,)`` float32 of the run's last selection, or None.
         splits: Those that are listed.
         decisions: What people decided, or None.
+        agreeing: ``(N, 5)`` int64 nearest neighbours with the same given label, the nearest first;
+            -1 where there are fewer. None shows none.
     """
 
     samples: AuditedSamples
@@ -41,6 +43,7 @@ class AuditTable:
     trust: Tensor | None = None
     splits: Collection[str] = SPLITS
     decisions: Decisions | None = None
+    agreeing: Tensor | None = None
 
     @property
     def listed(self) -> list[bool]:
@@ -59,8 +62,11 @@ class AuditTable:
 
     def neighbours(self, number: int) -> list[int]:
         """Up to five nearest neighbours of another label, the nearest first."""
-        found: list[int] = self.verdict.disagreeing[number].tolist()
-        return [neighbour for neighbour in found if neighbour >= 0]
+        return _there(self.verdict.disagreeing[number])
+
+    def alike(self, number: int) -> list[int]:
+        """Up to five nearest neighbours of the same label, the nearest first."""
+        return [] if self.agreeing is None else _there(self.agreeing[number])
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Column to value, of listed samples, in the order of suspicion.
@@ -108,6 +114,11 @@ class AuditTable:
             writer.writeheader()
             for row in itertools.chain([first], rows):
                 writer.writerow({key: csv_cell(value) for key, value in row.items()})
+
+
+def _there(neighbours: Tensor) -> list[int]:
+    found: list[int] = neighbours.tolist()
+    return [neighbour for neighbour in found if neighbour >= 0]
 
 
 def _rounded(value: Tensor) -> float:

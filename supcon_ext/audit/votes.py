@@ -6,9 +6,10 @@ from dataclasses import fields
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from supcon_ext.audit.samples import AuditedSamples
-from supcon_ext.audit.suspicion import Verdict, suspect
+from supcon_ext.audit.suspicion import SHOWN, Verdict, suspect
 from supcon_ext.experiment.open import OpenedRun
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.neighbours import NeighbourGraph, neighbours_among
@@ -69,3 +70,17 @@ def ask_neighbours(samples: AuditedSamples, graph: NeighbourGraph) -> Verdict:
         for field in fields(Verdict)
     }
     return Verdict(**parts)
+
+
+def nearest_agreeing(graph: NeighbourGraph, label: Tensor, count: int = SHOWN) -> Tensor:
+    """``(N, count)`` int64 nearest neighbours of the same label, -1 where there are fewer.
+
+    Args:
+        graph: Nearest neighbours.
+        label: ``(N,)`` int64.
+        count: How many.
+    """
+    other = label[graph.index] != label[:, None]
+    place = other.to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
+    found = graph.index.gather(1, place).masked_fill(other.gather(1, place), -1)
+    return functional.pad(found, (0, count - found.shape[1]), value=-1)

@@ -248,6 +248,8 @@ def _tell(result: AuditResult, folder: Path, min_confidence: float | None) -> No
         )
     told = f"{result.flagged:,} of {result.count:,} labels look wrong ({share:.1%})"
     click.echo(f"{told}; see {result.page} and {result.csv}")
+    if also := _listed_too(result):
+        click.echo(f"listed too: {also}")
     if result.left_out:
         click.echo(f"left out: {', '.join(result.left_out)}")
     if result.corrections is None:
@@ -259,6 +261,23 @@ def _tell(result: AuditResult, folder: Path, min_confidence: float | None) -> No
     made = result.corrections
     command = shlex.join(["supcon", "run", str(_recipe_of(folder)), *made.overrides])
     click.echo(f"next: {command}")
+
+
+def _listed_too(result: AuditResult) -> str:
+    from supcon_ext.audit.findings import DUPLICATES, OUTLIERS
+
+    alike, folder = result.findings.alike, result.csv.parent
+    across = sum(found.across for found in alike)
+    differing = sum(found.label_differs for found in alike)
+    told = []
+    if alike:
+        told.append(
+            f"{len(alike):,} groups of duplicates ({across:,} across splits, {differing:,} with "
+            f"different labels) in {folder / DUPLICATES}"
+        )
+    if outliers := len(result.findings.outliers):
+        told.append(f"{outliers:,} outliers in {folder / OUTLIERS}")
+    return "; ".join(told)
 
 
 def _tell_corrections(result: AuditResult, made: Corrections, min_confidence: float | None) -> None:

@@ -7,25 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data_tools.printable import printable
-from supcon_ext.audit.decisions import FORMAT, VERSION, sample_keys, samples_fingerprint
+from supcon_ext.audit.decisions import FORMAT, VERSION, decision_entry, samples_fingerprint
 from supcon_ext.audit.samples import AuditedSamples
 
 
 def content(samples: AuditedSamples, decided: Mapping[int, str]) -> dict[str, Any]:
     """Decisions by the sample's number: ``keep``, ``unusable``, or the name of another class."""
-    keys, paths, label = sample_keys(samples), samples.paths, samples.label
-    entries = []
-    for number, said in decided.items():
-        entry = {"set": keys[number][0], "index": keys[number][1]}
-        if paths is not None:
-            entry["path"] = printable(paths[number])
-        entry["given"] = printable(samples.classes[label[number]])
-        if said in ("keep", "unusable"):
-            entry["decision"] = said
-        else:
-            entry |= {"decision": "relabel", "label": said}
-        entries.append(entry)
+    entry = decision_entry(samples)
+    entries = [
+        entry(number, said, -1)
+        if said in ("keep", "unusable")
+        else entry(number, "relabel", samples.classes.index(said))
+        for number, said in decided.items()
+    ]
     return {
         "format": FORMAT,
         "version": VERSION,

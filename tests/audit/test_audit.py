@@ -111,8 +111,10 @@ def test_the_page_holds_what_it_shows_and_loads_nothing(
     data = page_data(result.page)
     assert data["classes"] == sorted(COLOURS)
     assert len(data["rows"]) == 3
-    assert all(row["name"] in misplaced and len(row["near"]) == 5 for row in data["rows"])
-    places = {p for row in data["rows"] for p in (row["image"], *(near[0] for near in row["near"]))}
+    names = data["samples"]["name"]
+    assert all(names[row["image"]] in misplaced for row in data["rows"])
+    assert all(len(row["near"]) == len(row["agree"]) == 5 for row in data["rows"])
+    places = {p for row in data["rows"] for p in (row["image"], *row["near"], *row["agree"])}
     assert places == set(range(len(data["images"])))
     head, _, picture = data["images"][0].partition(",")
     assert head == "data:image/png;base64"

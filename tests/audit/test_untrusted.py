@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from html.parser import HTMLParser
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 from data_tools.csv_cell import csv_cell
 from data_tools.printable import printable
 from data_tools.samples import SampleSet
-from supcon_ext.audit.page import write_page
+from supcon_ext.audit.page import template, write_page
 from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.suspicion import Verdict
 from supcon_ext.audit.table import AuditTable
@@ -79,8 +78,7 @@ def test_the_page_has_the_tags_of_its_template_and_no_others(tmp_path: Path, tit
     path = tmp_path / "index.html"
     write_page(path, table(), title, 100, f"{title}.csv", ConsoleProgress())
     text = path.read_text(encoding="utf-8")
-    template = files("supcon_ext.audit").joinpath("page.html").read_text(encoding="utf-8")
-    made, plain = Structure(text), Structure(template)
+    made, plain = Structure(text), Structure(template())
     assert made.tags == plain.tags and made.comments == plain.comments
     assert len(made.scripts) == 2 and made.scripts[1] == plain.scripts[1]
     data = json.loads(made.scripts[0])

@@ -11,11 +11,10 @@ from pydantic import Field
 
 from data_tools.bad_image import BadImageError
 from data_tools.border import refuse
-from data_tools.optional_package import optional_package
+from data_tools.perceptual_hash import BITS, Hash, perceptual_hashing
 from data_tools.registry import part_name
 from data_tools.samples import ImageArray
 from data_tools.synthetic_set import UNKNOWN
-from data_tools.thumbnails import visible
 from supcon_ext.synthetic.filter import (
     FilterInput,
     FilterVerdict,
@@ -26,7 +25,6 @@ from supcon_ext.synthetic.order import best_first
 
 OF_CAPTION = "it is nearly another picture of its caption"
 OF_PARENT = "it is nearly its parent"
-Hash = npt.NDArray[np.bool_]
 
 
 @synthetic_filter("near_duplicates")
@@ -45,7 +43,7 @@ class NearDuplicates(SyntheticFilter):
 
     def __init__(
         self,
-        bits: Annotated[int, Field(ge=0, le=63)] = 4,
+        bits: Annotated[int, Field(ge=0, le=63)] = BITS,
         against: Literal["caption", "parent", "both"] = "both",
     ) -> None:
         self.bits = bits
@@ -98,9 +96,7 @@ class _Hashes:
         self._samples = samples
         self._what = what
         self._made: dict[int, Hash] = {}
-        self._package = optional_package(
-            "imagehash", "near-duplicates", "supcon-ext[filters]", "no filter `near_duplicates`"
-        )
+        self._hashed = perceptual_hashing("no filter `near_duplicates`")
 
     def __getitem__(self, place: int) -> Hash:
         if place not in self._made:
@@ -108,8 +104,6 @@ class _Hashes:
         return self._made[place]
 
     def _hash(self, place: int) -> Hash:
-        from PIL import Image
-
         try:
             picture: ImageArray = self._samples[place]
         except BadImageError as error:
@@ -117,7 +111,4 @@ class _Hashes:
                 f"Expected {self._what} pictures that can be read, but got: {error} Try: the "
                 "filter `readable` before `near_duplicates`."
             ) from error
-        pixels = visible(picture)
-        image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-        found: Hash = np.asarray(self._package.phash(image).hash, dtype=bool).reshape(-1)
-        return found
+        return self._hashed(picture)
