@@ -194,7 +194,8 @@ function offer() {
 
 function relabelTo(number) {
   byId("relabel").close();
-  if (back) back.focus({ preventScroll: true });
+  if (back && document.contains(back)) back.focus({ preventScroll: true });
+  back = null;
   say(asked, "relabel", number);
 }
 byId("wanted").addEventListener("input", offer);

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from supcon_ext.cli.audit_outcome import recipe_of, tell
 from supcon_ext.cli.group import WrongInputError, user_input
 
 if TYPE_CHECKING:
-    from supcon_ext.audit import AuditResult
-    from supcon_ext.audit.correct import Corrections
     from supcon_ext.recipe.schema import Recipe
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -105,7 +103,7 @@ def audit(
             recipe = _load(subject, overrides)
             folder = _run_before(recipe)
         else:
-            recipe = load_recipe(_recipe_of(folder))
+            recipe = load_recipe(recipe_of(folder))
         if apply is not None:
             check_target(apply, recipe, force)
         if scores is not None:
@@ -150,7 +148,7 @@ def audit(
             apply=apply,
             min_confidence=min_confidence,
         )
-    _tell(result, folder, min_confidence)
+    tell(result, folder, min_confidence)
 
 
 def _find_finished(subject: str, overrides: tuple[str, ...]) -> Path | None:
@@ -177,7 +175,7 @@ def _find_finished(subject: str, overrides: tuple[str, ...]) -> Path | None:
     if overrides:
         raise ValueError(
             f"Expected no KEY=VALUE beside a run, whose recipe is settled, but got "
-            f"{overrides[0]}. Try: supcon audit {_recipe_of(folder)} {overrides[0]}"
+            f"{overrides[0]}. Try: supcon audit {recipe_of(folder)} {overrides[0]}"
         )
     read_results(folder)
     return folder
@@ -203,10 +201,6 @@ def _run_before(recipe: Recipe) -> Path | None:
         return None
     click.echo(f"This recipe has been run already: auditing {same[-1].parent}.", err=True)
     return same[-1].parent
-
-
-def _recipe_of(folder: Path) -> Path:
-    return folder / "recipe.yaml"
 
 
 def _neither(subject: str, no_recipe: ValueError, no_run: ValueError) -> str:
@@ -236,69 +230,3 @@ def _load(subject: str, overrides: tuple[str, ...]) -> Recipe:
             f"more. Try: supcon run {subject}, then supcon audit RUN"
         )
     return recipe
-
-
-def _tell(result: AuditResult, folder: Path, min_confidence: float | None) -> None:
-    share = result.flagged / result.count
-    if share > 0.5:
-        click.echo(
-            f"warning: neighbours contradict {share:.0%} of the labels. Either most are wrong, or "
-            "the network has not learnt what tells the classes apart.",
-            err=True,
-        )
-    told = f"{result.flagged:,} of {result.count:,} labels look wrong ({share:.1%})"
-    click.echo(f"{told}; see {result.page} and {result.csv}")
-    if also := _listed_too(result):
-        click.echo(f"listed too: {also}")
-    if result.left_out:
-        click.echo(f"left out: {', '.join(result.left_out)}")
-    if result.corrections is None:
-        if result.flagged:
-            again = shlex.join(["supcon", "audit", str(folder), "--apply", "corrected.csv"])
-            click.echo(f"next: look at the page, then {again}")
-        return
-    _tell_corrections(result, result.corrections, min_confidence)
-    made = result.corrections
-    command = shlex.join(["supcon", "run", str(_recipe_of(folder)), *made.overrides])
-    click.echo(f"next: {command}")
-
-
-def _listed_too(result: AuditResult) -> str:
-    from supcon_ext.audit.findings import DUPLICATES, OUTLIERS
-
-    alike, folder = result.findings.alike, result.csv.parent
-    across = sum(found.across for found in alike)
-    differing = sum(found.label_differs for found in alike)
-    told = []
-    if alike:
-        told.append(
-            f"{len(alike):,} groups of duplicates ({across:,} across splits, {differing:,} with "
-            f"different labels) in {folder / DUPLICATES}"
-        )
-    if outliers := len(result.findings.outliers):
-        told.append(f"{outliers:,} outliers in {folder / OUTLIERS}")
-    return "; ".join(told)
-
-
-def _tell_corrections(result: AuditResult, made: Corrections, min_confidence: float | None) -> None:
-    settled, decisions = made.settled, result.table.decisions
-    if decisions is not None:
-        click.echo(
-            f"people decided on {int((decisions.what != '').sum()):,}: {settled.relabelled:,} "
-            f"relabelled, {settled.kept:,} kept, {int(settled.unusable.sum()):,} unusable and left "
-            "out"
-        )
-    if min_confidence is None:
-        click.echo(f"{made.changed:,} labels are corrected in {made.path}")
-        return
-    suggested = made.changed if decisions is None else int(settled.suggested.sum())
-    click.echo(
-        f"{suggested:,} labels with a suggestion of confidence {min_confidence:g} or more are "
-        f"corrected in {made.path}"
-    )
-    if tested := int(settled.suggested[result.table.samples.voters :].sum()):
-        click.echo(
-            f"warning: {tested:,} of them are test labels that nobody looked at; a test on labels "
-            "that a network chose flatters the like of it. Try: --split train --split validation",
-            err=True,
-        )
