@@ -6,6 +6,7 @@ import click
 
 from supcon_ext.cli.audit import audit
 from supcon_ext.cli.compare import compare
+from supcon_ext.cli.completion import completion
 from supcon_ext.cli.components import components, schema
 from supcon_ext.cli.doctor import doctor
 from supcon_ext.cli.embed import embed
@@ -17,6 +18,7 @@ from supcon_ext.cli.group import CommandLine
 from supcon_ext.cli.predict import predict
 from supcon_ext.cli.recipes import recipes
 from supcon_ext.cli.run import resume, run, sync
+from supcon_ext.cli.runs import runs
 from supcon_ext.cli.show import show, validate
 from supcon_ext.cli.sweep import sweep
 
@@ -28,7 +30,9 @@ from supcon_ext.cli.sweep import sweep
 Begin with
   supcon recipes             what ships
   supcon run quickstart      a first comparison, under two minutes on a CPU
-  supcon show quickstart     what it does, every default written out""",
+  supcon show quickstart     what it does, every default written out
+  supcon runs                what has been run here
+  supcon completion --help   Tab completes commands, options, recipes and runs""",
 )
 @click.version_option(package_name="supcon-ext", prog_name="supcon")
 @click.option("--debug", is_flag=True, help="Print the traceback of an unexpected error.")
@@ -40,6 +44,7 @@ for _command in (
     run,
     resume,
     sweep,
+    runs,
     compare,
     audit,
     embed,
@@ -55,5 +60,6 @@ for _command in (
     schema,
     sync,
     doctor,
+    completion,
 ):
     main.add_command(_command)

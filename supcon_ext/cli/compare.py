@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from supcon_ext.cli.completion import complete_run
 from supcon_ext.cli.group import user_input
 from supcon_ext.cli.outcome import print_results
-from supcon_ext.cli.output import print_json
+from supcon_ext.cli.output import json_option, print_json
 
 
 @click.command(
@@ -16,9 +17,9 @@ from supcon_ext.cli.output import print_json
 $ supcon compare runs/quickstart-4f1c9a
 $ supcon compare mine-81d2 other-77ab --by data.noise.rate --out tables"""
 )
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_run)
 @click.option("--by", multiple=True, help="Key that tells rows apart; default: all that differ.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for tables and a plot."
 )
@@ -29,9 +30,10 @@ def compare(runs: tuple[str, ...], by: tuple[str, ...], as_json: bool, out: Path
     """
     from supcon_ext.compare import compare as compare_runs
     from supcon_ext.compare import write_comparison
+    from supcon_ext.experiment.folder import find_run_or_sweep
 
     with user_input():
-        comparison = compare_runs([_folder(name) for name in runs], by or None)
+        comparison = compare_runs([find_run_or_sweep(name) for name in runs], by or None)
     if as_json:
         print_json(comparison.to_json())
     else:
@@ -39,11 +41,3 @@ def compare(runs: tuple[str, ...], by: tuple[str, ...], as_json: bool, out: Path
     if out is not None:
         for path in write_comparison(comparison, out):
             click.echo(str(path), err=True)
-
-
-def _folder(name: str) -> Path:
-    """The folder of a sweep or a run."""
-    from supcon_ext.experiment import find_run
-
-    places = [place for place in (Path(name), Path("runs") / name) if place.is_dir()]
-    return places[0] if places else find_run(name)

@@ -13,7 +13,7 @@ import click
 from data_tools.whole_file import write_whole
 from supcon_ext.cli.group import user_input
 from supcon_ext.cli.options import plugin_option
-from supcon_ext.cli.output import console, print_json, print_table
+from supcon_ext.cli.output import console, json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from supcon_ext.recipe.components import Parameter
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("family", required=False)
 @plugin_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.option("--markdown", is_flag=True, help="Print a table of names in Markdown.")
 def components(family: str | None, as_json: bool, markdown: bool) -> None:
     """List every data set, noise model, selector, ... with its parameters.

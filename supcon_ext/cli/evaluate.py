@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import click
 
+from supcon_ext.cli.completion import complete_run
 from supcon_ext.cli.options import (
     BATCH,
     SAME_BATCH,
@@ -14,6 +17,7 @@ from supcon_ext.cli.options import (
     value_of,
     workers_option,
 )
+from supcon_ext.cli.output import json_option, print_json
 
 
 @click.command(
@@ -21,7 +25,7 @@ from supcon_ext.cli.options import (
 $ supcon evaluate runs/selcl-folder-4f1c9a-s0 --data labelled_images
 $ supcon evaluate selcl-folder-4f1c9a-s0 --data other.yaml --by knn --by linear_probe"""
 )
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option(
     "--data",
     help="A recipe, a folder with a folder for each class, a manifest, or a file of vectors; "
@@ -39,6 +43,7 @@ $ supcon evaluate selcl-folder-4f1c9a-s0 --data other.yaml --by knn --by linear_
 @batch_option(BATCH, SAME_BATCH)
 @workers_option
 @device_option
+@json_option
 def evaluate(
     run: str,
     data: str | None,
@@ -47,6 +52,7 @@ def evaluate(
     batch: int,
     workers: int,
     device: str,
+    as_json: bool,
 ) -> None:
     """Measure a finished run's encoder on other data, with its own classes or others.
 
@@ -73,6 +79,9 @@ def evaluate(
             device=device,
             tell=progress.note,
         )
+    if as_json:
+        print_json(dataclasses.asdict(made))
+        return
     rows = evaluation_rows(made.results)
     print_results(rows, list(dict.fromkeys(column for row in rows for column in row)), KEYS)
     print_place("found", made.folder, made.tracking_uri)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from supcon_ext.cli.completion import complete_run
 from supcon_ext.cli.options import out_option
 
 
@@ -15,7 +16,7 @@ from supcon_ext.cli.options import out_option
 $ supcon export runs/selcl-folder-4f1c9a-s0 --format onnx -o digits-onnx
 $ supcon export models:/digits/3 --format safetensors -o digits --data my_images"""
 )
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option(
     "--format",
     "kind",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 
 from supcon_ext.cli.group import user_input
 from supcon_ext.cli.options import plugin_option
+from supcon_ext.cli.output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from data_tools.prepared import PreparedData
@@ -62,6 +64,7 @@ $ supcon filter made.csv --by classifier_agreement:mode=quality --by top_k:k=4,b
 )
 @plugin_option
 @click.option("--force", is_flag=True, help="Replace files that exist.")
+@json_option
 def filter_command(
     manifest: Path,
     overrides: tuple[str, ...],
@@ -73,6 +76,7 @@ def filter_command(
     encoder: str | None,
     bound: float,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Keep the synthetic images of a manifest that pass filters, and say why others do not.
 
@@ -100,7 +104,7 @@ def filter_command(
             force=force,
             watched=lambda what: CountedProgress(what, "images"),
         )
-    _tell(result)
+    _tell(result, as_json)
 
 
 def _real(real: str, overrides: tuple[str, ...]) -> PreparedData:
@@ -128,16 +132,18 @@ def _real(real: str, overrides: tuple[str, ...]) -> PreparedData:
     return prepare_data(checked)
 
 
-def _tell(result: FilterResult) -> None:
-    from supcon_ext.cli.output import print_table
-
+def _tell(result: FilterResult, as_json: bool) -> None:
+    for line in result.report.warnings():
+        click.echo(f"warning: {line}", err=True)
+    if as_json:
+        places = {name: getattr(result, name) for name in ("kept", "dropped", "json", "page")}
+        print_json({"files": places, **json.loads(result.report.text(result.check))})
+        return
     rows = []
     for step in (result.check, *result.report.steps):
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in step.reasons.items())
         rows.append((step.filter, f"{step.given:,}", f"{step.kept:,}", reasons or "-"))
     print_table(("filter", "given", "kept", "dropped"), rows)
-    for line in result.report.warnings():
-        click.echo(f"warning: {line}", err=True)
     kept, count = int(result.report.kept.sum()), result.check.given
     beside = [str(path) for path in (result.dropped, result.json, result.page) if path]
     click.echo(

@@ -1,4 +1,8 @@
-"""Tables and JSON on standard output."""
+"""Tables and JSON on standard output.
+
+Every command that prints a table has :data:`json_option`: with ``--json`` standard output is one
+JSON document, by :func:`print_json`, and all else is on standard error.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from data_tools.plain_values import plain
 from data_tools.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _PIPE_WIDTH = 10_000
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON in place of the table."
+)
 
 
 def console() -> Console:
@@ -54,8 +63,13 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], indent: 
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; where a text holds control characters, in plain ASCII."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    """Print a value as JSON; where a text holds control characters, in plain ASCII.
+
+    Args:
+        value: See :func:`~data_tools.plain_values.plain`.
+    """
+    made = plain(value)
+    text = json.dumps(made, indent=2, ensure_ascii=False, allow_nan=False)
     if printable_lines(text) != text:
-        text = json.dumps(value, indent=2)
+        text = json.dumps(made, indent=2, allow_nan=False)
     click.echo(text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 
 import click
 
+from supcon_ext.cli.completion import complete_run
 from supcon_ext.cli.options import (
     BATCH,
     SAME_BATCH,
@@ -18,6 +20,7 @@ from supcon_ext.cli.options import (
     splits_option,
     workers_option,
 )
+from supcon_ext.cli.output import json_option, print_json
 
 SHOWN = 5
 
@@ -27,7 +30,7 @@ SHOWN = 5
 $ supcon predict runs/selcl-folder-4f1c9a-s0 new_images -o classes.csv
 $ supcon predict models:/digits/3 list.csv -o classes.parquet --skip-bad"""
 )
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.argument("data")
 @out_option("File to write: .csv, .jsonl or .parquet.")
 @splits_option("Predict")
@@ -36,6 +39,7 @@ $ supcon predict models:/digits/3 list.csv -o classes.parquet --skip-bad"""
 @workers_option
 @device_option
 @force_option
+@json_option
 def predict(
     run: str,
     data: str,
@@ -46,6 +50,7 @@ def predict(
     workers: int,
     device: str,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Write the class of each sample, how probable it is, and how far its neighbours are.
 
@@ -78,6 +83,9 @@ def predict(
             force=force,
             tell=progress.note,
         )
+    if as_json:
+        print_json(dataclasses.asdict(made))
+        return
     left_out = f", {made.left_out:,} pictures left out" if made.left_out else ""
     click.echo(
         f"wrote {out}: {made.count:,} rows, in {time.perf_counter() - began:.1f} s{left_out}"

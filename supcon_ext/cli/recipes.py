@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from supcon_ext.cli.completion import complete_recipe
 from supcon_ext.cli.group import user_input
-from supcon_ext.cli.output import print_json, print_table
+from supcon_ext.cli.output import json_option, print_json, print_table
 
 
 @click.group(
@@ -17,7 +18,7 @@ $ supcon recipes copy quickstart mine.yaml
 mine.yaml
 $ supcon run mine.yaml""",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def recipes(context: click.Context, as_json: bool) -> None:
     """List the recipes and sweeps that ship."""
@@ -60,7 +61,7 @@ def recipes(context: click.Context, as_json: bool) -> None:
 
 
 @recipes.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_recipe)
 @click.argument("dest", required=False, type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Overwrite a file that exists.")
 def copy(name: str, dest: Path | None, force: bool) -> None:

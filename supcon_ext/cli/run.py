@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from supcon_ext.cli.completion import complete_recipe, complete_run
 from supcon_ext.cli.group import WrongInputError, user_input
 from supcon_ext.cli.outcome import print_place, print_results
+from supcon_ext.cli.output import json_option, print_json
 from supcon_ext.progress.first_process import is_first_process
 
 if TYPE_CHECKING:
@@ -22,11 +25,18 @@ $ supcon run quickstart data.noise.rate=0.2 seed=3
 $ supcon run mine.yaml stages.warmup.epochs=1 --dry-run
 $ torchrun --nproc-per-node=4 -m supcon_ext run mine.yaml"""
 )
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=complete_recipe)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--dry-run", is_flag=True, help="Make everything and one batch, and train nothing.")
+@json_option
 @click.pass_context
-def run(context: click.Context, recipe: str, overrides: tuple[str, ...], dry_run: bool) -> None:
+def run(
+    context: click.Context,
+    recipe: str,
+    overrides: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Run a recipe: a file, or the name of one that ships.
 
     KEY=VALUE sets any key of the recipe: data.noise.rate=0.2, stages.warmup.epochs=3, seed=1.
@@ -41,7 +51,7 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], dry_run
         from supcon_ext.cli.sweep import run_sweep_file
 
         click.echo(f"{recipe} is a sweep: running it as `supcon sweep {recipe}`.", err=True)
-        run_sweep_file(context, path, overrides)
+        run_sweep_file(context, path, overrides, as_json=as_json)
         return
     from supcon_ext.recipe.load import load_recipe
     from supcon_ext.tracking.store_uri import resolve_uri
@@ -56,9 +66,9 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], dry_run
         loaded = experiment.as_launched(loaded)
     with stop_requests(PATIENCE):
         if dry_run:
-            _print_trial(loaded, overrides, experiment.dry_run(loaded))
+            _print_trial(loaded, overrides, experiment.dry_run(loaded), as_json)
         else:
-            _print_result(experiment.run(loaded))
+            _print_result(experiment.run(loaded), as_json)
 
 
 @click.command(
@@ -66,7 +76,7 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], dry_run
 $ supcon resume runs/quickstart-4f1c9a-s0
 $ supcon resume runs/quickstart-4f1c9a-s0 --accept code --accept packages"""
 )
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=complete_run)
 @click.option(
     "--accept",
     multiple=True,
@@ -74,7 +84,8 @@ $ supcon resume runs/quickstart-4f1c9a-s0 --accept code --accept packages"""
     help="Go on though this has changed since the start, and record it; can be given again.",
 )
 @click.option("--from-start", is_flag=True, help="Begin again at epoch 1, whatever was done.")
-def resume(run_name: str, accept: tuple[str, ...], from_start: bool) -> None:
+@json_option
+def resume(run_name: str, accept: tuple[str, ...], from_start: bool, as_json: bool) -> None:
     """Go on with a run that stopped, to the same numbers.
 
     RUN is a run's folder, its name under runs/, or the beginning of the name. Other data, code,
@@ -85,11 +96,12 @@ def resume(run_name: str, accept: tuple[str, ...], from_start: bool) -> None:
     from supcon_ext.interrupt import PATIENCE, stop_requests
 
     with stop_requests(PATIENCE):
-        _print_result(experiment.resume(run_name, accept=accept, from_start=from_start))
+        made = experiment.resume(run_name, accept=accept, from_start=from_start)
+        _print_result(made, as_json)
 
 
 @click.command()
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=complete_run)
 @click.option("--uri", help="Another MLflow store than the run's own.")
 @click.option("--register", "name", help="Make its model a version of this registered model.")
 def sync(run_name: str, uri: str | None, name: str | None) -> None:
@@ -119,11 +131,16 @@ def sync(run_name: str, uri: str | None, name: str | None) -> None:
         click.echo(f"Registered its model: models:/{name}/{version}")
 
 
-def _print_trial(recipe: Recipe, overrides: Sequence[str], numbers: Mapping[str, float]) -> None:
+def _print_trial(
+    recipe: Recipe, overrides: Sequence[str], numbers: Mapping[str, float], as_json: bool
+) -> None:
     if not is_first_process():
         return
     from supcon_ext.recipe.resolved import recipe_hash
 
+    if as_json:
+        print_json({"recipe": recipe.name, "hash": recipe_hash(recipe), "numbers": numbers})
+        return
     lines = {"recipe": recipe.name, "hash": recipe_hash(recipe)[:6]}
     if overrides:
         lines["overrides"] = "  ".join(overrides)
@@ -134,8 +151,11 @@ def _print_trial(recipe: Recipe, overrides: Sequence[str], numbers: Mapping[str,
     click.echo("One batch was tried. Nothing was trained, and nothing is kept.", err=True)
 
 
-def _print_result(result: RunResult) -> None:
+def _print_result(result: RunResult, as_json: bool) -> None:
     if not is_first_process():
+        return
+    if as_json:
+        print_json(dataclasses.asdict(result))
         return
     from supcon_ext.experiment import result_rows
     from supcon_ext.experiment.results_table import KEYS

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from supcon_ext.cli.completion import complete_recipe
 from supcon_ext.cli.group import WRONG_INPUT, WrongInputError, user_input
-from supcon_ext.cli.output import print_json, print_table
+from supcon_ext.cli.output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from supcon_ext.recipe.schema import Recipe
@@ -25,7 +26,7 @@ $ echo $?
 2
 $ supcon validate supcon/folder data.dataset.root=my_images --data"""
 )
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=complete_recipe)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--data", "with_data", is_flag=True, help="Read the data too, and report on it.")
 @click.option("--decode", is_flag=True, help="With --data: decode every image file whole.")
@@ -42,7 +43,7 @@ $ supcon validate supcon/folder data.dataset.root=my_images --data"""
     help="With --data: the page on synthetic samples, and FILE.json beside it. If none is said, "
     "they are written where a source is refused.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def validate(
     context: click.Context,
@@ -140,9 +141,9 @@ def _read_data(recipe: Recipe, decode: bool, bad_list: str, page: str | None) ->
 $ supcon show mine.yaml seed=3 | tail -n 1
 seed: 3                        # override"""
 )
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=complete_recipe)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, without origins.")
+@json_option
 def show(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print a recipe with all defaults, and where each value comes from.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from supcon_ext.cli.completion import complete_recipe
 from supcon_ext.cli.group import FAILED, WRONG_INPUT, user_input
 from supcon_ext.cli.outcome import print_place, print_results
+from supcon_ext.cli.output import json_option, print_json
 from supcon_ext.progress.first_process import is_first_process
 
 
@@ -17,7 +20,7 @@ from supcon_ext.progress.first_process import is_first_process
 $ supcon sweep quickstart
 $ supcon sweep quickstart seeds=[0,1,2] data.noise.rate=0.2"""
 )
-@click.argument("sweep_file", metavar="SWEEP")
+@click.argument("sweep_file", metavar="SWEEP", shell_complete=complete_recipe)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--again", is_flag=True, help="Begin anew, beside what is there.")
 @click.option(
@@ -27,9 +30,15 @@ $ supcon sweep quickstart seeds=[0,1,2] data.noise.rate=0.2"""
     show_default=True,
     help="Runs at a time, each in a process with its share of the CPU threads.",
 )
+@json_option
 @click.pass_context
 def sweep(
-    context: click.Context, sweep_file: str, overrides: tuple[str, ...], again: bool, jobs: int
+    context: click.Context,
+    sweep_file: str,
+    overrides: tuple[str, ...],
+    again: bool,
+    jobs: int,
+    as_json: bool,
 ) -> None:
     """Run a sweep: a file with a grid, or the name of one that ships.
 
@@ -40,7 +49,7 @@ def sweep(
 
     with user_input():
         path = find_recipe(sweep_file)
-    run_sweep_file(context, path, overrides, again, jobs)
+    run_sweep_file(context, path, overrides, again, jobs, as_json)
 
 
 def run_sweep_file(
@@ -49,6 +58,7 @@ def run_sweep_file(
     overrides: Sequence[str],
     again: bool = False,
     jobs: int = 1,
+    as_json: bool = False,
 ) -> None:
     """Load a sweep, run it, and print its table.
 
@@ -63,9 +73,13 @@ def run_sweep_file(
 
     with stop_requests(PATIENCE):
         result = run_sweep(loaded, again=again, jobs=jobs)
-    if is_first_process():
-        if result.comparison is not None:
-            found = result.comparison
+    found = result.comparison
+    if is_first_process() and as_json:
+        table = None if found is None else found.to_json()
+        told = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+        print_json({**told, "comparison": table})
+    elif is_first_process():
+        if found is not None:
             print_results(found.table(), found.columns, len(found.keys))
         print_place("sweep", result.folder, result.tracking_uri)
     if result.failed:

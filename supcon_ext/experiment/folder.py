@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 
 from data_tools.whole_file import write_whole
+from supcon_ext.tracking.journal import JOURNAL_NAME
 
 RECIPE = "recipe.yaml"
 FINGERPRINT = "fingerprint.json"
@@ -50,6 +51,23 @@ def write_traceback(folder: Path) -> Path | None:
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run's."""
     return any((folder / name).is_file() for name in (RECIPE, FINGERPRINT))
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder is a sweep's: it has a journal of its own, and runs below it, if any yet."""
+    return folder.is_dir() and not is_run(folder) and (folder / JOURNAL_NAME).is_file()
+
+
+def find_run_or_sweep(text: str | Path, root: Path = Path("runs")) -> Path:
+    """The folder of a sweep, by its path or its name under ``root``, or of a run.
+
+    Raises:
+        ValueError: As of :func:`find_run`.
+    """
+    for candidate in (Path(text), root / text):
+        if str(text).strip() and is_sweep(candidate):
+            return candidate
+    return find_run(text, root)
 
 
 def find_run(text: str | Path, root: Path = Path("runs")) -> Path:

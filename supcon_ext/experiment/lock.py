@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from data_tools.whole_file import write_whole
 from supcon_ext.experiment.cannot_start import CannotStart
-from supcon_ext.tracking.sync import RUN_LOCK
+from supcon_ext.tracking.run_lock import RUN_LOCK
 
 LOCK = RUN_LOCK
 OWNER = "owner.json"

@@ -67,6 +67,15 @@ def unfinished(folder: Path, recipe: Recipe) -> str | None:
     return None
 
 
+def missing_file(folder: Path) -> str | None:
+    """The first of a finished run's files that is not there, whatever the others hold."""
+    try:
+        names = [*json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return MANIFEST
+    return next((name for name in names if not (folder / name).is_file()), None)
+
+
 def _readable(journal: Path) -> bool:
     try:
         return all(True for _ in read(journal))

@@ -20,8 +20,13 @@ from typing import Any
 
 import torch
 
-from supcon_ext.experiment import Interrupted
-from supcon_ext.interrupt import PATIENCE, STOP_SIGNALS, signals_kept_back, stop_requests
+from supcon_ext.interrupt import (
+    PATIENCE,
+    STOP_SIGNALS,
+    Interrupted,
+    signals_kept_back,
+    stop_requests,
+)
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.sweep.child import Failure, run_child
 from supcon_ext.sweep.plan import Child

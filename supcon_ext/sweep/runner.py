@@ -9,9 +9,8 @@ from typing import Any
 
 from supcon_ext.compare.comparison import Comparison, compare
 from supcon_ext.compare.comparison_files import write_comparison
-from supcon_ext.experiment import Interrupted
 from supcon_ext.experiment.lock import lock
-from supcon_ext.interrupt import stop_requests
+from supcon_ext.interrupt import Interrupted, stop_requests
 from supcon_ext.progress.console import ConsoleProgress
 from supcon_ext.sweep.child import Failure, has_begun, run_child
 from supcon_ext.sweep.jobs import check_jobs, run_side_by_side

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from data_tools.plain_values import plain
 from data_tools.whole_file import write_whole
 from supcon_ext.tracking.events import Metric
 from supcon_ext.tracking.journal import JOURNAL_NAME, read
@@ -35,7 +35,7 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
 
 def results_text(results: Mapping[str, Any]) -> str:
     """What :func:`write_results` writes."""
-    return json.dumps(_plain(results), indent=2, allow_nan=False) + "\n"
+    return json.dumps(plain(results), indent=2, allow_nan=False) + "\n"
 
 
 def read_results(folder: Path) -> dict[str, Any]:
@@ -85,15 +85,3 @@ def same_metrics(folder_a: Path, folder_b: Path) -> list[str]:
                     f"{key}: {value_a!r} at step {step_a} against {value_b!r} at step {step_b}"
                 )
     return differences
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy and torch, scalars and arrays
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

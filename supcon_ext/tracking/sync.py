@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from supcon_ext.tracking.journal import JOURNAL_NAME
 from supcon_ext.tracking.journal_copier import JournalCopier
 from supcon_ext.tracking.mirror_state import MirrorState
 from supcon_ext.tracking.mlflow_client import load_mlflow
+from supcon_ext.tracking.run_lock import is_owned
 from supcon_ext.tracking.settings import Pace
 from supcon_ext.tracking.store_uri import resolve_uri
-
-RUN_LOCK = "run.lock"  # held by whoever works in a run folder
 
 
 @dataclass(frozen=True)
@@ -69,18 +66,6 @@ def sync(folder: Path, uri: str | None = None, *, pace: Pace | None = None) -> S
     copier = JournalCopier(folder, state, target, pace or Pace())
     load_mlflow()
     sent = copier.copy_within_time()
-    if _is_left(folder):
+    if is_owned(folder) is False:
         copier.end_if_cut_off()
     return SyncResult(sent, copier.refused, str(copier.run_id), target)
-
-
-def _is_left(folder: Path) -> bool:
-    """Whether the run had an owner, whose lock went with its process."""
-    lock = folder / RUN_LOCK
-    if not lock.is_file():
-        return False
-    try:
-        with FileLock(lock, blocking=False):
-            return True
-    except (Timeout, OSError):
-        return False

@@ -113,7 +113,8 @@ def recipe_of(named: str, overrides: list[str]) -> Any:
 def main() -> None:
     """Run, or go on with the run that is in the folder."""
     out, stop, folder = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    from supcon_ext.experiment import Interrupted, resume, run
+    from supcon_ext.experiment import resume, run
+    from supcon_ext.interrupt import Interrupted
 
     watch(out, stop)
     try:

@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from supcon_ext import experiment
 from supcon_ext.cli import main
-from supcon_ext.experiment import CannotStart, Interrupted
+from supcon_ext.experiment import CannotStart
+from supcon_ext.interrupt import Interrupted
 from supcon_ext.recipe import load_recipe, recipe_hash
 from tests.cli.test_recipe_commands import GOOD
 

@@ -27,7 +27,7 @@ def loaded_by(*arguments: str) -> tuple[set[str], str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("recipes",), ("recipes", "--json"), ("run", "--help")],
+    [("--help",), ("recipes",), ("recipes", "--json"), ("run", "--help"), ("completion", "fish")],
     ids=" ".join,
 )
 def test_nothing_heavy_is_loaded(arguments: tuple[str, ...]) -> None:
@@ -39,7 +39,7 @@ def test_nothing_heavy_is_loaded(arguments: tuple[str, ...]) -> None:
 
 def test_every_command_is_in_the_help() -> None:
     _, output = loaded_by("--help")
-    for (
-        command
-    ) in "run resume sweep compare recipes show validate components schema sync doctor".split():
+    for command in (
+        "run resume sweep runs compare recipes show validate components schema sync doctor".split()
+    ):
         assert f"\n  {command} " in output

@@ -94,6 +94,14 @@ WITH_ONE: dict[str, tuple[tuple[str, ...], ...]] = {
     "schema": tuple(("--write", place) for place in PLACES),
     "recipes": (("nonsense",),),
     "doctor": (("extra",),),
+    "completion": (("tcsh",), ("",), ("bash", "zsh")),
+    "runs": (("nonsense",), *(("--in", name) for name in RUN if name not in ("", "folder"))),
+    "runs remove": (
+        *((name, "--yes") for name in RUN),
+        (),
+        ("model", "--yes"),
+        ("folder", "model", "--yes"),
+    ),
 }
 CASES = [(command, given) for command, cases in WITH_ONE.items() for given in cases]
 WRONG_OVERRIDES = (

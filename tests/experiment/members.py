@@ -403,8 +403,9 @@ def go(text: dict[str, Any], folder: str, what: str = "", at: int = 0) -> int:
         what: ``term`` or ``kill`` after step ``at``, ``kill_saved`` after the checkpoint there.
         at: Steps of the run.
     """
-    from supcon_ext.experiment import Interrupted, report, resume, run
+    from supcon_ext.experiment import report, resume, run
     from supcon_ext.experiment.selection_watch import SelectionWatch
+    from supcon_ext.interrupt import Interrupted
     from supcon_ext.recipe import parse_recipe
     from supcon_ext.training import loop
     from supcon_ext.weightings import tsc

@@ -17,8 +17,9 @@ from torch.utils.data import Dataset, TensorDataset
 from data_tools.given_data import splits_of
 from data_tools.registry import family
 from supcon_ext import open_run, parse_recipe, resume, run
-from supcon_ext.experiment import CannotStart, Interrupted, report
+from supcon_ext.experiment import CannotStart, report
 from supcon_ext.experiment.given import data_of_run
+from supcon_ext.interrupt import Interrupted
 from supcon_ext.recipe.resolved import resolve
 from supcon_ext.training.loop import Trainer
 from tests.experiment import members

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from supcon_ext.experiment import Interrupted, resume, run
+from supcon_ext.experiment import resume, run
+from supcon_ext.interrupt import Interrupted
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.tracking.results import read_metrics, read_results
 from supcon_ext.training.loop import Trainer

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from data_tools.shot_groups import by_ranges
-from supcon_ext.experiment import Interrupted, dry_run, result_rows, resume, run
+from supcon_ext.experiment import dry_run, result_rows, resume, run
 from supcon_ext.experiment.selection_watch import SelectionWatch
+from supcon_ext.interrupt import Interrupted
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.selectors.base import Role, SampleBank, Selection
 from supcon_ext.selectors.label import Label

@@ -148,7 +148,8 @@ def kill_at(what: str, number: int) -> None:
 
 def go(folder: Path, what: str = "", number: int = 0) -> int:
     """Run the recipe in a folder, or go on with what is there; the exit status."""
-    from supcon_ext.experiment import Interrupted, resume, run
+    from supcon_ext.experiment import resume, run
+    from supcon_ext.interrupt import Interrupted
     from supcon_ext.recipe import parse_recipe
 
     if what:

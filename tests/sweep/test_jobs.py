@@ -14,7 +14,7 @@ import torch
 from click.testing import CliRunner
 
 from supcon_ext.cli import main
-from supcon_ext.experiment import Interrupted
+from supcon_ext.interrupt import Interrupted
 from supcon_ext.sweep import check_jobs, load_sweep, run_sweep
 from supcon_ext.sweep.jobs import CONSOLE
 from supcon_ext.tracking.results import read_results

@@ -1,0 +1,1 @@
+"""What has been run here: folders of runs and sweeps found, listed and removed."""
