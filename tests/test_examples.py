@@ -1,4 +1,4 @@
-"""The examples of loops of one's own: each is short, runs as a user runs it, and does its work."""
+"""The examples: each is short, runs as a user runs it, and does its work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ def _run(name: str) -> None:
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_an_example_finds_the_wrong_labels(name: str, tmp_path: Path) -> None:
-    assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) <= 80
     done = start(_run, name, cwd=tmp_path)
     assert done.wait() == 0, done.stderr
     told = re.search(
@@ -34,6 +33,32 @@ def test_an_example_finds_the_wrong_labels(name: str, tmp_path: Path) -> None:
     assert told, done.stdout
     accuracy, doubted, found, wrong = map(float, told.groups())
     assert accuracy > 0.75 and found / doubted > 0.85 and found / wrong > 0.85
+    assert list(tmp_path.iterdir()) == []
+
+
+SHORT = [path.stem for path in sorted(EXAMPLES.glob("*.py")) if path.stem != "efficientnet_lite"]
+PRINTED = {
+    "custom_selector": (r"test accuracy (\d\.\d+)", 2, 0.6),
+    "custom_weighting": (r"balanced accuracy (\d\.\d+)", 3, 0.6),
+    "frozen_vectors": (r"test accuracy (\d\.\d+)", 2, 0.8),
+    "label_issues": (r"(\d\d\.\d)% of what is suggested", 1, 90),
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_an_example_is_short_and_tested(name: str) -> None:
+    assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) <= 80
+    assert name in {*LOOPS, *PRINTED}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", PRINTED)
+def test_an_example_with_recipes_prints_good_figures(name: str, tmp_path: Path) -> None:
+    done = start(_run, name, cwd=tmp_path)
+    assert done.wait(280) == 0, done.stderr
+    pattern, count, least = PRINTED[name]
+    figures = [float(found) for found in re.findall(pattern, done.stdout)]
+    assert len(figures) == count and min(figures) > least, done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

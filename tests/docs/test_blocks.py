@@ -1,0 +1,112 @@
+"""Every block of code on the site runs as it stands there, page by page, in an empty folder."""
+
+from __future__ import annotations
+
+import ast
+import os
+import runpy
+import sys
+from glob import glob
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+import yaml
+
+from supcon_ext.cli import main
+from tests.docs.blocks import ROOT, Block, arguments_of_supcon, blocks, pages
+from tests.docs.messy_folder import write_messy_folder
+from tests.fresh import Fresh, start, supcon
+
+OVERRIDDEN = ("run", "sweep", "validate", "show")  # commands that take KEY=VALUE
+PAGES = [page for page in pages() if any(each.kind != "not run" for each in blocks(page))]
+RUN = [page for page in PAGES if any(each.language in ("python", "sh") for each in blocks(page))]
+BLOCKS = [each for page in pages() for each in blocks(page)]
+
+
+def where(block: Block) -> str:
+    return f"{block.page}:{block.line}"
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=where)
+def test_a_block_is_of_a_language_and_parses(block: Block) -> None:
+    if block.language == "python":
+        ast.parse(block.text)
+    elif block.language == "yaml":
+        assert yaml.safe_load(block.text)
+    elif block.language == "sh":
+        assert block.commands
+        for words in block.commands:
+            parses(words)
+    else:
+        assert block.language in ("text", "json", "csv")
+        assert block.kind in ("", "file")
+
+
+def parses(words: list[str]) -> None:
+    """A command of ``supcon`` has the options and as many arguments as it is given."""
+    given = arguments_of_supcon(words)
+    if given is None:
+        return
+    context, command = click.Context(main), main
+    while given and not given[0].startswith("-") and isinstance(command, click.Group):
+        if given[0] not in command.commands:
+            break
+        command = command.commands[given[0]]
+        context, given = click.Context(command, parent=context), given[1:]
+    assert command is not main or given[0] in ("--version", "--help"), words
+    options, *_ = command.make_parser(context).parse_args(list(given))
+    missing = [each.name for each in command.params if each.required and not options.get(each.name)]
+    assert not missing, f"{words}: {missing}"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", RUN)
+def test_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_messy_folder(tmp_path)
+    done = start(_run_page, page, cwd=tmp_path, env={"PYTHONPATH": f"{ROOT}:{tmp_path}"})
+    assert done.wait(1200) == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+
+def _run_page(page: str) -> None:
+    """All blocks of a page, in order; those of Python share their names."""
+    sys.path.insert(0, os.getcwd())
+    module = sys.modules["page"] = ModuleType("page")  # what is pickled is found by its module
+    for block in blocks(page):
+        print(f"-- {where(block)}", flush=True)
+        if block.kind == "file":
+            Path(block.said).parent.mkdir(parents=True, exist_ok=True)
+            Path(block.said).write_text(block.text, encoding="utf-8")
+        elif block.kind == "not run":
+            continue
+        elif block.language == "python":
+            exec(compile(block.text, where(block), "exec"), vars(module))
+        elif block.language == "sh":
+            for words in block.commands:
+                _command(words, block.said.split() if block.kind == "in tests" else [])
+
+
+def _command(words: list[str], more: list[str]) -> None:
+    """One command in a fresh process; installing is left to the reader."""
+    if words[:2] == ["pip", "install"]:
+        return
+    words = [found for word in words for found in (glob(word) if word[-1] == "*" else [word])]
+    given = arguments_of_supcon(words)
+    if given is not None:
+        done: Fresh = supcon(*given, *(more if given[0] in OVERRIDDEN else []), timeout=600)
+    elif words[0] == "python":
+        done = start(_script, *words[1:])
+    else:
+        raise ValueError(f"Expected supcon, python or pip install, but got {' '.join(words)}")
+    status = done.wait(600)
+    print(done.stdout, done.stderr, sep="\n", flush=True)
+    if status:
+        raise SystemExit(f"{' '.join(words)}: exit status {status}")
+
+
+def _script(path: str, *arguments: str) -> None:
+    sys.argv = [path, *arguments]
+    sys.path.insert(0, os.getcwd())
+    runpy.run_path(path, run_name="__main__")
