@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from supcon_ext.audit.class_sizes import Allow, ClassSize, class_sizes
 from supcon_ext.audit.correct import Corrections, correct
 from supcon_ext.audit.coverage import SPLITS, check_splits, left_out
 from supcon_ext.audit.decisions import KEEP, KEPT, RELABELLED, Decisions, judged_before
@@ -46,6 +47,7 @@ class AuditResult:
         flagged: How many of their labels look wrong.
         left_out: A few words on each part of the data set that is not listed.
         corrections: What was written with ``apply``, or None.
+        sizes: Every class: its samples, how many look wrong, and how many corrections leave.
     """
 
     table: AuditTable
@@ -56,6 +58,7 @@ class AuditResult:
     flagged: int
     left_out: list[str]
     corrections: Corrections | None
+    sizes: list[ClassSize]
 
 
 def audit(
@@ -70,6 +73,7 @@ def audit(
     decisions: Decisions | None = None,
     apply: Path | None = None,
     min_confidence: float | None = MIN_CONFIDENCE,
+    allow: Allow = lambda halved: None,
 ) -> AuditResult:
     """Find the labels of a finished run's data that look wrong, and write them down.
 
@@ -90,6 +94,7 @@ def audit(
         apply: File for the corrected labels; None writes none.
         min_confidence: Least confidence of a suggestion that is taken into that file; None takes
             none.
+        allow: Told, before that file is written, of classes that it would halve.
     """
     folder = opened.folder / "audit" if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +108,7 @@ def audit(
     outputs = embed_samples(opened, samples, progress)
     progress.note(f"embedded in {time.perf_counter() - began:.1f} s; asking the neighbours")
     graph = find_neighbours(opened, samples, outputs.z, neighbours)
-    verdict = ask_neighbours(samples, graph)
+    verdict = ask_neighbours(samples, graph, outputs.features)
     if scores is not None:
         verdict = by_scores(verdict, scores)
     kept = np.isin(judged_before(samples), (KEPT, RELABELLED))
@@ -138,7 +143,9 @@ def audit(
         groups=groups,
         left_out=told,
     )
-    corrections = None if apply is None else correct(apply, opened, table, min_confidence)
+    corrections = None
+    if apply is not None:
+        corrections = correct(apply, opened, table, min_confidence, allow)
     return AuditResult(
         table=table,
         csv=folder / CSV,
@@ -148,4 +155,5 @@ def audit(
         flagged=len(table.flagged()),
         left_out=told,
         corrections=corrections,
+        sizes=class_sizes(table, None if corrections is None else corrections.settled),
     )

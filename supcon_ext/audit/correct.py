@@ -12,6 +12,7 @@ import numpy as np
 
 from data_tools.labels_file import LabelTable, write_labels
 from data_tools.whole_file import whole_file
+from supcon_ext.audit.class_sizes import Allow, class_sizes
 from supcon_ext.audit.decisions import JUDGED, UNUSABLE, Decisions
 from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.settled import Settled, settle
@@ -94,7 +95,11 @@ def _are_files(samples: AuditedSamples) -> bool:
 
 
 def correct(
-    path: Path, opened: OpenedRun, table: AuditTable, min_confidence: float | None
+    path: Path,
+    opened: OpenedRun,
+    table: AuditTable,
+    min_confidence: float | None,
+    allow: Allow = lambda halved: None,
 ) -> Corrections:
     """Write the labels as people decided, and those corrected whose suggestion is sure enough.
 
@@ -107,6 +112,7 @@ def correct(
         opened: The run.
         table: The audit.
         min_confidence: Least confidence of a suggestion that is taken; None takes none.
+        allow: Told, before anything is written, of classes that would be halved.
 
     Raises:
         ValueError: See :func:`check_places`.
@@ -114,6 +120,8 @@ def correct(
     samples = table.samples
     check_places(path, samples, table.decisions)
     settled = settle(table, min_confidence)
+    if halved := [size for size in class_sizes(table, settled) if size.halved]:
+        allow(halved)
     label = settled.label
     emptied = np.setdiff1d(samples.label, label[~settled.unusable])
     if len(emptied):

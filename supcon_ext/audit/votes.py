@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from supcon_ext.audit.samples import AuditedSamples
-from supcon_ext.audit.suspicion import SHOWN, Verdict, suspect
+from supcon_ext.audit.suspicion import SHOWN, Verdict
+from supcon_ext.audit.two_witnesses import judge
 from supcon_ext.experiment.open import OpenedRun
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.neighbours import NeighbourGraph, neighbours_among
@@ -49,8 +48,8 @@ def find_neighbours(
     )
 
 
-def ask_neighbours(samples: AuditedSamples, graph: NeighbourGraph) -> Verdict:
-    """What the nearest neighbours say of every given label.
+def ask_neighbours(samples: AuditedSamples, graph: NeighbourGraph, features: Tensor) -> Verdict:
+    """What the nearest neighbours and a linear head say of every given label.
 
     Test labels have no say on any other, not even by the sizes of their classes: what is said of
     training and validation samples is the same whatever the test labels are.
@@ -58,18 +57,10 @@ def ask_neighbours(samples: AuditedSamples, graph: NeighbourGraph) -> Verdict:
     Args:
         samples: The N samples.
         graph: Their neighbours, see :func:`find_neighbours`.
+        features: ``(N, F)`` of the encoder.
     """
-    label, classes, voters = torch.from_numpy(samples.label), len(samples.classes), samples.voters
-    first = NeighbourGraph(graph.index[:voters], graph.similarity[:voters])
-    verdict = suspect(first, label[:voters], classes)
-    if voters == len(samples):
-        return verdict
-    whole = suspect(graph, label, classes)
-    parts = {
-        field.name: torch.cat([getattr(verdict, field.name), getattr(whole, field.name)[voters:]])
-        for field in fields(Verdict)
-    }
-    return Verdict(**parts)
+    label = torch.from_numpy(samples.label)
+    return judge(graph, features, label, len(samples.classes), samples.voters)
 
 
 def nearest_agreeing(graph: NeighbourGraph, label: Tensor, count: int = SHOWN) -> Tensor:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from supcon_ext.cli.audit_outcome import recipe_of, tell
+from supcon_ext.cli.audit_outcome import ask, recipe_of, tell
 from supcon_ext.cli.group import WrongInputError, user_input
+from supcon_ext.cli.options import splits_option
 
 if TYPE_CHECKING:
     from supcon_ext.recipe.schema import Recipe
@@ -29,13 +30,7 @@ $ supcon audit runs/selcl-folder-4f1c9a-s0 --apply corrected.csv --min-confidenc
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for labels.csv and index.html; default: audit/ in the run's folder.",
 )
-@click.option(
-    "--split",
-    "splits",
-    multiple=True,
-    type=click.Choice(["train", "validation", "test"]),
-    help="List this split alone; default: all. Repeatable.",
-)
+@splits_option("List")
 @click.option(
     "--top",
     type=click.IntRange(min=1),
@@ -69,6 +64,7 @@ $ supcon audit runs/selcl-folder-4f1c9a-s0 --apply corrected.csv --min-confidenc
     "none is taken.",
 )
 @click.option("--force", is_flag=True, help="Let --apply overwrite a file that exists.")
+@click.option("--yes", is_flag=True, help="Let --apply halve a class without asking.")
 def audit(
     subject: str,
     overrides: tuple[str, ...],
@@ -81,13 +77,15 @@ def audit(
     apply: Path | None,
     min_confidence: float | None,
     force: bool,
+    yes: bool,
 ) -> None:
     """List the labels that look wrong, with what they might be, and a page to look at them.
 
     RUN is a finished run, whose network is used as it is. RECIPE is run first, unless it has been
     run already; KEY=VALUE sets any of its keys. A label is doubted if the nearest neighbours of its
-    image vote for another class. Only images and given labels are looked at. Those of the test are
-    listed too, by what images of training and validation say, and have no say themselves.
+    image and a linear head that has not seen it speak for another class. Only images and given
+    labels are looked at. Those of the test are listed too, by what images of training and
+    validation say, and have no say themselves.
 
     On the page labels are accepted, kept or changed by key, and what was decided is exported as a
     file, which --decisions takes.
@@ -147,6 +145,7 @@ def audit(
             decisions=decisions,
             apply=apply,
             min_confidence=min_confidence,
+            allow=(lambda halved: None) if yes else ask,
         )
     tell(result, folder, min_confidence)
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from data_tools.printable import printable
+from supcon_ext.cli.group import WrongInputError
+
 if TYPE_CHECKING:
     from supcon_ext.audit import AuditResult
+    from supcon_ext.audit.class_sizes import ClassSize
     from supcon_ext.audit.correct import Corrections
+
+SHOWN = 10
 
 
 def recipe_of(folder: Path) -> Path:
@@ -34,6 +41,7 @@ def tell(result: AuditResult, folder: Path, min_confidence: float | None) -> Non
             "the network has not learnt what tells the classes apart.",
             err=True,
         )
+    _warn_of_classes(result)
     told = f"{result.flagged:,} of {result.count:,} labels look wrong ({share:.1%})"
     click.echo(f"{told}; see {result.page} and {result.csv}")
     if also := _listed_too(result):
@@ -46,9 +54,50 @@ def tell(result: AuditResult, folder: Path, min_confidence: float | None) -> Non
             click.echo(f"next: look at the page, then {again}")
         return
     _tell_corrections(result, result.corrections, min_confidence)
+    if changed := [each for each in result.sizes if each.after != each.before]:
+        click.echo(f"class sizes: {_sizes(changed)}")
     made = result.corrections
     command = shlex.join(["supcon", "run", str(recipe_of(folder)), *made.overrides])
     click.echo(f"next: {command}")
+
+
+def ask(halved: Sequence[ClassSize]) -> None:
+    """Ask whether classes may lose half of their samples or more.
+
+    Raises:
+        WrongInputError: They may not, or nobody is there to be asked.
+    """
+    told = _sizes(halved)
+    if not sys.stdin.isatty():
+        raise WrongInputError(
+            f"Expected to be told that corrections may halve a class, but nobody is there to be "
+            f"asked: {told}. Nothing was corrected. Try: --yes, a larger --min-confidence, or "
+            "--decisions"
+        )
+    if not click.confirm(f"Corrections would halve {told}. Write them?", err=True):
+        raise WrongInputError("Nothing was corrected.")
+
+
+def _sizes(sizes: Sequence[ClassSize]) -> str:
+    shown = [f"{printable(each.name)} {each.before:,} -> {each.after:,}" for each in sizes[:SHOWN]]
+    more = len(sizes) - SHOWN
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _warn_of_classes(result: AuditResult) -> None:
+    from supcon_ext.audit.class_sizes import FEWEST
+
+    doubtful = [each for each in result.sizes if each.in_doubt and each.flagged]
+    if not doubtful:
+        return
+    told = [f"{printable(each.name)} {each.flagged:,} of {each.before:,}" for each in doubtful]
+    more = f" and {len(told) - SHOWN:,} more" if len(told) > SHOWN else ""
+    click.echo(
+        f"warning: of these classes more than half of the labels look wrong, or fewer than "
+        f"{FEWEST} look right, so that the classes themselves are in doubt: "
+        f"{', '.join(told[:SHOWN])}{more}. Try: look at them on the page before --apply",
+        err=True,
+    )
 
 
 def _listed_too(result: AuditResult) -> str:

@@ -115,7 +115,9 @@ def test_a_split_that_is_not_there(tmp_path: Path) -> None:
     assert not Path("seen").exists()
 
 
-def made_up(seed: int, voters: int = 60, tested: int = 20) -> tuple[AuditedSamples, NeighbourGraph]:
+def made_up(
+    seed: int, voters: int = 60, tested: int = 20
+) -> tuple[AuditedSamples, NeighbourGraph, torch.Tensor]:
     """Random labels and vectors."""
     random = np.random.default_rng(seed)
 
@@ -130,19 +132,19 @@ def made_up(seed: int, voters: int = 60, tested: int = 20) -> tuple[AuditedSampl
         torch.cat([first.index, second.index]), torch.cat([first.similarity, second.similarity])
     )
     index = np.r_[np.arange(voters), np.arange(tested)]
-    return AuditedSamples(part(voters), None, index, False, part(tested)), graph
+    return AuditedSamples(part(voters), None, index, False, part(tested)), graph, z
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_test_labels_have_no_say(seed: int) -> None:
-    samples, graph = made_up(seed)
-    verdict = ask_neighbours(samples, graph)
+    samples, graph, z = made_up(seed)
+    verdict = ask_neighbours(samples, graph, z)
     alone = AuditedSamples(samples.train, None, samples.index[:60], False)
     first = NeighbourGraph(graph.index[:60], graph.similarity[:60])
-    without = ask_neighbours(alone, first)
+    without = ask_neighbours(alone, first, z[:60])
     assert samples.test is not None
     shuffled = replace(samples.test, label=(samples.test.label + 1) % 3)
-    other = ask_neighbours(replace(samples, test=shuffled), graph)
+    other = ask_neighbours(replace(samples, test=shuffled), graph, z)
     for field in fields(Verdict):
         found = getattr(verdict, field.name)
         assert len(found) == 80
@@ -169,7 +171,7 @@ def test_a_test_sample_is_told_by_the_training_samples_around_it() -> None:
     graph = NeighbourGraph(
         torch.cat([first.index, second.index]), torch.cat([first.similarity, second.similarity])
     )
-    verdict = ask_neighbours(samples, graph)
+    verdict = ask_neighbours(samples, graph, torch.cat([z, where]))
     assert not verdict.flagged[:30].any()
     assert verdict.suggested[30:].tolist() == np.repeat([0, 1, 2], 3).tolist()
     assert verdict.flagged[30:].tolist() == (tested != np.repeat([0, 1, 2], 3)).tolist()
