@@ -52,10 +52,10 @@ def weights() -> torch.Tensor:
 def draw_pairs() -> None:
     """Four matrices of pairs side by side."""
     panels = [
-        ("t: the same picture\n(SimCLR, `instance`)", targets("instance"), "Greens"),
-        ("t: the same label\n(SupCon, `label`)", targets("label"), "Greens"),
-        ("t: the same believed label\n(`gmm` and the like)", targets("gmm"), "Greens"),
-        ("w: classes weigh alike\n(BCL, `balanced`)", weights(), "Purples"),
+        ("t: the same picture\n(SimCLR, instance)", targets("instance"), "Greens"),
+        ("t: the same label\n(SupCon, label)", targets("label"), "Greens"),
+        ("t: the same believed label\n(gmm and the like)", targets("gmm"), "Greens"),
+        ("w: classes weigh alike\n(BCL, balanced)", weights(), "Purples"),
     ]
     figure, axes = plt.subplots(1, 4, figsize=(11, 3.3), layout="constrained")
     for axis, (title, matrix, colours) in zip(axes, panels, strict=True):
