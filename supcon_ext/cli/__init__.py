@@ -17,6 +17,7 @@ from supcon_ext.cli.generate import generate
 from supcon_ext.cli.group import CommandLine
 from supcon_ext.cli.predict import predict
 from supcon_ext.cli.recipes import recipes
+from supcon_ext.cli.report import report
 from supcon_ext.cli.run import resume, run, sync
 from supcon_ext.cli.runs import runs
 from supcon_ext.cli.show import show, validate
@@ -46,6 +47,7 @@ for _command in (
     sweep,
     runs,
     compare,
+    report,
     audit,
     embed,
     predict,

@@ -22,7 +22,7 @@ HEADINGS = ("RUN", "STATE", "BEGAN", "TOOK", "SEED", "SIZE", "RECIPE", "FOUND")
 _ROOT = click.option(
     "--in",
     "root",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Path,
     default=Path("runs"),
     show_default=True,
     metavar="FOLDER",
@@ -63,7 +63,7 @@ def runs(context: click.Context, root: Path, as_json: bool) -> None:
         click.echo(f"Nothing has been run in {root}. Begin with: supcon run quickstart", err=True)
         return
     print_table(HEADINGS, rows)
-    click.echo("\nSide by side: supcon compare RUN RUN   Gone: supcon runs remove RUN", err=True)
+    click.echo("\nAs a page: supcon report RUN   Side by side: supcon compare RUN RUN", err=True)
 
 
 @runs.command()

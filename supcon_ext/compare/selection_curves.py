@@ -56,6 +56,7 @@ def draw_selections(comparison: Comparison, path: Path) -> bool:
     if not drawn:
         return False
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     line_axis = _line_axis(comparison.axes, [row for row, _ in drawn])
     panels: dict[str, list[tuple[str, Row, dict[str, Curve]]]] = {}
@@ -78,6 +79,7 @@ def draw_selections(comparison: Comparison, path: Path) -> bool:
             axes.spines[["top", "right"]].set_visible(False)
     for axes in grid[-1]:
         axes.set_xlabel("epochs done")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     found: dict[str, Any] = {}
     for axes in grid.flat:
         handles, labels = axes.get_legend_handles_labels()

@@ -64,7 +64,7 @@ class Embedding:
         found = {"alignment": alignment(z, label), "uniformity": uniformity(z)}
 
         def draw(path: Path) -> None:
-            point = _two_dimensions(vectors, self.method, data.seed)
+            point = two_dimensions(vectors, self.method, data.seed)
             name = {"pca": "PCA", "tsne": "t-SNE"}[self.method]
             title = f"{name} of {len(label)} samples ({self.space}, {split})"
             figures.scatter(path, point, label.numpy(), data.classes, title)
@@ -119,8 +119,14 @@ def uniformity(z: Tensor) -> float | None:
     return min(0.0, float(kernel.mean(dtype=torch.float64).log()))
 
 
-def _two_dimensions(vectors: Tensor, method: str, seed: int) -> figures.FloatArray:
-    """``(N, 2)`` places of ``(N, F)`` vectors."""
+def two_dimensions(vectors: Tensor, method: str, seed: int) -> figures.FloatArray:
+    """``(N, 2)`` places of ``(N, F)`` vectors.
+
+    Args:
+        vectors: Finite.
+        method: ``pca`` or ``tsne``.
+        seed: Of t-SNE's first places.
+    """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 

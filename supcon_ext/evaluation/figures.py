@@ -205,16 +205,9 @@ def scatter(
         classes: Names of the C classes; up to 20 are listed in a legend.
         title: What the two dimensions are.
     """
-    from matplotlib import colormaps
-
     figure = _figure(6.6, 5)
     axes = figure.add_subplot()
-    if len(classes) <= 10:
-        colours = colormaps["tab10"](np.arange(len(classes)))
-    elif len(classes) <= IN_LEGEND:
-        colours = colormaps["tab20"](np.arange(len(classes)))
-    else:
-        colours = colormaps["turbo"](np.linspace(0, 1, len(classes)))
+    colours = class_colours(len(classes))
     size = float(np.clip(3000 / max(len(label), 1), 4, 20))
     # One call for all, so that no class is drawn over all the others.
     axes.scatter(point[:, 0], point[:, 1], s=size, c=colours[label], alpha=0.75, linewidths=0)
@@ -225,6 +218,20 @@ def scatter(
     axes.set_axis_off()
     axes.set_title(figure_text(title))
     _save(figure, path)
+
+
+def class_colours(count: int) -> FloatArray:
+    """``(C, 4)`` colours of C classes, far apart where they are few."""
+    from matplotlib import colormaps
+
+    colours: FloatArray
+    if count <= 10:
+        colours = colormaps["tab10"](np.arange(count))
+    elif count <= IN_LEGEND:
+        colours = colormaps["tab20"](np.arange(count))
+    else:
+        colours = colormaps["turbo"](np.linspace(0, 1, count))
+    return colours
 
 
 def lines(
@@ -246,6 +253,8 @@ def lines(
     Raises:
         ValueError: A curve has another number of x than of y values.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure = _figure(6.4, 4)
     axes = figure.add_subplot()
     for name, (x, y) in series.items():
@@ -256,6 +265,7 @@ def lines(
         marker = "o" if len(x) <= 30 else ""
         axes.plot(x, y, label=figure_text(name), linewidth=1.5, marker=marker, markersize=3)
     axes.grid(alpha=0.25)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.set_title(figure_text(title))

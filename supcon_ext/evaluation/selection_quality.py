@@ -220,8 +220,9 @@ def class_table(
 
     Returns:
         Rows with ``class``, ``name``, ``group``, ``samples`` (by given label), ``selected`` (by
-        working label) and, with the truth, ``true_samples``; :func:`example_quality` among the
-        samples of this working label; :func:`correction_quality` among those of this given label.
+        working label); :func:`label_belief` of those of this given label; and, with the truth,
+        ``true_samples``; :func:`example_quality` among the samples of this working label;
+        :func:`correction_quality` among those of this given label.
     """
     group_of = {member: name for name in GROUPS for member in getattr(groups, name)}
     rows: list[dict[str, Any]] = []
@@ -229,6 +230,7 @@ def class_table(
         labelled, taken = given == c, working == c
         row: dict[str, Any] = {"class": c, "name": name, "group": group_of.get(c, "")}
         row |= {"samples": int(labelled.sum()), "selected": int((selected & taken).sum())}
+        row |= label_belief(given[labelled], working[labelled], selected[labelled])
         if truth is not None:
             row["true_samples"] = int((truth == c).sum())
             right = is_right(working[taken], truth[taken])
@@ -236,3 +238,30 @@ def class_table(
             row |= correction_quality(given[labelled], working[labelled], truth[labelled])
         rows.append(row)
     return rows
+
+
+def label_belief(given: IntArray, working: IntArray, selected: BoolArray) -> dict[str, float]:
+    """What a selection believes of given labels.
+
+    Args:
+        given: ``(N,)`` int64.
+        working: ``(N,)`` int64.
+        selected: ``(N,)`` bool.
+
+    Returns:
+        ``trusted``, how many are believed as they are; ``corrected``, how many are replaced;
+        ``estimated_noise_rate``, the share that is not believed, with the ends of its 95 %
+        interval (Wilson's, of N draws): ``estimated_noise_low`` and ``estimated_noise_high``.
+        Without samples the counts alone.
+    """
+    from scipy.stats import binomtest
+
+    count, kept = len(given), working == given
+    trusted = int((selected & kept).sum())
+    found: dict[str, float] = {"trusted": trusted, "corrected": int((~kept).sum())}
+    if count:
+        interval = binomtest(count - trusted, count).proportion_ci(method="wilson")
+        found["estimated_noise_rate"] = 1 - trusted / count
+        found["estimated_noise_low"] = float(interval.low)
+        found["estimated_noise_high"] = float(interval.high)
+    return found

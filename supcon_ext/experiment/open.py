@@ -78,13 +78,7 @@ def open_run(run: str | Path, *, data: Any = None) -> OpenedRun:
     read_results(folder)
     recipe = load_recipe(folder / RECIPE)
     checkpoint = load_checkpoint(folder / CHECKPOINTS / LAST)
-    given = data_of_run(recipe, data, folder)
-    data = build_data(recipe.data, given=given, left_out=left_out_of(folder))
-    if data.fingerprint != checkpoint["labels_hash"]:
-        raise ValueError(
-            f"Expected the data that {folder} was trained on, but its images or labels have "
-            f"changed since. Try: supcon run {folder / RECIPE}, and then that run"
-        )
+    data = open_data(folder, recipe, checkpoint["labels_hash"], data=data)
     network = build_model(recipe, len(data.train.classes), data.train.spec, fresh=False)
     kept = kept_statistics(folder)
     context = sample_context(recipe.data, data.train, kept, network.own_input)
@@ -100,6 +94,32 @@ def open_run(run: str | Path, *, data: Any = None) -> OpenedRun:
         classifies=_classifies(recipe),
         trust=_trust(checkpoint["samples"]),
     )
+
+
+def open_data(
+    folder: Path, recipe: Recipe, fingerprint: str, *, data: Any = None, progress: Any = None
+) -> PreparedData:
+    """Make a run's data again.
+
+    Args:
+        folder: The run's.
+        recipe: Its.
+        fingerprint: Of the data that it was trained on.
+        data: What it was given in Python, where it was.
+        progress: Told how far the check of files is.
+
+    Raises:
+        ValueError: Images or labels have changed since, or cannot be used.
+        OSError: They cannot be read.
+    """
+    given = data_of_run(recipe, data, folder)
+    made = build_data(recipe.data, given=given, left_out=left_out_of(folder), progress=progress)
+    if made.fingerprint != fingerprint:
+        raise ValueError(
+            f"Expected the data that {folder} was trained on, but its images or labels have "
+            f"changed since. Try: supcon run {folder / RECIPE}, and then that run"
+        )
+    return made
 
 
 @dataclass(frozen=True)

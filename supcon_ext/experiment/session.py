@@ -27,6 +27,7 @@ from supcon_ext.experiment.encoder import change_of_weights
 from supcon_ext.experiment.fingerprint import Fingerprint, Record
 from supcon_ext.experiment.folder import RECIPE, new_folder, write_traceback
 from supcon_ext.experiment.kept_statistics import keep_statistics
+from supcon_ext.experiment.kept_warnings import keep_warnings
 from supcon_ext.experiment.launch import determinism, from_first, launch
 from supcon_ext.experiment.lock import lock
 from supcon_ext.experiment.manifest import unfinished
@@ -306,6 +307,8 @@ class Session:
             self._tell_of(error)
             raise
         finally:
+            if self.first:
+                keep_warnings(self.folder, self.progress.warnings)
             self._close(status)
             self.stop.last_words.remove(self.tracker.last_words)
             self.stop.advice = before

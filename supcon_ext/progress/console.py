@@ -48,6 +48,9 @@ class ConsoleProgress:
     Args:
         stderr: Where progress goes; default: standard error.
         clock: Gives seconds.
+
+    Attributes:
+        warnings: All that were given, each once, in their order.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class ConsoleProgress:
         self._told = -math.inf
         self._step_told = -math.inf
         self._warned: set[str] = set()
+        self.warnings: dict[str, None] = {}
         self._epoch_began = clock()
         self._outlook = Outlook()
         self._shorter: tuple[str, ...] = ()
@@ -223,6 +227,7 @@ class ConsoleProgress:
         if message in self._warned:
             return
         self._warned.add(message)
+        self.warnings[message] = None
         self._say(f"warning: {message}", "yellow")
 
     def results_table(

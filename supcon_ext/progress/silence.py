@@ -13,6 +13,7 @@ class Silence:
 
     def __init__(self) -> None:
         self._deaf = logging.NullHandler()
+        self.warnings: dict[str, None] = {}
 
     def __enter__(self) -> Silence:
         """Warnings that the package logs go nowhere, not to standard error."""

@@ -22,6 +22,7 @@ NO_TABLE = {
     "embed",
     "export",
     "generate",
+    "report",
     "schema",
     "sync",
     "completion",

@@ -94,6 +94,10 @@ WITH_ONE: dict[str, tuple[tuple[str, ...], ...]] = {
     "schema": tuple(("--write", place) for place in PLACES),
     "recipes": (("nonsense",),),
     "doctor": (("extra",),),
+    "report": (
+        *((name,) for name in RUN),
+        ("model", "-o", "x.html"),
+    ),
     "completion": (("tcsh",), ("",), ("bash", "zsh")),
     "runs": (("nonsense",), *(("--in", name) for name in RUN if name not in ("", "folder"))),
     "runs remove": (

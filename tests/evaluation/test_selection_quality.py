@@ -22,6 +22,7 @@ from supcon_ext.evaluation.selection_quality import (
     correction_quality,
     example_quality,
     is_right,
+    label_belief,
     selection_counts,
 )
 from tests.evaluation.test_figures import colours
@@ -162,10 +163,28 @@ def test_by_class_and_shot_group() -> None:
         "group": "few",
         "samples": 0,
         "selected": 0,
+        "trusted": 0,
+        "corrected": 0,
         "true_samples": 0,
     }
     untold = class_table(working, working, selected, score, None, ["a", "b", "c"], groups)
-    assert set(untold[0]) == {"class", "name", "group", "samples", "selected"}
+    belief = {"trusted", "corrected"} | {
+        f"estimated_noise_{end}" for end in ("rate", "low", "high")
+    }
+    assert set(untold[0]) == {"class", "name", "group", "samples", "selected"} | belief
+
+
+def test_belief_in_labels_by_hand() -> None:
+    """Of four given labels one is believed, one replaced (and that selected), two rejected."""
+    given, working = np.array([2, 2, 2, 2]), np.array([2, 1, 2, 2])
+    found = label_belief(given, working, mask(1, 1, 0, 0))
+    assert (found["trusted"], found["corrected"]) == (1, 1)
+    assert found["estimated_noise_rate"] == 0.75
+    # Wilson's interval of 3 in 4: (p + z^2 / 2n -+ z sqrt(p q / n + z^2 / 4 n^2)) / (1 + z^2 / n)
+    z, n, p = 1.959963984540054, 4, 0.75
+    half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    ends = [(p + z * z / (2 * n) + sign * half) / (1 + z * z / n) for sign in (-1, 1)]
+    assert [found["estimated_noise_low"], found["estimated_noise_high"]] == pytest.approx(ends)
 
 
 def test_memorisation_by_hand() -> None:

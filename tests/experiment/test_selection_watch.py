@@ -74,7 +74,9 @@ def test_without_truth_there_are_counts_and_churn_alone(tmp_path: Path) -> None:
     drawn, tables = told.draw(), told.write_tables()
     assert [path.name for path in drawn] == ["selection_scores.png"]
     with tables[1].open() as file:
-        assert next(csv.reader(file)) == ["class", "name", "group", "samples", "selected"]
+        believed = [f"estimated_noise_{end}" for end in ("rate", "low", "high")]
+        counted = ["class", "name", "group", "samples", "selected", "trusted", "corrected"]
+        assert next(csv.reader(file)) == [*counted, *believed]
 
 
 def test_dropped_samples_are_not_selected(tmp_path: Path) -> None:
