@@ -14,7 +14,7 @@ from supcon_ext.cli.group import user_input
 from supcon_ext.cli.output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from supcon_ext.runs.found import Found
+    from supcon_ext.runs.found import FoundRun
 
 SHOWN = 3
 """Figures of a run in the table; --json has all."""
@@ -105,7 +105,7 @@ def remove(root: Path, names: tuple[str, ...], yes: bool) -> None:
             click.echo(f"removed {each.folder}")
 
 
-def _rows(found: Found, indent: str = "") -> Iterator[tuple[str, ...]]:
+def _rows(found: FoundRun, indent: str = "") -> Iterator[tuple[str, ...]]:
     yield (
         indent + found.folder.name,
         found.state,
@@ -122,7 +122,7 @@ def _rows(found: Found, indent: str = "") -> Iterator[tuple[str, ...]]:
         yield from _rows(each, indent + "  ")
 
 
-def _told(found: Found) -> str:
+def _told(found: FoundRun) -> str:
     if found.why:
         return found.why
     if found.kind == "sweep":
@@ -132,7 +132,7 @@ def _told(found: Found) -> str:
     return f"{found.evaluator}: {', '.join(shown)}" if shown else "-"
 
 
-def _plain(found: Found) -> dict[str, Any]:
+def _plain(found: FoundRun) -> dict[str, Any]:
     """A run as JSON has it, its time in ISO 8601."""
     import dataclasses
     from datetime import UTC, datetime

@@ -9,7 +9,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from supcon_ext.report.page import Section, text
+from supcon_ext.report.page import PageSection, text
 from supcon_ext.report.table import table
 
 TABLE = Path("tables") / "selection_classes.csv"
@@ -39,7 +39,7 @@ def read_belief(folder: Path) -> list[dict[str, float | str]]:
     ]
 
 
-def belief(rows: Sequence[Mapping[str, float | str]], classes: Sequence[str]) -> Section:
+def belief(rows: Sequence[Mapping[str, float | str]], classes: Sequence[str]) -> PageSection:
     """The table by class, and a warning on classes that rest on next to nothing.
 
     Args:
@@ -47,7 +47,7 @@ def belief(rows: Sequence[Mapping[str, float | str]], classes: Sequence[str]) ->
         classes: Names of the classes.
     """
     if not rows:
-        return Section("What was believed", "")
+        return PageSection("What was believed", "")
     told = any("noise_rate" in row for row in rows)
     headings = ["class", "shot", "given", "trusted", "corrected", "learnt from", "estimated noise"]
     headings += ["95 % interval"] + (["true noise", "truly of it"] if told else [])
@@ -56,7 +56,7 @@ def belief(rows: Sequence[Mapping[str, float | str]], classes: Sequence[str]) ->
         body += f'<p class="warning">{text(warned)}</p>'
     body += f"<p>{_EXPLAINED}</p>"
     body += table(headings, [_cells(row, classes, told) for row in rows])
-    return Section("What was believed", body)
+    return PageSection("What was believed", body)
 
 
 def thin(rows: Sequence[Mapping[str, float | str]], classes: Sequence[str]) -> str:

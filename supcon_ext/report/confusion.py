@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_tools.samples import IntArray
-from supcon_ext.report.page import Section, text
+from supcon_ext.report.page import PageSection, text
 from supcon_ext.report.seen import Seen
 from supcon_ext.report.table import table
 
@@ -23,7 +23,7 @@ def counted(seen: Seen, classes: int) -> IntArray:
     return made
 
 
-def confusion(seen: Seen, classes: Sequence[str]) -> Section:
+def confusion(seen: Seen, classes: Sequence[str]) -> PageSection:
     """The matrix, each cell coloured by its share of the row, and the commonest pairs."""
     counts = counted(seen, len(classes))
     right = int(np.trace(counts)) / max(1, int(counts.sum()))
@@ -48,7 +48,7 @@ def confusion(seen: Seen, classes: Sequence[str]) -> Section:
         if len(classes) <= SHOWN:
             made = f"<details><summary>Commonest confusions</summary>{made}</details>"
         body += made
-    return Section("Confusion", body)
+    return PageSection("Confusion", body)
 
 
 def _matrix(counts: IntArray, classes: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from supcon_ext.evaluation import figures
 from supcon_ext.report.drawing import inline
-from supcon_ext.report.page import Section
+from supcon_ext.report.page import PageSection
 from supcon_ext.tracking.results import read_metrics
 from supcon_ext.tracking.selection_history import read_selections
 
@@ -17,7 +17,7 @@ Series = dict[str, tuple[Sequence[float], Sequence[float]]]
 EPOCH = "epoch"
 
 
-def curves(folder: Path, samples: int | None) -> Section:
+def curves(folder: Path, samples: int | None) -> PageSection:
     """A chart for each kind of number that a run wrote down while it trained.
 
     Args:
@@ -35,8 +35,8 @@ def curves(folder: Path, samples: int | None) -> Section:
             )
             charts.append(inline(draw, title))
     if not charts:
-        return Section("Curves", "")
-    return Section("Curves", f'<div class="charts">{"".join(charts)}</div>')
+        return PageSection("Curves", "")
+    return PageSection("Curves", f'<div class="charts">{"".join(charts)}</div>')
 
 
 def training_series(metrics: Mapping[str, Points]) -> dict[str, Series]:

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 
 from supcon_ext.evaluation.embedding import two_dimensions
 from supcon_ext.evaluation.figures import IN_LEGEND, class_colours
-from supcon_ext.report.page import Section, text
+from supcon_ext.report.page import PageSection, text
 from supcon_ext.report.seen import Seen
 
 SHOWN = 800
@@ -18,7 +18,7 @@ SEED = 0
 WIDTH, HEIGHT, EDGE = 760, 560, 16
 
 
-def embedding_map(seen: Seen, classes: Sequence[str]) -> Section:
+def embedding_map(seen: Seen, classes: Sequence[str]) -> PageSection:
     """The map, drawn by t-SNE (by PCA where there are fewer than ten samples)."""
     count = len(seen.label)
     chosen = np.sort(np.random.default_rng(SEED).permutation(count)[:SHOWN])
@@ -60,4 +60,4 @@ def embedding_map(seen: Seen, classes: Sequence[str]) -> Section:
     drawn = (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="map">{"".join(circles)}</svg>'
     )
-    return Section("Map", f'{told}<div class="map">{drawn}{legend}</div>', {"points": points})
+    return PageSection("Map", f'{told}<div class="map">{drawn}{legend}</div>', {"points": points})

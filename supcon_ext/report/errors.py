@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from supcon_ext.report.page import Section, text
+from supcon_ext.report.page import PageSection, text
 from supcon_ext.report.seen import Seen
 from supcon_ext.report.table import table
 
@@ -20,12 +20,12 @@ def worst(seen: Seen, count: int = SHOWN) -> list[int]:
     return [int(place) for place in wrong[order]]
 
 
-def errors(seen: Seen, classes: Sequence[str]) -> Section:
+def errors(seen: Seen, classes: Sequence[str]) -> PageSection:
     """Pictures with label, prediction and probability; a table where there are no pictures."""
     places = worst(seen)
     total = int(seen.wrong.sum())
     if not places:
-        return Section(
+        return PageSection(
             "Worst errors", f"<p>None: every {seen.split} sample is predicted as labelled.</p>"
         )
     label = "label" if seen.split == "test" else "given label"
@@ -51,8 +51,8 @@ def errors(seen: Seen, classes: Sequence[str]) -> Section:
             for picture, (place, true, predicted, probability) in zip(pictures, found, strict=True)
             if picture
         ]
-        return Section("Worst errors", f'{body}<div class="pictures">{"".join(shown)}</div>')
+        return PageSection("Worst errors", f'{body}<div class="pictures">{"".join(shown)}</div>')
     headings = ("sample", label, "predicted", "probability")
-    return Section(
+    return PageSection(
         "Worst errors", body + table(headings, [(seen.name(p), *rest) for p, *rest in found])
     )

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from supcon_ext.experiment.results_table import KEYS, result_rows
-from supcon_ext.report.page import Section, text
+from supcon_ext.report.page import PageSection, text
 from supcon_ext.report.table import table
 
 CARDS = 4
 
 
-def measures(results: Mapping[str, Any]) -> Section:
+def measures(results: Mapping[str, Any]) -> PageSection:
     """The figures that stand first, the run's own table, and everything else that was measured."""
     rows = result_rows(results)
     body = ""
@@ -39,7 +39,7 @@ def measures(results: Mapping[str, Any]) -> Section:
         headings = ("network", "split", "evaluator", "measure", "value")
         told = f"<summary>All {len(every)} numbers</summary>"
         body += f"<details>{told}{table(headings, every)}</details>"
-    return Section("Results", body)
+    return PageSection("Results", body)
 
 
 def _words(name: str) -> str:

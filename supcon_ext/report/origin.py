@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from supcon_ext.experiment.folder import RECIPE
-from supcon_ext.report.page import Section, text
+from supcon_ext.report.page import PageSection, text
 from supcon_ext.report.table import pairs, table
 from supcon_ext.tracking.events import DatasetInput, Tag
 from supcon_ext.tracking.journal import JOURNAL_NAME, read
@@ -15,7 +15,7 @@ from supcon_ext.tracking.journal import JOURNAL_NAME, read
 ENVIRONMENT = "env."
 
 
-def origin(folder: Path, results: Mapping[str, Any]) -> list[Section]:
+def origin(folder: Path, results: Mapping[str, Any]) -> list[PageSection]:
     """The data and their fingerprint, the recipe, the environment."""
     events = read(folder / JOURNAL_NAME)
     sets = {event.context: event for event in events if isinstance(event, DatasetInput)}
@@ -34,17 +34,17 @@ def origin(folder: Path, results: Mapping[str, Any]) -> list[Section]:
     lines = text_lines(recipe)
     shut = f"<details><summary>{lines.count(chr(10)):,} lines</summary><pre>{lines}</pre></details>"
     return [
-        Section("Data", body),
-        Section("Recipe", f"<p>Hash {text(results.get('recipe_hash', ''))}</p>{shut}"),
+        PageSection("Data", body),
+        PageSection("Recipe", f"<p>Hash {text(results.get('recipe_hash', ''))}</p>{shut}"),
         environment(folder),
     ]
 
 
-def environment(folder: Path) -> Section:
+def environment(folder: Path) -> PageSection:
     """The machine and the packages that a run was made with."""
     tags = {e.key: e.value for e in read(folder / JOURNAL_NAME) if isinstance(e, Tag)}
     found = {k.removeprefix(ENVIRONMENT): v for k, v in tags.items() if k.startswith(ENVIRONMENT)}
-    return Section("Environment", pairs(found))
+    return PageSection("Environment", pairs(found))
 
 
 def _rounded(value: str) -> str:

@@ -18,7 +18,7 @@ _HOLE = re.compile(r"\{\{(title|summary|body|data|style|script|digest|contents)\
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A part of the page.
 
     Attributes:
@@ -37,7 +37,7 @@ def text(value: object) -> str:
     return html.escape(printable(str(value)))
 
 
-def page(title: str, summary: str, sections: Sequence[Section]) -> str:
+def page(title: str, summary: str, sections: Sequence[PageSection]) -> str:
     """The whole page.
 
     Args:
@@ -70,7 +70,7 @@ def page(title: str, summary: str, sections: Sequence[Section]) -> str:
     return _HOLE.sub(lambda hole: filled[hole[1]], frame)
 
 
-def _place(section: Section) -> str:
+def _place(section: PageSection) -> str:
     return re.sub(r"[^a-z]+", "-", section.title.lower()).strip("-")
 
 

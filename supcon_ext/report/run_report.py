@@ -17,7 +17,7 @@ from supcon_ext.report.embedding_map import embedding_map
 from supcon_ext.report.errors import errors
 from supcon_ext.report.measures import measures
 from supcon_ext.report.origin import origin
-from supcon_ext.report.page import Section, page, text
+from supcon_ext.report.page import PageSection, page, text
 from supcon_ext.report.seen import look
 from supcon_ext.tracking.journal import JOURNAL_NAME
 from supcon_ext.tracking.results import RESULTS_NAME, read_results
@@ -53,7 +53,7 @@ def run_page(folder: Path, *, device: str, tell: Callable[[str], None]) -> str:
     end, drawn = origin(folder, results), curves(folder, int(sum(model.statistics["count"])))
     seen = look(folder, recipe, model, str(results["fingerprint"]), device=device, tell=tell)
     warned = [*kept_warnings(folder), *filter(None, [thin(believed, classes)])]
-    pictured: list[Section] = []
+    pictured: list[PageSection] = []
     if isinstance(seen, str):
         tell(seen)
         warned.append(seen)
@@ -62,7 +62,7 @@ def run_page(folder: Path, *, device: str, tell: Callable[[str], None]) -> str:
     listed = "".join(f"<li>{text(line)}</li>" for line in warned)
     sections = [
         measures(results),
-        Section("Warnings", f'<ul class="warning">{listed}</ul>' if listed else ""),
+        PageSection("Warnings", f'<ul class="warning">{listed}</ul>' if listed else ""),
         drawn,
         belief(believed, classes),
         *pictured,

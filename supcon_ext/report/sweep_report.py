@@ -11,9 +11,9 @@ from supcon_ext.compare.selection_curves import draw_selections, selection_curve
 from supcon_ext.experiment.kept_warnings import kept_warnings
 from supcon_ext.report.drawing import inline
 from supcon_ext.report.origin import environment
-from supcon_ext.report.page import Section, page, text
+from supcon_ext.report.page import PageSection, page, text
 from supcon_ext.report.table import table
-from supcon_ext.runs.found import Found, describe
+from supcon_ext.runs.found import FoundRun, describe
 
 
 def sweep_page(folder: Path) -> str:
@@ -41,7 +41,7 @@ def sweep_page(folder: Path) -> str:
     return page(found.name, told, sections)
 
 
-def _results(comparison: Comparison) -> Section:
+def _results(comparison: Comparison) -> PageSection:
     rows = comparison.table()
     columns = comparison.columns
     made = table(columns, [[row[column] for column in columns] for row in rows])
@@ -49,14 +49,14 @@ def _results(comparison: Comparison) -> Section:
     if any(selection_curves(row.runs) for row in comparison.rows):
         charts.append(inline(lambda path: _selections(comparison, path), "Selections over epochs"))
     body = f"<p>On the test set; mean over seeds and one standard deviation.</p>{made}"
-    return Section("Results", f'{body}<div class="charts">{"".join(charts)}</div>')
+    return PageSection("Results", f'{body}<div class="charts">{"".join(charts)}</div>')
 
 
 def _selections(comparison: Comparison, path: Path) -> None:
     draw_selections(comparison, path)
 
 
-def _warnings(found: Found) -> Section:
+def _warnings(found: FoundRun) -> PageSection:
     """Runs that are not finished, and what the others warned of, each line once."""
     lines = [
         f"{each.folder.name} is {each.state}{f': {each.why}' if each.why else ''}"
@@ -71,10 +71,10 @@ def _warnings(found: Found) -> Section:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         lines.append(f"{names[0]}{more}: {line}")
     listed = "".join(f"<li>{text(line)}</li>" for line in lines)
-    return Section("Warnings", f'<ul class="warning">{listed}</ul>' if listed else "")
+    return PageSection("Warnings", f'<ul class="warning">{listed}</ul>' if listed else "")
 
 
-def _pairs(comparison: Comparison) -> list[Section]:
+def _pairs(comparison: Comparison) -> list[PageSection]:
     """Differences of each row from the best one, over the seeds that both have."""
     found = paired(comparison)
     if not found:
@@ -90,13 +90,13 @@ def _pairs(comparison: Comparison) -> list[Section]:
         "interval with 0 in it says that the seeds do not tell the two apart.</p>"
     )
     headings = ("row", "mean difference", "95 % interval", "seeds")
-    return [Section("Paired", told + table(headings, rows))]
+    return [PageSection("Paired", told + table(headings, rows))]
 
 
-def _runs(found: Found) -> Section:
+def _runs(found: FoundRun) -> PageSection:
     names = list(dict.fromkeys(name for each in found.runs for name in each.figures))
     rows = [
         (each.folder.name, each.state, each.seed, *(each.figures.get(name) for name in names))
         for each in sorted(found.runs, key=lambda each: each.folder.name)
     ]
-    return Section("Runs", table(("run", "state", "seed", *names), rows))
+    return PageSection("Runs", table(("run", "state", "seed", *names), rows))

@@ -24,7 +24,7 @@ State = Literal["finished", "running", "stopped", "failed", "damaged"]
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRun:
     """A run, or a sweep with its runs.
 
     Attributes:
@@ -54,10 +54,10 @@ class Found:
     size: int = 0
     evaluator: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
-    runs: tuple[Found, ...] = ()
+    runs: tuple[FoundRun, ...] = ()
 
 
-def find_runs(root: Path) -> list[Found]:
+def find_runs(root: Path) -> list[FoundRun]:
     """Every run and every sweep that lies in a folder, the newest first.
 
     Args:
@@ -75,20 +75,20 @@ def find_runs(root: Path) -> list[Found]:
     return sorted(found, key=_age)
 
 
-def describe(folder: Path) -> Found:
+def describe(folder: Path) -> FoundRun:
     """What a list tells of a run's or a sweep's folder; nothing in it is changed."""
     return _describe_run(folder) if is_run(folder) else _describe_sweep(folder)
 
 
-def _age(found: Found) -> tuple[float, str]:
+def _age(found: FoundRun) -> tuple[float, str]:
     return -(found.began or 0.0), found.folder.name
 
 
-def _describe_sweep(folder: Path) -> Found:
+def _describe_sweep(folder: Path) -> FoundRun:
     runs = sorted(map(_describe_run, filter(is_run, folder.iterdir())), key=_age)
     times, why = _times(folder)
     state: State = "damaged" if times is None else _state_of(times, folder)
-    return Found(
+    return FoundRun(
         folder=folder,
         kind="sweep",
         state=state,
@@ -101,7 +101,7 @@ def _describe_sweep(folder: Path) -> Found:
     )
 
 
-def _describe_run(folder: Path) -> Found:
+def _describe_run(folder: Path) -> FoundRun:
     told = _recipe(folder)
     times, why = _times(folder)
     state: State = "damaged" if times is None else _state_of(times, folder)
@@ -125,7 +125,7 @@ def _describe_run(folder: Path) -> Found:
     if told is None and state != "running":
         state, why = "damaged", f"{RECIPE} is missing or damaged"
     seed = (told or {}).get("seed", 0)
-    return Found(
+    return FoundRun(
         folder=folder,
         kind="run",
         state=state,

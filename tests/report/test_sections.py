@@ -16,7 +16,7 @@ from supcon_ext.report.confusion import confusion, counted
 from supcon_ext.report.curves import selection_series, training_series
 from supcon_ext.report.embedding_map import embedding_map
 from supcon_ext.report.errors import errors, worst
-from supcon_ext.report.page import Section, page
+from supcon_ext.report.page import PageSection, page
 from supcon_ext.report.table import cell, table
 from tests.hostile import HOSTILE
 from tests.report.seen import CLASSES, seen
@@ -134,7 +134,7 @@ def test_no_name_is_markup(name: str) -> None:
 
 
 def test_the_page_may_run_its_own_script_and_load_nothing() -> None:
-    made = page("t", "", [Section("One", "x"), Section("None", "")])
+    made = page("t", "", [PageSection("One", "x"), PageSection("None", "")])
     script = re.search(r"<script>(.*?)</script>", made, re.DOTALL)
     assert script is not None
     digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
