@@ -13,7 +13,7 @@ import numpy as np
 from data_tools.labels_file import LabelTable, write_labels
 from data_tools.whole_file import whole_file
 from supcon_ext.audit.class_sizes import Allow, class_sizes
-from supcon_ext.audit.decisions import JUDGED, UNUSABLE, Decisions
+from supcon_ext.audit.decisions import JUDGED
 from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.settled import Settled, settle
 from supcon_ext.audit.table import AuditTable
@@ -66,28 +66,18 @@ def check_target(path: Path, recipe: Recipe, force: bool) -> None:
         )
 
 
-def check_places(path: Path, samples: AuditedSamples, decisions: Decisions | None) -> None:
-    """Refuse a file that has no place for what would be written to it.
+def check_places(path: Path, samples: AuditedSamples) -> None:
+    """Refuse a file that a manifest cannot be.
 
     Args:
         path: Where corrected labels are to go.
         samples: All of the run's.
-        decisions: What people decided, or None.
 
     Raises:
-        ValueError: A manifest would not end in ``.csv``, or samples that are no files are unusable.
+        ValueError: A manifest would not end in ``.csv``.
     """
-    if _are_files(samples):
-        if path.suffix != ".csv":
-            raise ValueError(f"Expected a manifest that ends in .csv, but got {path}.")
-        return
-    unusable = 0 if decisions is None else int(decisions.are(UNUSABLE).sum())
-    if unusable:
-        raise ValueError(
-            f"Expected pictures in files, to leave out the {unusable} that are unusable, but "
-            f"{path} would list labels alone. Try: a folder or a manifest as data set, or other "
-            "decisions on them"
-        )
+    if _are_files(samples) and path.suffix != ".csv":
+        raise ValueError(f"Expected a manifest that ends in .csv, but got {path}.")
 
 
 def _are_files(samples: AuditedSamples) -> bool:
@@ -104,8 +94,8 @@ def correct(
     """Write the labels as people decided, and those corrected whose suggestion is sure enough.
 
     Where the images are files, a manifest of training, validation and test images. Elsewhere, and
-    of vectors, the labels of the training set by index, for the noise ``from_file``. Samples that
-    people found unusable are left out.
+    of vectors, the labels of the training set by index, for the noise ``from_file``, and
+    where some are left out, for the imbalance ``listed``. Left out is what people found unusable.
 
     Args:
         path: Where to, ``.csv``, or ``.npz`` where the images are no files.
@@ -118,7 +108,7 @@ def correct(
         ValueError: See :func:`check_places`.
     """
     samples = table.samples
-    check_places(path, samples, table.decisions)
+    check_places(path, samples)
     settled = settle(table, min_confidence)
     if halved := [size for size in class_sizes(table, settled) if size.halved]:
         allow(halved)
@@ -132,8 +122,12 @@ def correct(
         changed = int((label != samples.label)[~settled.unusable].sum())
         return Corrections(path, changed, _manifest_overrides(path, opened), settled)
     changed = _write_by_index(path, opened, samples, settled)
-    told = (f"data.noise={{kind: from_file, file: {path}}}",)
-    return Corrections(path, changed, told, settled)
+    told = [f"data.noise={{kind: from_file, file: {path}}}"]
+    if settled.unusable[: samples.from_training].any():
+        told.append(f"data.imbalance={{kind: listed, file: {path}}}")
+        if opened.recipe.data.order != "imbalance_then_noise":
+            told.append("data.order=imbalance_then_noise")
+    return Corrections(path, changed, tuple(told), settled)
 
 
 def _write_manifest(path: Path, samples: AuditedSamples, settled: Settled) -> None:
@@ -198,7 +192,8 @@ def _write_by_index(
     """Labels of the images taken from the data set's training set; how many were changed."""
     before = opened.data.labels
     count, label = samples.from_training, settled.label
-    if lost := int((label[count:] != samples.label[count:]).sum()):
+    apart = (label != samples.label) | settled.unusable
+    if lost := int(apart[count:].sum()):
         logger.warning(
             "%d corrections are of validation or test images that came apart from the training "
             "images: %s has no place for them",
@@ -206,8 +201,9 @@ def _write_by_index(
             path,
         )
     place = np.searchsorted(before.index, samples.index[:count])
-    given = before.given.copy()
-    given[place] = label[:count]
+    given, usable = before.given.copy(), np.ones(len(before.index), dtype=bool)
+    given[place], usable[place] = label[:count], ~settled.unusable[:count]
     settings = {**before.settings, "corrected": opened.folder.name}
-    write_labels(path, LabelTable.of(before.index, given, before.held_out, None, settings))
-    return int((given != before.given).sum())
+    columns = (before.index[usable], given[usable], before.held_out[usable])
+    write_labels(path, LabelTable.of(*columns, None, settings))
+    return int((given != before.given)[usable].sum())

@@ -133,7 +133,7 @@ def audit(
             outside = None if scores is None else outside_scores(scores, samples)
             decisions = None if decided is None else read_decisions(decided, samples)
             if apply is not None:
-                check_places(apply, samples, decisions)
+                check_places(apply, samples)
         result = audit_run(
             opened,
             progress,

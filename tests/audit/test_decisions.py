@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -296,7 +297,34 @@ def test_decisions_on_pictures_that_are_no_files(digits: Path) -> None:
     for i, name in other.items():
         assert after.given[np.searchsorted(after.index, samples.index[i])] == int(name)
 
-    decided.write(Path("d.json"), samples, {samples.voters: "keep", 5: "unusable"})
-    result = supcon("audit", str(digits), "--decisions", "d.json", "--apply", "no.npz")
-    assert result.exit_code == 2 and not Path("no.npz").exists()
-    assert "to leave out the 1 that are unusable" in result.stderr
+
+@pytest.mark.parametrize("name", ["new.csv", "new.npz"])
+@pytest.mark.parametrize("order", ["imbalance_then_noise", "noise_then_imbalance"])
+def test_unusable_pictures_that_are_no_files_are_left_out(name: str, order: str) -> None:
+    """The recipe's own imbalance is settled in the file; that on the test has no place there."""
+    data = {
+        "dataset": {"kind": "digits", "size": 8},
+        "noise": {"kind": "symmetric", "rate": 0.2},
+        "imbalance": {"kind": "exponential", "factor": 3},
+        "order": order,
+        "validation": 0.1,
+    }
+    values = recipe({}, data=data)
+    values["stages"][0] |= {"epochs": 1, "batch_size": 256}
+    run(parse_recipe(values), folder=Path("own"))
+    before = open_run("own").data
+    samples = AuditedSamples.of(before)
+    gone = [0, 5, samples.voters - 1]
+    decided.write(Path("d.json"), samples, {i: "unusable" for i in (*gone, samples.voters)})
+    result = supcon("audit", "own", "--decisions", "d.json", "--apply", name)
+    assert result.exit_code == 0, result.stderr
+    assert "4 unusable and left out" in result.stdout
+    assert "1 corrections are of validation or test images" in result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("next: ")]
+    overrides = shlex.split(line)[4:]
+    after = build_data(parse_recipe(values, overrides).data)
+    left = {*before.labels.index.tolist()} - {*samples.index[gone].tolist()}
+    assert set(after.labels.index.tolist()) == left
+    place = np.searchsorted(before.labels.index, after.labels.index)
+    assert np.array_equal(before.labels.given[place], after.labels.given)
+    assert len(after.train) + len(after.validation or ()) == len(left)

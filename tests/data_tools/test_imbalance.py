@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from data_tools.imbalance.base import imbalance, keep
 from data_tools.imbalance.exponential import exponential, exponential_counts
 from data_tools.imbalance.from_file import from_file
+from data_tools.imbalance.listed import listed
 from data_tools.imbalance.pareto import pareto, pareto_counts
 from data_tools.imbalance.step import step, step_counts
+from data_tools.labels_file import LabelTable, write_labels
 from data_tools.shot_groups import by_counts
 
 CIFAR10 = np.repeat(np.arange(10), 5000)
@@ -161,6 +163,32 @@ def test_bad_count_files_are_refused(tmp_path, text: str, match: str) -> None:
     (tmp_path / "counts.txt").write_text(text)
     with pytest.raises(ValueError, match=match):
         from_file(np.repeat(np.arange(3), 5), 3, file=str(tmp_path / "counts.txt"))
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.npz"])
+@pytest.mark.parametrize("index", [[0], [3, 5, 6], list(range(9))])
+def test_samples_that_a_file_lists(tmp_path, name: str, index: list[int]) -> None:
+    path = tmp_path / name
+    places = np.array(index[::-1])
+    given, held_out = np.zeros(len(index), np.int64), np.zeros(len(index), bool)
+    write_labels(path, LabelTable.of(places, given, held_out, None, {}))
+    kept = listed(np.repeat(np.arange(3), 3), 3, file=str(path))
+    assert kept.dtype == np.int64 and kept.tolist() == index
+    with pytest.raises(ValueError, match=f"of {index[-1]} samples .* to {index[-1]}"):
+        listed(np.zeros(index[-1], np.int64), 3, file=str(path))
+
+
+def test_what_lists_no_samples_is_refused(tmp_path) -> None:
+    label = np.zeros(9, np.int64)
+    with pytest.raises(FileNotFoundError, match=r"none\.csv does not exist"):
+        listed(label, 1, file=str(tmp_path / "none.csv"))
+    (tmp_path / "counts.csv").write_text("5\n3\n2\n")
+    with pytest.raises(ValueError, match="Expected labels exported by this package"):
+        listed(label, 1, file=str(tmp_path / "counts.csv"))
+    nothing = np.zeros(0, np.int64)
+    write_labels(tmp_path / "x.npz", LabelTable.of(nothing, nothing, nothing > 0, None, {}))
+    with pytest.raises(ValueError, match="but got none to none"):
+        listed(label, 1, file=str(tmp_path / "x.npz"))
 
 
 @given(
