@@ -81,7 +81,7 @@ function fill(item, place) {
   return item;
 }
 
-// Several samples judged at once: a key decides on those that are taken in.
+// Several samples judged at once: a key decides on those that are selected.
 function fillGroup(item, group) {
   const taken = place => !group.out.has(place);
   const chosen = () => group.places.filter(taken);
@@ -92,8 +92,8 @@ function fillGroup(item, group) {
   const open = group.places.filter(place => !saidOf(place)).length;
   head.append(make("p", "", `${group.places.length} pictures, ${open} undecided${group.note ? `. ${group.note}` : ""}`));
   const buttons = acts(chosen, group.suggestion);
-  buttons.append(act(chosen().length ? "Take none in" : "Take all in", "t", () => turn(item)));
-  head.append(make("p", "said", `${chosen().length} taken in`), buttons);
+  buttons.append(act(chosen().length ? "Select none" : "Select all", "t", () => turn(item)), act("Large", "Enter", () => showLarge(group.places[0])));
+  head.append(make("p", "said", `${chosen().length} selected`), buttons);
   const grid = make("div", "grid");
   for (const place of group.places) {
     const button = make("button", "pick", picture(place, group.extra ? group.extra(place) : ""));

@@ -11,12 +11,12 @@ const orders = {
 };
 const about = {
   labels: "The most suspicious first. A decision goes on to the next undecided one.",
-  groups: "Look-alikes with the same given and the same suggested label. Take out what does not belong, then decide on all others at once.",
+  groups: "Look-alikes with the same given and the same suggested label. Deselect what does not belong, then decide on all others at once.",
   classes: "Where most labels of a class look wrong, the class itself may be at fault: two classes that are one, or a name that was swapped.",
   duplicates: `Pictures that are there twice, or look the same: across splits first, then with different labels.${data.more.duplicates ? ` ${data.more.duplicates.toLocaleString("en")} more groups are in duplicates.csv.` : ""}`,
   outliers: `Pictures that are far from all others, the farthest first.${data.more.outliers ? ` ${data.more.outliers.toLocaleString("en")} more are in outliers.csv.` : ""}`,
 };
-let view = "labels", page = 0, chosen = [], inLarge = null;
+let view = "labels", page = 0, chosen = [], largest = -1;
 
 const groupsOf = {
   groups: data.groups.map(rows => ({
@@ -134,7 +134,7 @@ function isOpen(item) {
 function say(places, decision, label) {
   const item = current();
   if (!decide(places, decision, label) || !decision) return;
-  if (inLarge !== null) { moveLarge(1); return; }
+  if (large.open) { moveLarge(1); return; }
   let next = item && item.nextElementSibling;
   while (next && !isOpen(next)) next = next.nextElementSibling;
   if (next) focusOn(next);
@@ -142,25 +142,22 @@ function say(places, decision, label) {
 
 // The picture, large; within it the same keys.
 function showLarge(place) {
-  inLarge = place;
+  largest = place;
   const item = fill(make("div"), place);
   item.removeAttribute("tabindex");
-  const close = make("button", "", "Close");
-  close.type = "button";
-  close.addEventListener("click", () => large.close());
-  item.querySelector(".acts").append(close);
+  item.querySelector(".acts").append(act("Previous", "\u2190", () => moveLarge(-1)), act("Next", "\u2192", () => moveLarge(1)), act("Close", "Esc", () => large.close()));
   large.firstElementChild.replaceChildren(item);
   if (!large.open) large.showModal();
 }
 
 function moveLarge(step) {
   const places = chosen.flatMap(one => typeof one === "number" ? [one] : one.places || []);
-  const at = places.indexOf(inLarge) + step;
-  if (places[at] !== undefined) showLarge(places[at]); else showLarge(inLarge);
+  const at = places.indexOf(largest) + step;
+  if (places[at] !== undefined) showLarge(places[at]); else showLarge(largest);
 }
 large.addEventListener("close", () => {
-  const place = inLarge;
-  inLarge = null;
+  if (large.open) return; // opened again before it was told
+  const place = largest;
   const at = chosen.findIndex(one => one === place || (one.places && one.places.includes(place)));
   if (at >= 0 && Math.floor(at / PAGE[view]) !== page) { page = Math.floor(at / PAGE[view]); draw(); }
   if (at >= 0) focusOn(items.children[at - page * PAGE[view]]);
@@ -217,7 +214,7 @@ byId("relabel").addEventListener("close", () => { if (back && document.contains(
 function takeBack() {
   const key = undo();
   if (key === null) return;
-  if (inLarge !== null) {
+  if (large.open) {
     const place = samples.set.findIndex((_, one) => keyOf(one) === key);
     if (place >= 0) showLarge(place);
     return;
@@ -243,17 +240,17 @@ document.addEventListener("keydown", event => {
     return;
   }
   const item = current(), group = item && item.group;
-  const places = inLarge !== null ? [inLarge] : group ? group.places.filter(place => !group.out.has(place)) : item ? [Number(item.dataset.place)] : [];
+  const places = large.open ? [largest] : group ? group.places.filter(place => !group.out.has(place)) : item ? [Number(item.dataset.place)] : [];
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (key in verdicts && places.length) say(places, verdicts[key]);
   else if (key === "r" && places.length) askLabel(places);
-  else if (key === "t" && group && inLarge === null) turn(item);
-  else if (inLarge !== null && ["ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"].includes(key)) moveLarge(key === "ArrowRight" || key === "ArrowDown" ? 1 : -1);
+  else if (key === "t" && group && !large.open) turn(item);
+  else if (large.open && ["ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"].includes(key)) moveLarge(key === "ArrowRight" || key === "ArrowDown" ? 1 : -1);
   else if (key === "ArrowDown") move(1);
   else if (key === "ArrowUp") move(-1);
-  else if (key === "Enter" && inLarge === null && event.target === item && !group) showLarge(places[0]);
-  else if (inLarge === null && key in simple || key === "z") simple[key]();
-  else if (inLarge === null && byId("views").children[Number(key) - 1]) go(byId("views").children[Number(key) - 1].dataset.view);
+  else if (key === "Enter" && !large.open && item && (event.target === item || event.target.dataset.place)) showLarge(Number(event.target.dataset.place || group.places[0]));
+  else if (!large.open && key in simple || key === "z") simple[key]();
+  else if (!large.open && byId("views").children[Number(key) - 1]) go(byId("views").children[Number(key) - 1].dataset.view);
   else return;
   event.preventDefault();
 });

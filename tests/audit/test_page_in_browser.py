@@ -197,11 +197,11 @@ def test_a_group_is_judged_at_once(opened: Any, made: MadePage, tmp_path: Path) 
     press(page, "2")
     group = page.locator("#items > .card").nth(0)
     picks = group.locator(".pick")
-    assert picks.count() == 24 and "24 taken in" in group.inner_text()
-    picks.nth(0).click()  # taken out
+    assert picks.count() == 24 and "24 selected" in group.inner_text()
+    picks.nth(0).click()
     picks.nth(1).focus()
     press(page, "Space")
-    assert "22 taken in" in group.inner_text()
+    assert "22 selected" in group.inner_text()
     press(page, "a")
     found = read_back(page, made, tmp_path)
     assert set(found) == {4 * i for i in range(2, 24)} and set(found.values()) == {("relabel", 1)}
@@ -228,7 +228,7 @@ def test_duplicates_and_outliers_can_be_left_out(
     heads = page.locator("#items .card h2").all_inner_texts()
     assert heads == ["In train and test, with the same label", "In train, with different labels"]
     assert "test, 2 bits apart" in page.inner_text("#items")
-    press(page, "ArrowDown", "u")  # all but the first are taken in
+    press(page, "ArrowDown", "u")  # all but the first
     press(page, "5")
     assert "10 times as far" in page.locator("#items .card").nth(0).inner_text()
     press(page, "ArrowDown", "u")
@@ -298,6 +298,19 @@ def test_the_large_view(opened: Any, made: MadePage, tmp_path: Path) -> None:
     assert read_back(page, made, tmp_path) == {0: ("relabel", 1)}
     page.locator("#items .card").nth(2).locator(".strip button").nth(0).click()
     assert large.is_visible()
+    large.get_by_role("button", name="Close").click()
+    press(page, "2", "ArrowDown", "Enter")
+    assert "000000.png" in large.inner_text()
+    large.get_by_role("button", name="Next").click()
+    assert "000004.png" in large.inner_text()
+    large.get_by_role("button", name="Previous").click()
+    press(page, "Escape")
+    page.locator("#items .pick").nth(3).focus()
+    press(page, "Enter")
+    assert "000012.png" in large.inner_text()
+    press(page, "Escape")
+    page.locator("#items .card").nth(0).get_by_role("button", name="Large").click()
+    assert "000000.png" in large.inner_text()
     press(page, "r")
     assert page.locator("#relabel").is_visible()
     press(page, "Escape", "Escape")
