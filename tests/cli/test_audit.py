@@ -52,7 +52,8 @@ def test_from_a_recipe_to_corrected_labels_and_on(folder: Path) -> None:
     assert lines[1] == (
         "4 labels with a suggestion of confidence 0.8 or more are corrected in corrected.csv"
     )
-    assert lines[2] == (
+    assert lines[2] == "class sizes: green 22 -> 20, red 18 -> 20"
+    assert lines[3] == (
         f"next: supcon run {place}/recipe.yaml "
         "'data.dataset={kind: manifest, file: corrected.csv}'"
     )
