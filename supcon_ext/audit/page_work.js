@@ -16,7 +16,7 @@ const about = {
   duplicates: `Pictures that are there twice, or look the same: across splits first, then with different labels.${data.more.duplicates ? ` ${data.more.duplicates.toLocaleString("en")} more groups are in duplicates.csv.` : ""}`,
   outliers: `Pictures that are far from all others, the farthest first.${data.more.outliers ? ` ${data.more.outliers.toLocaleString("en")} more are in outliers.csv.` : ""}`,
 };
-let view = "labels", page = 0, chosen = [], largest = -1;
+let view = "labels", page = 0, chosen = [], largest = -1, opener = null;
 
 const groupsOf = {
   groups: data.groups.map(rows => ({
@@ -147,7 +147,10 @@ function showLarge(place) {
   item.removeAttribute("tabindex");
   item.querySelector(".acts").append(act("Previous", "\u2190", () => moveLarge(-1)), act("Next", "\u2192", () => moveLarge(1)), act("Close", "Esc", () => large.close()));
   large.firstElementChild.replaceChildren(item);
-  if (!large.open) large.showModal();
+  if (!large.open) {
+    opener = document.activeElement;
+    large.showModal();
+  }
 }
 
 function moveLarge(step) {
@@ -157,6 +160,7 @@ function moveLarge(step) {
 }
 large.addEventListener("close", () => {
   if (large.open) return; // opened again before it was told
+  if (document.activeElement !== opener && items.contains(document.activeElement)) return; // gone on
   const place = largest;
   const at = chosen.findIndex(one => one === place || (one.places && one.places.includes(place)));
   if (at >= 0 && Math.floor(at / PAGE[view]) !== page) { page = Math.floor(at / PAGE[view]); draw(); }
