@@ -108,7 +108,7 @@ def test_keys_decide_and_the_audit_reads_what_they_did(
         4: ("relabel", 3),
         6: ("relabel", 3),
     }
-    said = page.locator("#items > .card.sample .said").all_inner_texts()[:5]
+    said = page.locator("#items > .card.sample .said").all_text_contents()[:5]
     assert said == ["relabelled bee", "label kept", "unusable", "relabelled dog", ""]
     press(page, "z", "z")
     assert set(read_back(page, made, tmp_path)) == {0, 1, 2}
@@ -225,12 +225,12 @@ def test_duplicates_and_outliers_can_be_left_out(
     page = opened(made)
     press(page, "4")
     assert count(page) == "2 of 2 shown"
-    heads = page.locator("#items .card h2").all_inner_texts()
+    heads = page.locator("#items .card h2").all_text_contents()
     assert heads == ["In train and test, with the same label", "In train, with different labels"]
     assert "test, 2 bits apart" in page.inner_text("#items")
     press(page, "ArrowDown", "u")  # all but the first
     press(page, "5")
-    assert "10 times as far" in page.locator("#items .card").nth(0).inner_text()
+    assert "10 times as far" in str(page.locator("#items .card").nth(0).text_content())
     press(page, "ArrowDown", "u")
     assert read_back(page, made, tmp_path) == {11: ("unusable", 3), 123: ("unusable", 3)}
 
