@@ -12,8 +12,8 @@ from torch import Tensor
 
 from supcon_ext.selectors.agreement import two_round_agreement
 from supcon_ext.selectors.neighbours import NeighbourGraph
+from supcon_ext.selectors.two_witnesses import PER_CLASS
 
-PER_CLASS = 0.5
 SHOWN = 5
 
 

@@ -1,34 +1,19 @@
-"""Two witnesses of each given label: its neighbours, and a linear head that has not seen it.
+"""The verdict on each given label of its neighbours and a linear head together.
 
-Letters: N samples, K neighbours, F features, C classes.
+Letters: N samples, F features, C classes.
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from supcon_ext.audit.suspicion import PER_CLASS, Verdict, nearest_disagreeing, suspect
-from supcon_ext.logistic_regression import fit_logistic_regression
-from supcon_ext.selectors.agreement import two_round_agreement
-from supcon_ext.selectors.linear_agreement import (
-    TOLERANCE,
-    as_balanced,
-    held_out,
-    likeliest_penalty,
-    out_of_sample,
-    standardised,
-)
+from supcon_ext.audit.suspicion import Verdict, nearest_disagreeing, suspect
 from supcon_ext.selectors.neighbours import NeighbourGraph
+from supcon_ext.selectors.two_witnesses import hear
 
-ODDS = 3.0
-"""How much likelier than the given label another one must be in balanced classes."""
-TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
-RATES = 40
-"""Rates of wrong labels that are tried, evenly from 0 to 0.8."""
-SEED = 0
+LEAST = 1e-9
+"""No label is surer than this, nor less sure."""
 
 
 def judge(
@@ -38,113 +23,27 @@ def judge(
     classes: int,
     voters: int | None = None,
 ) -> Verdict:
-    """Hear the neighbours and a linear head on each label, and say how far both bear it out.
+    """What both witnesses say, see :func:`~supcon_ext.selectors.two_witnesses.hear`.
 
-    The neighbours vote in two rounds, as in :func:`~supcon_ext.audit.suspicion.suspect`; the head
-    is that of the selector `linear_agreement`: fitted on other samples, as if all classes had as
-    many. Both shares are smoothed alike, by as many voters as a class of that size has, and
-    multiplied. The votes are counted once as they are and once each class by its size, and the
-    geometric mean is taken, for neither is right: as they are a rare class is outvoted, and by
-    size a frequent one.
-
-    The two are not independent, so the product is too sure. It is raised to the power, 1 over a
-    temperature, under which the given labels are likeliest, if besides a share of them were drawn
-    at random. Nothing but the labels themselves can tell an error of the encoder from one of a
-    label: where the encoder confuses two classes surely, the confidence is too high.
-
-    A label is flagged if another is likelier, and three times as likely were all classes as large:
-    so that no label is doubted for the rarity of its class alone. The only sample of a class is not
-    flagged: no other could bear it out. The toolkit's own.
+    Where fewer than two classes have samples the neighbours are heard alone.
 
     Args:
         graph: Nearest neighbours, all of them among those that vote; themselves excluded.
         features: ``(N, F)`` of the encoder.
         label: ``(N,)`` int64 given labels.
         classes: C.
-        voters: The first V samples have a say, also in the head; the others, those of a test split,
-            are judged and have none. None: all have.
+        voters: The first V samples have a say; the others, those of a test split, are judged and
+            have none. None: all have.
     """
-    count = len(label) if voters is None else voters
-    size = torch.bincount(label[:count], minlength=classes)
-    if int((size > 0).sum()) < 2:
+    if int((label[:voters].bincount() > 0).sum()) < 2:
         return suspect(graph, label, classes)
-    reach = (PER_CLASS * size[label]).ceil().clamp(1, graph.index.shape[1]).double()[:, None]
-    head = _log_smoothed(_head(features.cpu(), label, classes, count), reach)
-    counted, by_size = (
-        _log_smoothed(_votes(graph, label, classes, count, balanced), reach)
-        for balanced in (False, True)
-    )
-    both = head + (counted + by_size) / 2
-    p = (both / temperature_of(both[:count], label[:count])).softmax(1)
-    own, (most, winner) = _of(p, label), p.max(1)
-    rival = head + by_size
-    lead = rival.max(1).values - _of(rival, label)
-    flagged = (most > own) & (lead > math.log(ODDS)) & (size[label] > 1)
-    suggested = torch.where(flagged, winner, label)
+    heard = hear(graph, features, label, classes, voters)
+    suggested = torch.where(heard.flagged, heard.p.argmax(1), label)
+    confidence = heard.p.gather(1, suggested[:, None])[:, 0]
     return Verdict(
-        suspicion=_inside(1 - own),
+        suspicion=(1 - heard.own).clamp(LEAST, 1 - LEAST),
         suggested=suggested,
-        confidence=_inside(_of(p, suggested)),
-        flagged=flagged,
+        confidence=confidence.clamp(LEAST, 1 - LEAST),
+        flagged=heard.flagged,
         disagreeing=nearest_disagreeing(graph, label),
     )
-
-
-def _head(features: Tensor, label: Tensor, classes: int, count: int) -> Tensor:
-    """``(N, C)`` probabilities of balanced classes, of heads that have not seen the sample."""
-    given = label[:count]
-    size = torch.bincount(given, minlength=classes)
-    x = standardised(features[:count], features)
-    fold = held_out(given, SEED)
-    l2 = likeliest_penalty(x[:count], given, classes, fold == 0)
-    log_p = out_of_sample(x[:count], given, classes, fold, l2)
-    if count < len(label):
-        whole = fit_logistic_regression(x[:count], given, classes, l2, tolerance=TOLERANCE)
-        log_p = torch.cat([log_p, whole.logits(x[count:]).log_softmax(1)])
-    return as_balanced(log_p, size).exp()
-
-
-def _votes(
-    graph: NeighbourGraph, label: Tensor, classes: int, count: int, balanced: bool
-) -> Tensor:
-    """``(N, C)`` float64 shares of the second round; those without a say change no others."""
-
-    def cast(rows: int) -> Tensor:
-        part = NeighbourGraph(graph.index[:rows], graph.similarity[:rows])
-        found = two_round_agreement(
-            part, label[:rows], classes, per_class=PER_CLASS, balanced=balanced
-        )
-        return found.vote.double()
-
-    first = cast(count)
-    return first if count == len(label) else torch.cat([first, cast(len(label))[count:]])
-
-
-def temperature_of(log_p: Tensor, label: Tensor) -> float:
-    """The temperature of a grid under which given labels are likeliest, some being random.
-
-    Args:
-        log_p: ``(N, C)`` what is divided by it before the softmax.
-        label: ``(N,)`` int64.
-    """
-    share = torch.bincount(label, minlength=log_p.shape[1]).double()[label] / len(label)
-    rate = torch.linspace(0, 0.8, RATES + 1, dtype=torch.float64)[:, None]
-    found = {}
-    for temperature in TEMPERATURES:
-        own = _of((log_p / temperature).softmax(1), label)
-        likelihood = ((1 - rate) * own + rate * share).clamp(min=1e-12).log().mean(1)
-        found[temperature] = float(likelihood.max())
-    return max(found, key=lambda each: found[each])
-
-
-def _log_smoothed(share: Tensor, voters: Tensor) -> Tensor:
-    """Rule of succession over C classes: one more vote for each."""
-    return ((share * voters + 1) / (voters + share.shape[1])).log()
-
-
-def _of(values: Tensor, label: Tensor) -> Tensor:
-    return values.gather(1, label[:, None])[:, 0]
-
-
-def _inside(p: Tensor) -> Tensor:
-    return p.clamp(1e-9, 1 - 1e-9)

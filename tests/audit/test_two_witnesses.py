@@ -14,8 +14,9 @@ from sklearn.model_selection import cross_val_predict
 from torch.nn import functional
 
 from supcon_ext.audit.suspicion import Verdict, suspect
-from supcon_ext.audit.two_witnesses import TEMPERATURES, judge, temperature_of
+from supcon_ext.audit.two_witnesses import judge
 from supcon_ext.selectors.neighbours import NeighbourGraph, nearest_neighbours, neighbours_among
+from supcon_ext.selectors.two_witnesses import TEMPERATURES, temperature_of
 
 X, TRUE = load_digits(return_X_y=True)
 
