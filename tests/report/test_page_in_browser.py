@@ -13,7 +13,6 @@ from supcon_ext.report.embedding_map import embedding_map
 from supcon_ext.report.errors import errors
 from supcon_ext.report.page import page
 from tests.audit.test_page_in_browser import PHONE, WIDE
-from tests.audit.test_page_in_browser import browser as browser
 from tests.audit.test_page_in_browser import opened as opened
 from tests.report.seen import CLASSES, seen
 
