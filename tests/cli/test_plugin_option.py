@@ -20,9 +20,18 @@ from tests.synthetic.made_sets import CLASSES, real_folder
 
 BY_OPTION = ("components", "schema", "embed", "filter", "generate", "evaluate")
 """Commands that take or list parts by their names."""
-BY_RECIPE = ("run", "resume", "sweep", "audit", "show", "validate", "predict", "export")
+BY_RECIPE = ("run", "resume", "sweep", "audit", "show", "validate", "predict", "export", "report")
 """Commands that take them from a recipe, or a run's, which names its plug-ins itself."""
-NO_PARTS = ("compare", "recipes", "recipes copy", "sync", "doctor")
+NO_PARTS = (
+    "compare",
+    "completion",
+    "recipes",
+    "recipes copy",
+    "runs",
+    "runs remove",
+    "sync",
+    "doctor",
+)
 
 STRANGERS = '''
 import numpy as np
