@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
@@ -10,9 +12,9 @@ from sphinx.util.docutils import SphinxDirective
 class MarkdownPart(SphinxDirective):
     """Gives what :meth:`text` says."""
 
+    @abstractmethod
     def text(self) -> str:
         """The Markdown."""
-        raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
         """Called by Sphinx."""
