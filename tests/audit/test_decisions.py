@@ -45,6 +45,12 @@ def supcon(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
+def applied(folder: Path, decisions: str, target: str, *more: str) -> Result:
+    """An audit of a run that writes the labels as people decided."""
+    options = ["--out", "seen", "--decisions", decisions, "--apply", target]
+    return supcon("audit", str(folder), *options, *more)
+
+
 def rows_of(path: str) -> list[dict[str, str]]:
     with Path(path).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -75,17 +81,7 @@ def test_decisions_are_applied_in_every_split(
     given = some_of_each(samples)
     decided.write(Path("decisions.json"), samples, given)
     more = [] if confidence is None else [f"--min-confidence={confidence}"]
-    result = supcon(
-        "audit",
-        str(folder),
-        "--out",
-        "seen",
-        "--decisions",
-        "decisions.json",
-        "--apply",
-        "n.csv",
-        *more,
-    )
+    result = applied(folder, "decisions.json", "n.csv", *more)
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0].startswith("10 of 144 labels look wrong")  # two are kept
@@ -227,18 +223,7 @@ def refused(folder: Path, message: str, *more: str) -> None:
     """One line, exit status 2, and neither the page nor the corrected labels are touched."""
     shutil.rmtree("seen", ignore_errors=True)
     Path("there.csv").write_text("as it was")
-    result = supcon(
-        "audit",
-        str(folder),
-        "--out",
-        "seen",
-        "--decisions",
-        "d.json",
-        "--apply",
-        "there.csv",
-        "--force",
-        *more,
-    )
+    result = applied(folder, "d.json", "there.csv", "--force", *more)
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1 and result.stdout == ""
