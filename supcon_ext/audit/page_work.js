@@ -70,6 +70,16 @@ function choose() {
   draw();
 }
 
+// What is typed is looked for a moment later; by then someone may have gone on to a card.
+let typing = 0;
+function chooseTyped() {
+  clearTimeout(typing);
+  typing = 0;
+  const item = current(), place = item && placesOf(item)[0];
+  choose();
+  if (item && !turnTo(place)) focusOn(items.firstElementChild);
+}
+
 function draw() {
   const size = PAGE[view], last = Math.max(1, Math.ceil(chosen.length / size));
   page = Math.min(Math.max(page, 0), last - 1);
@@ -114,12 +124,22 @@ function turnPage(step) {
   if (page !== before) { window.scrollTo(0, 0); focusOn(items.firstElementChild); }
 }
 
+// The card of a place, on whichever page it is; false if it is on none.
+function turnTo(place) {
+  const at = chosen.findIndex(one => one === place || (one.places && one.places.includes(place)));
+  if (at < 0) return false;
+  if (Math.floor(at / PAGE[view]) !== page) { page = Math.floor(at / PAGE[view]); draw(); }
+  focusOn(items.children[at - page * PAGE[view]]);
+  return true;
+}
+
 function focusOn(item) {
   if (item) { item.focus({ preventScroll: true }); item.scrollIntoView({ block: "nearest" }); }
 }
 
 // The card under way: the one that has the focus, or holds it.
 const current = () => document.activeElement.closest ? document.activeElement.closest("#items > .card") : null;
+const placesOf = item => item.group ? item.group.places : [Number(item.dataset.place)];
 
 function move(step) {
   const cards = [...items.querySelectorAll(":scope > .card")];
@@ -161,10 +181,7 @@ function moveLarge(step) {
 large.addEventListener("close", () => {
   if (large.open) return; // opened again before it was told
   if (document.activeElement !== opener && items.contains(document.activeElement)) return; // gone on
-  const place = largest;
-  const at = chosen.findIndex(one => one === place || (one.places && one.places.includes(place)));
-  if (at >= 0 && Math.floor(at / PAGE[view]) !== page) { page = Math.floor(at / PAGE[view]); draw(); }
-  if (at >= 0) focusOn(items.children[at - page * PAGE[view]]);
+  turnTo(largest);
 });
 
 // The dialog that asks for another label.
@@ -223,13 +240,12 @@ function takeBack() {
     if (place >= 0) showLarge(place);
     return;
   }
-  focusOn([...items.children].find(item => (item.group ? item.group.places : [Number(item.dataset.place)]).some(place => keyOf(place) === key)));
+  focusOn([...items.children].find(item => placesOf(item).some(place => keyOf(place) === key)));
 }
 
 listeners.push(keys => {
   for (const item of items.children) {
-    const places = item.group ? item.group.places : [Number(item.dataset.place)];
-    if (places.some(place => keys.has(keyOf(place)))) redraw(item);
+    if (placesOf(item).some(place => keys.has(keyOf(place)))) redraw(item);
   }
   count();
 });
@@ -240,7 +256,11 @@ document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("relabel").open || byId("keys").open) return;
   const field = event.target.closest("input, select, textarea");
   if (field) {
-    if (event.key === "Escape") field.blur();
+    if (event.key === "Escape" || (event.key === "Enter" && field.type === "search")) {
+      event.preventDefault(); // the browser's own Escape would empty the search
+      if (typing) chooseTyped();
+      field.blur();
+    }
     return;
   }
   const item = current(), group = item && item.group;
@@ -279,10 +299,10 @@ for (const [name, text, number] of [["labels", "Labels", data.rows.length], ["gr
   button.addEventListener("click", () => go(name));
   byId("views").append(button);
 }
-let typing = 0;
 form.addEventListener("input", event => {
   clearTimeout(typing);
-  if (event.target.type === "search" || event.target.type === "range") typing = setTimeout(choose, 120); else choose();
+  typing = event.target.type === "search" || event.target.type === "range" ? setTimeout(chooseTyped, 120) : 0;
+  if (!typing) choose();
 });
 form.addEventListener("submit", event => event.preventDefault());
 form.addEventListener("reset", () => setTimeout(choose));

@@ -276,10 +276,40 @@ def test_filters_search_order_and_pages(opened: Any, made: MadePage) -> None:
     page.keyboard.type("00010")
     shows(page, 9)
     press(page, "Escape", "ArrowDown", "a", "k", "u", "u")
+    assert page.input_value("#search") == "00010" and count(page).startswith("9 of ")
     page.fill("#search", "")
     for value, left in (("decided", 4), ("relabel", 1), ("keep", 1), ("unusable", 2)):
         page.select_option("#decided", value)
         assert count(page) == f"{left} of {FLAGGED} shown"
+
+
+@pytest.mark.parametrize("key", ["Escape", "Enter"])
+def test_what_was_typed_is_looked_for_before_a_key_decides(
+    opened: Any, made: MadePage, tmp_path: Path, key: str
+) -> None:
+    page = opened(made)
+    press(page, "/")
+    page.keyboard.type("00010")
+    press(page, key, "ArrowDown", "a")  # within the moment for which a search waits
+    shows(page, 9)
+    page.wait_for_timeout(300)
+    press(page, "k")
+    assert list(read_back(page, made, tmp_path)) == [10, 100]
+
+
+def test_a_search_that_comes_late_leaves_the_card_under_way(
+    opened: Any, made: MadePage, tmp_path: Path
+) -> None:
+    page = opened(made)
+    page.fill("#search", "00010")
+    page.locator("#items > .card").nth(0).focus()  # sample 0, which the search leaves out
+    shows(page, 9)
+    press(page, "a")
+    page.fill("#search", "")
+    page.locator("#items > .card").nth(1).focus()
+    shows(page, 120)
+    press(page, "k")
+    assert read_back(page, made, tmp_path) == {10: ("relabel", 3), 100: ("keep", 0)}
 
 
 def test_the_large_view(opened: Any, made: MadePage, tmp_path: Path) -> None:
