@@ -60,6 +60,11 @@ class AuditResult:
     corrections: Corrections | None
     sizes: list[ClassSize]
 
+    @property
+    def share(self) -> float:
+        """Which share of the labels looks wrong."""
+        return self.flagged / self.count
+
 
 def audit(
     opened: OpenedRun,

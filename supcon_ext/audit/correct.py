@@ -32,12 +32,16 @@ class Corrections:
         changed: How many labels differ from the given ones.
         overrides: What to change in the run's recipe to train on the file.
         settled: The labels, and where they come from.
+        suggested: How many of the file's labels are changed by the neighbours' word alone.
+        tested: How many of those are the test's.
     """
 
     path: Path
     changed: int
     overrides: tuple[str, ...]
     settled: Settled
+    suggested: int
+    tested: int
 
 
 def check_target(path: Path, recipe: Recipe, force: bool) -> None:
@@ -120,14 +124,18 @@ def correct(
     if _are_files(samples):
         _write_manifest(path, samples, settled)
         changed = int((label != samples.label)[~settled.unusable].sum())
-        return Corrections(path, changed, _manifest_overrides(path, opened), settled)
+        overrides = _manifest_overrides(path, opened)
+        suggested = int(settled.suggested.sum())
+        tested = int(settled.suggested[samples.voters :].sum())
+        return Corrections(path, changed, overrides, settled, suggested, tested)
     changed = _write_by_index(path, opened, samples, settled)
     told = [f"data.noise={{kind: from_file, file: {path}}}"]
     if settled.unusable[: samples.from_training].any():
         told.append(f"data.imbalance={{kind: listed, file: {path}}}")
         if opened.recipe.data.order != "imbalance_then_noise":
             told.append("data.order=imbalance_then_noise")
-    return Corrections(path, changed, tuple(told), settled)
+    suggested = int(settled.suggested[: samples.from_training].sum())
+    return Corrections(path, changed, tuple(told), settled, suggested, 0)
 
 
 def _write_manifest(path: Path, samples: AuditedSamples, settled: Settled) -> None:

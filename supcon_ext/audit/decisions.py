@@ -39,6 +39,11 @@ class Decisions:
     what: npt.NDArray[np.str_]
     label: IntArray
 
+    @property
+    def count(self) -> int:
+        """On how many samples something was decided."""
+        return int((self.what != "").sum())
+
     def are(self, decision: str) -> Mask:
         """``(N,)`` bool, of which samples this was decided."""
         found: Mask = self.what == decision

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from supcon_ext.cli.audit_outcome import ask, recipe_of, tell
+from data_tools.printable import printable
+from supcon_ext.cli.audit_outcome import as_plain, ask, recipe_of, tell, warnings_of
 from supcon_ext.cli.group import WrongInputError, user_input
 from supcon_ext.cli.options import splits_option
+from supcon_ext.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
     from supcon_ext.recipe.schema import Recipe
@@ -65,6 +68,7 @@ $ supcon audit runs/selcl-folder-4f1c9a-s0 --apply corrected.csv --min-confidenc
 )
 @click.option("--force", is_flag=True, help="Let --apply overwrite a file that exists.")
 @click.option("--yes", is_flag=True, help="Let --apply halve a class without asking.")
+@json_option
 def audit(
     subject: str,
     overrides: tuple[str, ...],
@@ -78,14 +82,18 @@ def audit(
     min_confidence: float | None,
     force: bool,
     yes: bool,
+    as_json: bool,
 ) -> None:
     """List the labels that look wrong, with what they might be, and a page to look at them.
 
-    RUN is a finished run, whose network is used as it is. RECIPE is run first, unless it has been
-    run already; KEY=VALUE sets any of its keys. A label is doubted if the nearest neighbours of its
-    image and a linear head that has not seen it speak for another class. Only images and given
-    labels are looked at. Those of the test are listed too, by what images of training and
-    validation say, and have no say themselves.
+    RUN is a finished run, whose network is used as it is: its folder, its name under runs/, or the
+    beginning of the name. RECIPE, a file or the name of one that ships, is run first, unless it has
+    been run already; KEY=VALUE sets any of its keys. What is both a recipe and the beginning of a
+    run's name is the recipe.
+
+    A label is doubted if the nearest neighbours of its image and a linear head that has not seen it
+    speak for another class. Only images and given labels are looked at. Those of the test are
+    listed too, by what images of training and validation say, and have no say themselves.
 
     On the page labels are accepted, kept or changed by key, and what was decided is exported as a
     file, which --decisions takes.
@@ -147,28 +155,38 @@ def audit(
             min_confidence=min_confidence,
             allow=(lambda halved: None) if yes else ask,
         )
-    tell(result, folder, min_confidence)
+    for line in warnings_of(result):
+        click.echo(f"warning: {line}", err=True)
+    if as_json:
+        print_json(as_plain(result, folder, min_confidence))
+    else:
+        tell(result, folder, min_confidence)
 
 
 def _find_finished(subject: str, overrides: tuple[str, ...]) -> Path | None:
     """The folder of a finished run; None where the subject is a recipe.
 
+    What is named whole goes before what is shortened: a run's folder or name, then a recipe, then
+    the beginning of a run's name.
+
     Raises:
         ValueError: It is neither, or a run that is not finished or is given keys to change.
     """
-    from supcon_ext.experiment.folder import find_run, is_run
+    from supcon_ext.experiment.folder import find_run, names_run, runs_begun_by
     from supcon_ext.recipe.library import find_recipe
     from supcon_ext.tracking.results import read_results
 
-    if not any(is_run(place) for place in (Path(subject), Path("runs") / subject)):
+    if not names_run(subject):
         try:
-            find_recipe(subject)
+            recipe = find_recipe(subject)
         except ValueError as no_recipe:
             try:
                 find_run(subject)
             except ValueError as no_run:
                 raise ValueError(_neither(subject, no_recipe, no_run)) from None
         else:
+            if (begun := runs_begun_by(subject)) and not overrides:
+                click.echo(_both(subject, recipe, begun), err=True)
             return None
     folder = find_run(subject)
     if overrides:
@@ -178,6 +196,16 @@ def _find_finished(subject: str, overrides: tuple[str, ...]) -> Path | None:
         )
     read_results(folder)
     return folder
+
+
+def _both(subject: str, recipe: Path, begun: Sequence[Path]) -> str:
+    """What was taken of a recipe and of runs whose names begin so, and how to have the other."""
+    newest = max(begun, key=os.path.getmtime)
+    others = f", or {len(begun) - 1:,} others" if len(begun) > 1 else ""
+    return (
+        f"`{printable(subject)}` is a recipe and begins the name of a run: taken as the recipe "
+        f"{printable(recipe)}. For the run: supcon audit {printable(newest)}{others}"
+    )
 
 
 def _run_before(recipe: Recipe) -> Path | None:

@@ -26,7 +26,8 @@ $ supcon compare mine-81d2 other-77ab --by data.noise.rate --out tables"""
 def compare(runs: tuple[str, ...], by: tuple[str, ...], as_json: bool, out: Path | None) -> None:
     """Compare runs: mean, spread and number of seeds of what else is equal.
 
-    RUN is a run's folder or name, or the folder of a sweep, which stands for all of its runs.
+    RUN is the folder of a run or a sweep, its name under runs/, or the beginning of the name. A
+    sweep stands for all of its runs.
     """
     from supcon_ext.compare import compare as compare_runs
     from supcon_ext.compare import write_comparison

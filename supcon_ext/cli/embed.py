@@ -76,9 +76,10 @@ def embed(
 ) -> None:
     """Write the vectors that an encoder makes of pictures to a file that recipes train on.
 
-    ENCODER is timm:NAME, with timm's weights; a finished run, by folder or name; or a backbone of a
-    plug-in, by dotted path. DATA is a recipe, whose data set is taken before noise and imbalance; a
-    folder with a folder for each class, or of pictures without labels; or a manifest.
+    ENCODER is timm:NAME, with timm's weights; a finished run, by its folder, its name under runs/,
+    or the beginning of the name; or else a backbone of a plug-in, by dotted path. DATA is a recipe,
+    whose data set is taken before noise and imbalance; a folder with a folder for each class, or of
+    pictures without labels; or a manifest.
 
     A command that was stopped or killed goes on when it is given again. The file holds vectors,
     labels, splits, paths, and what they were made from and by.

@@ -56,6 +56,8 @@ def evaluate(
 ) -> None:
     """Measure a finished run's encoder on other data, with its own classes or others.
 
+    RUN is a run's folder, its name under runs/, or the beginning of the name.
+
     linear_probe and knn are fitted on the training split of the data, on features of the encoder as
     it is, and scored on the validation and the test split; a folder without a test folder has a
     fifth set aside. classifier is what supcon predict says, where the classes are among the run's.

@@ -31,9 +31,10 @@ $ supcon export models:/digits/3 --format safetensors -o digits --data my_images
 def export(run: str, kind: str, out: Path, data: str | None) -> None:
     """Write an encoder in a format that other programs load, and check it on real samples.
 
-    RUN is a finished run, by folder or name, or an address in MLflow. The folder gets the encoder,
-    and encoder.json with its classes, the way it wants its pictures, and the largest difference
-    from the original. An encoder that differs is not written.
+    RUN is a finished run, by its folder, its name under runs/, or the beginning of the name; or an
+    address in MLflow. The folder gets the encoder, and encoder.json with its classes, the way it
+    wants its pictures, and the largest difference from the original. An encoder that differs is not
+    written.
 
     torch_export and onnx take resized pictures as they are, 0 to 255, and give features and
     probabilities. safetensors holds weights; timm is for networks of timm, and gives features.

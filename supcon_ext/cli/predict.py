@@ -54,9 +54,9 @@ def predict(
 ) -> None:
     """Write the class of each sample, how probable it is, and how far its neighbours are.
 
-    RUN is a finished run, by folder or name, or an address in MLflow: runs:/ID, models:/NAME/3.
-    DATA is a folder of pictures; a manifest; a recipe, whose data set is taken before noise and
-    imbalance; or, for a run on vectors, a file of them.
+    RUN is a finished run, by its folder, its name under runs/, or the beginning of the name; or an
+    address in MLflow: runs:/ID, models:/NAME/3. DATA is a folder of pictures; a manifest; a recipe,
+    whose data set is taken before noise and imbalance; or, for a run on vectors, a file of them.
 
     The columns are path, class, probability, and distance: the mean cosine distance to the five
     nearest training samples of that class. The run's model.json says what is usual of each class.

@@ -29,11 +29,11 @@ $ supcon report runs/quickstart-4f1c9a -o quickstart.html"""
 def report(run: str, out: Path | None, device: str, force: bool) -> None:
     """Write one HTML page on a finished run, or on a sweep, that loads nothing from elsewhere.
 
-    RUN is a folder or a name. The page of a run has its figures, curves over epochs, what was
-    believed of each class's labels, the confusion matrix, a map of the embedding with pictures
-    under the pointer, the worst errors as pictures, the data's fingerprint, the recipe, the
-    environment, and the warnings that the run gave. The data is read again for the pictures;
-    without it the page has none, and says so.
+    RUN is the folder of a run or a sweep, its name under runs/, or the beginning of the name. The
+    page of a run has its figures, curves over epochs, what was believed of each class's labels, the
+    confusion matrix, a map of the embedding with pictures under the pointer, the worst errors as
+    pictures, the data's fingerprint, the recipe, the environment, and the warnings that the run
+    gave. The data is read again for the pictures; without it the page has none, and says so.
 
     The page of a sweep has means with their spread, differences on shared seeds, and its runs.
     """

@@ -107,6 +107,8 @@ def resume(run_name: str, accept: tuple[str, ...], from_start: bool, as_json: bo
 def sync(run_name: str, uri: str | None, name: str | None) -> None:
     """Send what MLflow lacks of a run, and register its model if asked to.
 
+    RUN is a run's folder, its name under runs/, or the beginning of the name.
+
     The model takes pictures as people have them (paths, bytes, base64, arrays) and gives class,
     probability and distance: mlflow models serve -m models:/NAME/VERSION --env-manager local
     """

@@ -73,8 +73,9 @@ def runs(context: click.Context, root: Path, as_json: bool) -> None:
 def remove(root: Path, names: tuple[str, ...], yes: bool) -> None:
     """Remove runs, or whole sweeps, from the disk, after a question.
 
-    RUN is a folder or a name. One that is running is refused, and so is a folder that is not a
-    run's; then none is removed. What MLflow has of it stays there.
+    RUN is the folder of a run or a sweep, its name under runs/ (or --in), or the beginning of the
+    name. One that is running is refused, and so is a folder that is neither's; then none is
+    removed. What MLflow has of it stays there.
     """
     from supcon_ext.experiment.folder import find_run_or_sweep
     from supcon_ext.runs.found import describe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from data_tools.whole_file import write_whole
@@ -11,6 +12,8 @@ from supcon_ext.tracking.journal import JOURNAL_NAME
 RECIPE = "recipe.yaml"
 FINGERPRINT = "fingerprint.json"
 ERROR = "error.txt"
+RUNS = Path("runs")
+"""Where runs are looked for by name."""
 
 
 def new_folder(root: Path, name: str, digest: str, seed: int) -> Path:
@@ -58,37 +61,51 @@ def is_sweep(folder: Path) -> bool:
     return folder.is_dir() and not is_run(folder) and (folder / JOURNAL_NAME).is_file()
 
 
-def find_run_or_sweep(text: str | Path, root: Path = Path("runs")) -> Path:
-    """The folder of a sweep, by its path or its name under ``root``, or of a run.
+def find_run_or_sweep(text: str | Path, root: Path = RUNS) -> Path:
+    """The folder of a run or a sweep: in the order of :func:`find_run`.
 
     Raises:
         ValueError: As of :func:`find_run`.
     """
-    for candidate in (Path(text), root / text):
-        if str(text).strip() and is_sweep(candidate):
-            return candidate
-    return find_run(text, root)
+    return _find(text, root, lambda folder: is_run(folder) or is_sweep(folder))
 
 
-def find_run(text: str | Path, root: Path = Path("runs")) -> Path:
-    """The folder of a run, by its path, its name, or the beginning of its name under ``root``.
+def find_run(text: str | Path, root: Path = RUNS) -> Path:
+    """The folder of a run: by its path, by its name under ``root``, by the name's beginning.
 
     Raises:
         ValueError: None fits, or more than one does. The message lists what there is.
     """
-    path = Path(text)
+    return _find(text, root, is_run)
+
+
+def names_run(text: str | Path, root: Path = RUNS) -> bool:
+    """Whether a text is the path of a run, or its whole name under ``root``."""
+    return bool(str(text).strip()) and any(is_run(each) for each in (Path(text), root / text))
+
+
+def runs_begun_by(text: str | Path, root: Path = RUNS) -> list[Path]:
+    """The runs under ``root`` whose names a text begins."""
+    return _begun(text, root, is_run)
+
+
+def _find(text: str | Path, root: Path, fits: Callable[[Path], bool]) -> Path:
     if not str(text).strip():
         raise ValueError("Expected a run's folder or name, but got an empty text")
-    for candidate in (path, root / path):
-        if is_run(candidate):
+    for candidate in (Path(text), root / text):
+        if fits(candidate):
             return candidate
-    names = sorted(p.name for p in root.iterdir() if is_run(p)) if root.is_dir() else []
-    found = [name for name in names if name.startswith(str(text))]
+    found = _begun(text, root, fits)
     if len(found) == 1:
-        return root / found[0]
+        return found[0]
     if found:
-        raise ValueError(f"Expected one run, but `{text}` begins {len(found)}: {', '.join(found)}")
-    there = (
-        f"Under {root} there are: {', '.join(names[-10:])}" if names else f"There is none in {root}"
-    )
+        names = ", ".join(each.name for each in found)
+        raise ValueError(f"Expected one run, but `{text}` begins {len(found)}: {names}")
+    names = ", ".join(each.name for each in _begun("", root, fits)[-10:])
+    there = f"Under {root} there are: {names}" if names else f"There is none in {root}"
     raise ValueError(f"Expected a run's folder or name, but got `{text}`. {there}")
+
+
+def _begun(text: str | Path, root: Path, fits: Callable[[Path], bool]) -> list[Path]:
+    there = sorted(root.iterdir()) if root.is_dir() else []
+    return [each for each in there if each.name.startswith(str(text)) and fits(each)]

@@ -117,6 +117,50 @@ def test_decisions_are_applied_in_every_split(
     }
 
 
+@pytest.mark.parametrize("decide", [False, True], ids=["", "decisions"])
+@pytest.mark.parametrize("apply", [False, True], ids=["", "apply"])
+def test_json_says_what_the_lines_say(
+    trained: tuple[Path, AuditedSamples], decide: bool, apply: bool
+) -> None:
+    folder, samples = trained
+    given = some_of_each(samples)
+    decided.write(Path("d.json"), samples, given)
+    options = ["--out", "seen", "--split", "train", "--split", "test"]
+    options += ["--decisions", "d.json"] if decide else []
+    options += ["--apply", "n.csv", "--force", "--min-confidence", "0.5"] if apply else []
+    lines = supcon("audit", str(folder), *options)
+    told = supcon("audit", str(folder), *options, "--json")
+    assert lines.exit_code == told.exit_code == 0, told.stderr
+    found = json.loads(told.stdout)
+    rows, sizes = rows_of("seen/labels.csv"), {each["name"]: each for each in found["classes"]}
+    assert found["labels"] == len(rows) == 132 and found["csv"] == "seen/labels.csv"
+    assert found["flagged"] == sum(row["flagged"] == "1" for row in rows)
+    for name, size in sizes.items():
+        of = [row for row in rows if row["given_name"] == name]
+        assert size["before"] == len(of)
+        assert size["flagged"] == sum(row["flagged"] == "1" for row in of)
+    assert found["left_out"] == ["12 of the validation split (not asked for)"]
+    assert found["decided"] == (len(given) if decide else None)
+    warned = [f"warning: {line}" for line in found["warnings"]]
+    assert [line for line in told.stderr.splitlines() if line.startswith("warning")] == warned
+    assert [line for line in lines.stderr.splitlines() if line.startswith("warning")] == warned
+    on_test = any("are of test labels that nobody looked at" in line for line in warned)
+    assert on_test is (apply and not decide)  # one test label is doubted, and people kept it
+    assert lines.stdout.splitlines()[-1].endswith(shlex.join(found["next"]))
+    assert (found["corrections"] is not None) is apply
+    if apply:
+        new, made = rows_of("n.csv"), found["corrections"]
+        moved = [row for row in new if row["label"] != Path(row["path"]).parent.name]
+        assert made["changed"] == len(moved) == made["suggested"] + made["relabelled"]
+        tests = [row for row in moved if row["split"] == "test"]
+        assert made["suggested_in_test"] == len(tests) - decide, tests
+        decisions = [made["relabelled"], made["kept"], made["unusable"]]
+        assert decisions == ([2, 2, 2] if decide else [0, 0, 0])
+        listed = [row for row in new if row["split"] != "val"]
+        for name, size in sizes.items():
+            assert size["after"] == sum(row["label"] == name for row in listed)
+
+
 def test_a_later_audit_respects_what_was_decided(trained: tuple[Path, AuditedSamples]) -> None:
     """Of the same data by the file, and of the corrected data by the manifest's own column."""
     folder, samples = trained
