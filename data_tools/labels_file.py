@@ -22,6 +22,10 @@ from data_tools.whole_file import whole_file
 
 _MARK = "# fingerprint: "
 _COLUMNS = ("index", "given", "held_out", "true")
+JUDGED = "judged"
+"""Column, also of a manifest, that says which labels people have looked at."""
+KEPT, RELABELLED = "kept", "relabelled"
+"""What it says: the given label was kept, or another one was given; else it is empty."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class LabelTable:
         truth: ``(n,)`` int64 true labels (-1 open-set), or None where they are not known.
         settings: What the labels were made with.
         fingerprint: SHA-256 over the index, the given labels, ``held_out`` and the settings.
+        judged: ``(n,)`` text, what people said of each label; None where they said nothing.
     """
 
     index: IntArray
@@ -43,6 +48,7 @@ class LabelTable:
     truth: IntArray | None
     settings: Mapping[str, Any]
     fingerprint: str
+    judged: npt.NDArray[np.str_] | None = None
 
     @classmethod
     def of(
@@ -52,13 +58,16 @@ class LabelTable:
         held_out: npt.NDArray[np.bool_],
         truth: IntArray | None,
         settings: Mapping[str, Any],
+        judged: npt.NDArray[np.str_] | None = None,
     ) -> LabelTable:
         """A table of these labels, sorted by index, with its fingerprint."""
         order = np.argsort(index)
         settings = portable(settings)
         index, given, held_out = index[order], given[order], held_out[order]
         mark = _fingerprint(index, given, held_out, settings)
-        return cls(index, given, held_out, None if truth is None else truth[order], settings, mark)
+        truth = None if truth is None else truth[order]
+        judged = None if judged is None else judged[order]
+        return cls(index, given, held_out, truth, settings, mark, judged)
 
     def verify(self, where: str) -> None:
         """Recompute the fingerprint.
@@ -94,6 +103,8 @@ def write_labels(path: str | Path, table: LabelTable) -> None:
     }
     if table.truth is not None:
         columns["true"] = table.truth
+    if table.judged is not None:
+        columns[JUDGED] = table.judged
     settings = json.dumps(table.settings, sort_keys=True)
     if _suffix(path) == ".npz":
         with whole_file(path) as draft:
@@ -103,7 +114,8 @@ def write_labels(path: str | Path, table: LabelTable) -> None:
         file.write(f"{_MARK}{table.fingerprint}\n# settings: {settings}\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(zip(*(column.astype(int) for column in columns.values()), strict=True))
+        cells = [c if name == JUDGED else c.astype(int) for name, c in columns.items()]
+        writer.writerows(zip(*cells, strict=True))
 
 
 def holds_labels(path: str | Path) -> bool:
@@ -134,11 +146,13 @@ def read_labels(path: str | Path) -> LabelTable:
         with open_arrays(Path(path)) as archive:
             columns = {name: read_member(archive, name, Path(path)) for name in archive.files}
         mark, settings = str(columns["fingerprint"]), str(columns["settings"])
+        judged = columns.get(JUDGED)
     else:
         first, second, rest = [*read_text(Path(path)).split("\n", 2), "", ""][:3]
         mark, settings = first.removeprefix(_MARK).strip(), second.removeprefix("# settings: ")
         rows = Table(Path(path), *delimited_columns(Path(path), rest, before=2))
         columns = {name: rows.values(name) for name in rows.columns}
+        judged = columns.get(JUDGED)
     columns = {name: values for name, values in columns.items() if name in _COLUMNS}
     wrong = [name for name in columns if columns[name].dtype.kind not in "iub"]
     missing = [name for name in ("index", "given", "held_out") if name not in columns]
@@ -154,6 +168,7 @@ def read_labels(path: str | Path) -> LabelTable:
         truth=columns["true"].astype(np.int64) if "true" in columns else None,
         settings=_settings(settings, path),
         fingerprint=mark,
+        judged=None if judged is None else judged.astype(str),
     )
     table.verify(str(path))
     return table

@@ -13,7 +13,7 @@ import numpy as np
 
 from data_tools.arguments import check_between
 from data_tools.datasets.base import Splits
-from data_tools.labels_file import LabelTable, write_labels
+from data_tools.labels_file import JUDGED, LabelTable, write_labels
 from data_tools.noise.base import Matrix, NoisyLabels
 from data_tools.samples import IntArray, SampleSet, TakenFrom
 from data_tools.shot_groups import by_counts
@@ -162,7 +162,10 @@ def prepare_data(
         if step == "noise" and noise is not None:
             noisy = noise(current)
             samples = current.samples if noisy.samples is None else noisy.samples
-            current = replace(current, label=noisy.label, samples=samples)
+            columns = dict(current.columns)
+            if noisy.judged is not None:
+                columns[JUDGED] = noisy.judged
+            current = replace(current, label=noisy.label, samples=samples, columns=columns)
             truth, transition = noisy.truth, noisy.transition
     described = {
         "made": settings or {},
@@ -201,6 +204,8 @@ def _split(
     kept = np.flatnonzero(~held_out)
     train = current.take(kept)
     classes = len(train.classes)
+    said = current.columns.get(JUDGED)
+    judged = None if said is None else np.asarray(said).astype(str)
     true_train = None if truth is None else truth[kept]
     clean = None
     if true_train is not None:
@@ -215,5 +220,5 @@ def _split(
         counts=np.bincount(train.label, minlength=classes),
         clean_counts=clean,
         transition=transition,
-        labels=LabelTable.of(origin, current.label, held_out, truth, settings),
+        labels=LabelTable.of(origin, current.label, held_out, truth, settings, judged),
     )

@@ -31,12 +31,14 @@ class NoisyLabels:
         samples: The samples where noise replaced some of them, else None.
         transition: ``(C, C)`` float64 intended P(given = column | true = row), rows sum to 1; None
             where no such matrix was intended (labels from a file).
+        judged: ``(N,)`` text, what people said of each label; None where they said nothing.
     """
 
     label: IntArray
     truth: IntArray
     samples: SampleSequence | None = None
     transition: Matrix | None = None
+    judged: npt.NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         if self.label.shape != self.truth.shape:

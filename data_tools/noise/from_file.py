@@ -27,7 +27,7 @@ def from_file(
     A label is the name of a class, or its number where no class is called by a number.
     The vector holds a label for each training image, in order, or for each image of the whole data
     set where the training images are a part of it. Exported labels are found by their index
-    instead, and their fingerprint is verified.
+    instead, and their fingerprint is verified; what people said of them comes with them.
 
     Args:
         train: The training images with their true labels.
@@ -72,7 +72,9 @@ def _exported(table: LabelTable, train: SampleSet, file: str) -> NoisyLabels:
                 "are of open-set images. Try: noise open_set with the settings in the file."
             )
         _require_equal(truth, train.label, file)
-    return NoisyLabels(in_order(table.given[place], train, file), train.label.copy())
+    given = in_order(table.given[place], train, file)
+    judged = None if table.judged is None else table.judged[place]
+    return NoisyLabels(given, train.label.copy(), judged=judged)
 
 
 def _vectors(path: Path) -> Any:

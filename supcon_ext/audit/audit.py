@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data_tools.labels_file import KEPT, RELABELLED
 from supcon_ext.audit.class_sizes import Allow, ClassSize, class_sizes
 from supcon_ext.audit.correct import Corrections, correct
 from supcon_ext.audit.coverage import SPLITS, check_splits, left_out
-from supcon_ext.audit.decisions import KEEP, KEPT, RELABELLED, Decisions, judged_before
+from supcon_ext.audit.decisions import KEEP, Decisions, judged_before
 from supcon_ext.audit.embedding import embed_samples
 from supcon_ext.audit.findings import Findings
 from supcon_ext.audit.judging_groups import judging_groups

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.labels_file import LabelTable, write_labels
+from data_tools.labels_file import JUDGED, LabelTable, write_labels
 from data_tools.whole_file import whole_file
 from supcon_ext.audit.class_sizes import Allow, class_sizes
-from supcon_ext.audit.decisions import JUDGED
 from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.settled import Settled, settle
 from supcon_ext.audit.table import AuditTable
@@ -98,8 +97,9 @@ def correct(
     """Write the labels as people decided, and those corrected whose suggestion is sure enough.
 
     Where the images are files, a manifest of training, validation and test images. Elsewhere, and
-    of vectors, the labels of the training set by index, for the noise ``from_file``, and
-    where some are left out, for the imbalance ``listed``. Left out is what people found unusable.
+    of vectors, the labels of the training set by index, for the noise ``from_file``, and where some
+    are left out, for the imbalance ``listed``. Left out is what people found unusable. Either says
+    which labels people have judged, so that a later audit does not list them again.
 
     Args:
         path: Where to, ``.csv``, or ``.npz`` where the images are no files.
@@ -128,11 +128,13 @@ def correct(
         suggested = int(settled.suggested.sum())
         tested = int(settled.suggested[samples.voters :].sum())
         return Corrections(path, changed, overrides, settled, suggested, tested)
-    changed = _write_by_index(path, opened, samples, settled)
+    changed = _write_by_index(path, opened, table, settled)
+    data = opened.recipe.data
     told = [f"data.noise={{kind: from_file, file: {path}}}"]
-    if settled.unusable[: samples.from_training].any():
+    noise_first = data.imbalance is not None and data.order != "imbalance_then_noise"
+    if noise_first or settled.unusable[: samples.from_training].any():
         told.append(f"data.imbalance={{kind: listed, file: {path}}}")
-        if opened.recipe.data.order != "imbalance_then_noise":
+        if data.order != "imbalance_then_noise":
             told.append("data.order=imbalance_then_noise")
     suggested = int(settled.suggested[: samples.from_training].sum())
     return Corrections(path, changed, tuple(told), settled, suggested, 0)
@@ -173,11 +175,9 @@ def _seen_from(folder: Path, file: str) -> str:
 
 def _manifest_overrides(path: Path, opened: OpenedRun) -> tuple[str, ...]:
     data = opened.recipe.data
-    kept = {
-        name: value
-        for name, value in data.dataset.params.items()
-        if (name, value) in {("mode", "grey"), ("flips", False)}
-    }
+    usual = {"mode": "rgb", "scale": None, "flips": True}
+    given = {name: data.dataset.params.get(name, value) for name, value in usual.items()}
+    kept = {name: value for name, value in given.items() if value != usual[name]}
     files = [
         file
         for part in (opened.data.train, opened.data.validation, opened.data.test)
@@ -194,24 +194,30 @@ def _manifest_overrides(path: Path, opened: OpenedRun) -> tuple[str, ...]:
     return tuple(made)
 
 
-def _write_by_index(
-    path: Path, opened: OpenedRun, samples: AuditedSamples, settled: Settled
-) -> int:
+def _write_by_index(path: Path, opened: OpenedRun, table: AuditTable, settled: Settled) -> int:
     """Labels of the images taken from the data set's training set; how many were changed."""
-    before = opened.data.labels
+    before, samples = opened.data.labels, table.samples
     count, label = samples.from_training, settled.label
     apart = (label != samples.label) | settled.unusable
+    if table.decisions is not None:
+        apart |= table.decisions.what != ""
     if lost := int(apart[count:].sum()):
         logger.warning(
-            "%d corrections are of validation or test images that came apart from the training "
-            "images: %s has no place for them",
+            "%d decisions or suggestions are on validation or test images that came apart from the "
+            "training images: %s has no place for them",
             lost,
             path,
         )
     place = np.searchsorted(before.index, samples.index[:count])
     given, usable = before.given.copy(), np.ones(len(before.index), dtype=bool)
     given[place], usable[place] = label[:count], ~settled.unusable[:count]
+    judged = None
+    if settled.judged is not None:
+        judged = np.full(len(before.index), "", dtype=settled.judged.dtype)
+        judged[place] = settled.judged[:count]
+        judged = judged[usable]
+        judged = judged if (judged != "").any() else None
     settings = {**before.settings, "corrected": opened.folder.name}
     columns = (before.index[usable], given[usable], before.held_out[usable])
-    write_labels(path, LabelTable.of(*columns, None, settings))
+    write_labels(path, LabelTable.of(*columns, None, settings, judged))
     return int((given != before.given)[usable].sum())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_tools.labels_file import JUDGED
 from data_tools.plain_text import read_text
 from data_tools.printable import printable
 from data_tools.samples import IntArray
@@ -20,9 +21,6 @@ from supcon_ext.audit.samples import AuditedSamples
 FORMAT, VERSION = "supcon-decisions", 1
 KEEP, RELABEL, UNUSABLE = "keep", "relabel", "unusable"
 DECISIONS = (KEEP, RELABEL, UNUSABLE)
-JUDGED = "judged"
-"""Column of a manifest that says which labels people have looked at."""
-KEPT, RELABELLED = "kept", "relabelled"
 
 Mask = npt.NDArray[np.bool_]
 
@@ -209,6 +207,9 @@ class _Entry:
 
 
 def judged_before(samples: AuditedSamples) -> npt.NDArray[np.str_]:
-    """``(N,)`` text of the manifest's column ``judged``, empty where there is none."""
+    """``(N,)`` text of the data's column ``judged``, empty where there is none.
+
+    It comes of a manifest or of a file of corrected labels, as an audit writes them.
+    """
     columns = [part.columns.get(JUDGED, np.full(len(part), "")) for part in samples.parts]
     return np.concatenate([column.astype(str) for column in columns])

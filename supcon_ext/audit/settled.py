@@ -7,16 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from data_tools.labels_file import KEPT, RELABELLED
 from data_tools.samples import IntArray
-from supcon_ext.audit.decisions import (
-    KEEP,
-    KEPT,
-    RELABEL,
-    RELABELLED,
-    UNUSABLE,
-    Mask,
-    judged_before,
-)
+from supcon_ext.audit.decisions import KEEP, RELABEL, UNUSABLE, Mask, judged_before
 from supcon_ext.audit.table import AuditTable
 
 

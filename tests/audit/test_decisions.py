@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from data_tools.labels_file import read_labels
@@ -327,6 +328,29 @@ def test_decisions_on_pictures_that_are_no_files(digits: Path) -> None:
         assert after.given[np.searchsorted(after.index, samples.index[i])] == int(name)
 
 
+@pytest.mark.long
+def test_a_later_audit_respects_them_there_too(digits: Path) -> None:
+    """The same labels make the same network, which doubts all but what was kept."""
+    samples = AuditedSamples.of(open_run(digits).data)
+    supcon("audit", str(digits), "--out", "seen", "--top=1")
+    place = {str(index): i for i, index in enumerate(samples.index[: samples.from_training])}
+    kept = doubted("seen/labels.csv")[:3]
+    assert len(kept) == 3
+    decided.write(Path("d.json"), samples, {place[index]: "keep" for index in kept})
+    supcon("audit", str(digits), "--decisions", "d.json", "--apply", "new.csv", "--top=1")
+    values = yaml.safe_load((digits / "recipe.yaml").read_text())
+    overrides = ["data.noise={kind: from_file, file: new.csv}"]
+    run(parse_recipe(values, overrides), folder=Path("second"))
+    supcon("audit", "second", "--out", "later", "--top=1")
+    assert doubted("later/labels.csv") == doubted("seen/labels.csv")[3:]
+
+
+def doubted(path: str) -> list[str]:
+    """Places of doubted labels that are no test's, the most doubted first."""
+    rows = [row for row in rows_of(path) if row["flagged"] == "1" and row["split"] != "test"]
+    return [row["index"] for row in rows]
+
+
 @pytest.mark.parametrize("name", ["new.csv", "new.npz"])
 @pytest.mark.parametrize("order", ["imbalance_then_noise", "noise_then_imbalance"])
 def test_unusable_pictures_that_are_no_files_are_left_out(name: str, order: str) -> None:
@@ -348,7 +372,7 @@ def test_unusable_pictures_that_are_no_files_are_left_out(name: str, order: str)
     result = supcon("audit", "own", "--decisions", "d.json", "--apply", name)
     assert result.exit_code == 0, result.stderr
     assert "4 unusable and left out" in result.stdout
-    assert "1 corrections are of validation or test images" in result.stderr
+    assert "1 decisions or suggestions are on validation or test images" in result.stderr
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("next: ")]
     overrides = shlex.split(line)[4:]
     after = build_data(parse_recipe(values, overrides).data)
