@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,6 +57,25 @@ def parquet_vectors(path: Path, map_above_mb: int) -> Found:
     meta = header.pop("meta", None)
     others |= texts_of(header, path)
     return Found(vectors, name, others, meta_of(None if meta is None else np.array(meta), path))
+
+
+def holds_vectors(path: Path) -> bool:
+    """Whether a Parquet file has a column of lists of floats; False where there is no such file.
+
+    Raises:
+        ModuleNotFoundError: ``pyarrow`` is missing.
+        ValueError: The file is damaged.
+    """
+    parquet = optional_package("pyarrow.parquet", "Parquet files", "supcon-ext[parquet]")
+    import pyarrow
+
+    if not os.path.isfile(path):
+        return False
+    try:
+        schema = parquet.read_schema(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise damaged(str(path)) from error
+    return any(_holds_floats(field.type, pyarrow.types) for field in schema)
 
 
 def _holds_floats(kind: Any, types: Any) -> bool:

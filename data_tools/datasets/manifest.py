@@ -60,7 +60,7 @@ def manifest(
     names = table.texts("path")
     _refuse_twice(table, names)
     label, classes = numbered(table.texts("label"))
-    split = _splits(table)
+    split = read_splits(table)
     base = path.parent if root is None else Path(root)
     files = [base / name for name in names]
     require_files(files, path)
@@ -101,7 +101,12 @@ def _refuse_twice(table: Table, names: list[str]) -> None:
             table.refuse(row, "another path", got, hint)
 
 
-def _splits(table: Table) -> npt.NDArray[Any]:
+def read_splits(table: Table) -> npt.NDArray[Any]:
+    """The split of each row, ``train`` where there is no such column.
+
+    Raises:
+        ValueError: A row has another one.
+    """
     if "split" not in table.columns:
         return np.full(len(table), "train", dtype=object)
     splits = table.texts("split")

@@ -11,6 +11,7 @@ from supcon_ext.cli.options import (
     batch_option,
     device_option,
     out_option,
+    overrides_argument,
     plugin_option,
     skip_bad_option,
     splits_option,
@@ -29,6 +30,7 @@ $ supcon embed timm:resnet50 images.csv -o views.npz --views 4 --policy simaugme
 )
 @click.argument("encoder")
 @click.argument("data")
+@overrides_argument
 @out_option("File to write, .npz.")
 @click.option("--weights", type=_FILE, help="Weights of timm's network or a plug-in's: a file.")
 @plugin_option
@@ -60,6 +62,7 @@ $ supcon embed timm:resnet50 images.csv -o views.npz --views 4 --policy simaugme
 def embed(
     encoder: str,
     data: str,
+    overrides: tuple[str, ...],
     out: Path,
     weights: Path | None,
     views: int,
@@ -77,15 +80,18 @@ def embed(
     """Write the vectors that an encoder makes of pictures to a file that recipes train on.
 
     ENCODER is timm:NAME, with timm's weights; a finished run, by its folder, its name under runs/,
-    or the beginning of the name; or else a backbone of a plug-in, by dotted path. DATA is a recipe,
-    whose data set is taken before noise and imbalance; a folder with a folder for each class, or of
-    pictures without labels; or a manifest.
+    or the beginning of the name; or else a backbone of a plug-in, by dotted path.
+
+    DATA is a folder of pictures, by class or without labels; a table of them; a recipe by file or
+    name, whose keys KEY=VALUE sets; a data set by name or as {kind: NAME, parameter: value}; or a
+    finished run. It is taken before noise and imbalance. A run's encoder reads the pictures of
+    folders and tables as those that it was trained on, grey ones as grey.
 
     A command that was stopped or killed goes on when it is given again. The file holds vectors,
     labels, splits, paths, and what they were made from and by.
     """
     from supcon_ext.embed import embed_pictures
-    from supcon_ext.embed.pictures import SPLITS
+    from supcon_ext.experiment.given_samples import SPLITS
     from supcon_ext.interrupt import PATIENCE, stop_requests
     from supcon_ext.progress.console import ConsoleProgress
 
@@ -96,6 +102,7 @@ def embed(
             encoder,
             data,
             out,
+            overrides=overrides,
             weights=weights,
             views=views,
             policy=value_of(policy),

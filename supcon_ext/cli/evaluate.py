@@ -9,9 +9,11 @@ import click
 from supcon_ext.cli.completion import complete_run
 from supcon_ext.cli.options import (
     BATCH,
+    DATA,
     SAME_BATCH,
     batch_option,
     device_option,
+    overrides_argument,
     plugin_option,
     skip_bad_option,
     value_of,
@@ -26,10 +28,10 @@ $ supcon evaluate runs/selcl-folder-4f1c9a-s0 --data labelled_images
 $ supcon evaluate selcl-folder-4f1c9a-s0 --data other.yaml --by knn --by linear_probe"""
 )
 @click.argument("run", shell_complete=complete_run)
+@overrides_argument
 @click.option(
     "--data",
-    help="A recipe, a folder with a folder for each class, a manifest, or a file of vectors; "
-    "default: the run's own data.",
+    help=f"Data with labels: {DATA}. KEY=VALUE sets any key of a recipe. Default: the run's own.",
 )
 @click.option(
     "--by",
@@ -37,6 +39,13 @@ $ supcon evaluate selcl-folder-4f1c9a-s0 --data other.yaml --by knn --by linear_
     metavar="EVALUATOR",
     help="A name, or {kind: NAME, parameter: value}; see `supcon components evaluator`. "
     "Repeatable. Default: classifier, linear_probe and knn.",
+)
+@click.option(
+    "--test",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="FRACTION",
+    help="Share of each class that is set aside to measure on, of data without a test split; "
+    "default: 0.2, and none of a recipe's or a run's.",
 )
 @plugin_option
 @skip_bad_option
@@ -46,8 +55,10 @@ $ supcon evaluate selcl-folder-4f1c9a-s0 --data other.yaml --by knn --by linear_
 @json_option
 def evaluate(
     run: str,
+    overrides: tuple[str, ...],
     data: str | None,
     by: tuple[str, ...],
+    test: float | None,
     skip_bad: bool,
     batch: int,
     workers: int,
@@ -59,8 +70,9 @@ def evaluate(
     RUN is a run's folder, its name under runs/, or the beginning of the name.
 
     linear_probe and knn are fitted on the training split of the data, on features of the encoder as
-    it is, and scored on the validation and the test split; a folder without a test folder has a
-    fifth set aside. classifier is what supcon predict says, where the classes are among the run's.
+    it is, and scored on the validation and the test split; data without a test split have a fifth
+    of each class set aside, or --test FRACTION. classifier is what supcon predict says, where the
+    classes are among the run's.
 
     Measures, tables and figures are added to the run's folder, below evaluations, and to its MLflow
     run if it has one.
@@ -74,6 +86,8 @@ def evaluate(
         made = evaluate_run(
             run,
             data,
+            overrides=overrides,
+            test=test,
             by=[value_of(text) for text in by] or None,
             skip_bad=skip_bad,
             batch=batch,

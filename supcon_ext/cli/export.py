@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from supcon_ext.cli.completion import complete_run
-from supcon_ext.cli.options import out_option
+from supcon_ext.cli.options import DATA, out_option, overrides_argument
 
 
 @click.command(
@@ -17,6 +17,7 @@ $ supcon export runs/selcl-folder-4f1c9a-s0 --format onnx -o digits-onnx
 $ supcon export models:/digits/3 --format safetensors -o digits --data my_images"""
 )
 @click.argument("run", shell_complete=complete_run)
+@overrides_argument
 @click.option(
     "--format",
     "kind",
@@ -26,9 +27,11 @@ $ supcon export models:/digits/3 --format safetensors -o digits --data my_images
 )
 @out_option("Folder to write to; a new one.", folder=True)
 @click.option(
-    "--data", help="Samples to check it on; default: the data that the run was trained on."
+    "--data",
+    help=f"Samples to check it on: {DATA}. KEY=VALUE sets any key of a recipe. Default: the "
+    "data that the run was trained on.",
 )
-def export(run: str, kind: str, out: Path, data: str | None) -> None:
+def export(run: str, overrides: tuple[str, ...], kind: str, out: Path, data: str | None) -> None:
     """Write an encoder in a format that other programs load, and check it on real samples.
 
     RUN is a finished run, by its folder, its name under runs/, or the beginning of the name; or an
@@ -45,7 +48,7 @@ def export(run: str, kind: str, out: Path, data: str | None) -> None:
 
     began = time.perf_counter()
     with stop_requests(PATIENCE), ConsoleProgress() as progress:
-        made = export_encoder_of(run, kind, out, data=data, tell=progress.note)
+        made = export_encoder_of(run, kind, out, data=data, overrides=overrides, tell=progress.note)
     seconds = time.perf_counter() - began
     click.echo(f"wrote {out}: {', '.join(made.files)}, in {seconds:.1f} s")
     differs = f"features {made.features:.2g}"

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from supcon_ext.cli.group import user_input
-from supcon_ext.cli.options import plugin_option
+from supcon_ext.cli.options import DATA, plugin_option
 from supcon_ext.cli.output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from data_tools.prepared import PreparedData
     from supcon_ext.synthetic.filter_manifest import FilterResult
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -40,8 +39,9 @@ $ supcon filter made.csv --by classifier_agreement:mode=quality --by top_k:k=4,b
 @click.option(
     "--real",
     required=True,
-    metavar="RECIPE|FOLDER",
-    help="Real data set that the images are for; filters see its training images alone.",
+    metavar="DATA",
+    help=f"Real samples that the images are for, with labels: {DATA}. Filters see its training "
+    "split alone.",
 )
 @click.option("-o", "--out", type=_FILE, required=True, help="Manifest of the images kept.")
 @click.option("--page", type=_FILE, help="HTML page with pictures to write.")
@@ -81,17 +81,21 @@ def filter_command(
     """Keep the synthetic images of a manifest that pass filters, and say why others do not.
 
     MANIFEST is a table of synthetic images (.csv, .tsv, .jsonl, .parquet). KEY=VALUE sets any key
-    of the recipe after --real. What is dropped goes into a second table, with the reason; counts
+    of a recipe after --real. What is dropped goes into a second table, with the reason; counts
     and measures of the classes into a report, and pictures onto the page.
     """
     from supcon_ext.experiment.cannot_start import starting
+    from supcon_ext.experiment.named_data import named_data
     from supcon_ext.progress.counted_progress import CountedProgress
+    from supcon_ext.progress.file_progress import FileProgress
     from supcon_ext.synthetic.filter_manifest import filter_manifest
     from supcon_ext.synthetic.filter_words import filter_of
 
     with user_input(), starting():
         filters = [filter_of(words) for words in by]
-        data = _real(real, overrides)
+        named = named_data(real, overrides, labels=True)
+        with FileProgress() as progress:
+            data = named.training_data(progress)
         result = filter_manifest(
             manifest,
             filters,
@@ -105,31 +109,6 @@ def filter_command(
             watched=lambda what: CountedProgress(what, "images"),
         )
     _tell(result, as_json)
-
-
-def _real(real: str, overrides: tuple[str, ...]) -> PreparedData:
-    """The data set of a recipe with its noise and imbalance; a folder or manifest as it comes."""
-    from data_tools.datasets.image_folder import image_folder
-    from data_tools.datasets.manifest import manifest
-    from data_tools.prepared import prepare_data
-    from data_tools.source_check import CheckRules, check_source
-    from data_tools.tables import SUFFIXES
-    from supcon_ext.experiment.build import build_data
-    from supcon_ext.progress.file_progress import FileProgress
-    from supcon_ext.recipe.load import load_recipe
-
-    path = Path(real)
-    folder, table = path.is_dir(), path.suffix.lower() in SUFFIXES
-    with FileProgress() as progress:
-        if not folder and not table:
-            return build_data(load_recipe(real, overrides).data, progress=progress)
-        if overrides:
-            raise ValueError(
-                f"Expected no KEY=VALUE beside {real}, which is no recipe, but got {overrides[0]}."
-            )
-        source = image_folder(root=real, test=0.0) if folder else manifest(file=real)
-        checked, _ = check_source(source, CheckRules(empty_classes="keep"), progress=progress)
-    return prepare_data(checked)
 
 
 def _tell(result: FilterResult, as_json: bool) -> None:

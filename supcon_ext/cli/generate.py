@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from supcon_ext.cli.group import WrongInputError, user_input
-from supcon_ext.cli.options import plugin_option
+from supcon_ext.cli.options import DATA, overrides_argument, plugin_option
 
 if TYPE_CHECKING:
     from supcon_ext.synthetic.caption_list import CaptionList
@@ -29,6 +29,7 @@ $ supcon generate my_pipeline -o varied --data my_images --strength 0.5
 $ supcon generate '{kind: class_vae, steps: 2000}' -o tail --data tail.yaml --trust labels.csv"""
 )
 @click.argument("generator", required=False)
+@overrides_argument
 @click.option("-o", "--out", type=_FOLDER, help="Folder for images and manifest.")
 @click.option(
     "--captions",
@@ -58,8 +59,8 @@ $ supcon generate '{kind: class_vae, steps: 2000}' -o tail --data tail.yaml --tr
 )
 @click.option(
     "--data",
-    help="Recipe file, folder or manifest whose training images a generator is fitted on, or whose "
-    "images are the parents with --strength.",
+    help=f"What a generator is fitted on, or the parents with --strength: the training split of "
+    f"{DATA}. KEY=VALUE sets any key of a recipe.",
 )
 @click.option("--trust", help="Audit's labels.csv or run: images that it doubts are not looked at.")
 @click.option("--strength", type=float, help="How much of a parent is made anew, up to 1.")
@@ -79,6 +80,7 @@ $ supcon generate '{kind: class_vae, steps: 2000}' -o tail --data tail.yaml --tr
 @click.option("--merge", type=_FOLDER, help="Make one manifest of those of all shards.")
 def generate(
     generator: str | None,
+    overrides: tuple[str, ...],
     out: Path | None,
     captions: str | None,
     concepts: Path | None,
@@ -104,6 +106,7 @@ def generate(
     command that was stopped or killed goes on when it is given again.
     """
     from supcon_ext.experiment.cannot_start import starting
+    from supcon_ext.experiment.named_data import no_overrides
     from supcon_ext.interrupt import PATIENCE, stop_requests
     from supcon_ext.synthetic.generate import make_images, wanted_images
     from supcon_ext.synthetic.generator_choice import chosen_generator, fit_data
@@ -122,7 +125,9 @@ def generate(
         with user_input(), starting():
             part = Shard.parse(shard)
             maker = chosen_generator(generator, options)
-            told = None if data is None else fit_data(data, trust)
+            if data is None:
+                no_overrides(overrides, "--data")
+            told = None if data is None else fit_data(data, trust, overrides)
             if told is not None:
                 _fit(maker, told, seed)
             maker.expect_ready()

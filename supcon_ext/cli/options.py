@@ -13,6 +13,14 @@ from supcon_ext.cli.group import user_input
 
 BATCH = 512
 SAME_BATCH = "; 512 as in the run's own evaluation"
+DATA = (
+    "a folder of pictures, a table of them, a file of vectors, a recipe by file or name, a data "
+    "set by name or as {kind: NAME, parameter: value}, or a finished run"
+)
+"""What can be named as data, for the help; see :mod:`supcon_ext.experiment.named_data`."""
+
+overrides_argument = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+"""Keys of a recipe that is named as data."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 

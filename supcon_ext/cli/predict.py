@@ -16,6 +16,7 @@ from supcon_ext.cli.options import (
     device_option,
     force_option,
     out_option,
+    overrides_argument,
     skip_bad_option,
     splits_option,
     workers_option,
@@ -32,6 +33,7 @@ $ supcon predict models:/digits/3 list.csv -o classes.parquet --skip-bad"""
 )
 @click.argument("run", shell_complete=complete_run)
 @click.argument("data")
+@overrides_argument
 @out_option("File to write: .csv, .jsonl or .parquet.")
 @splits_option("Predict")
 @skip_bad_option
@@ -43,6 +45,7 @@ $ supcon predict models:/digits/3 list.csv -o classes.parquet --skip-bad"""
 def predict(
     run: str,
     data: str,
+    overrides: tuple[str, ...],
     out: Path,
     splits: tuple[str, ...],
     skip_bad: bool,
@@ -55,8 +58,11 @@ def predict(
     """Write the class of each sample, how probable it is, and how far its neighbours are.
 
     RUN is a finished run, by its folder, its name under runs/, or the beginning of the name; or an
-    address in MLflow: runs:/ID, models:/NAME/3. DATA is a folder of pictures; a manifest; a recipe,
-    whose data set is taken before noise and imbalance; or, for a run on vectors, a file of them.
+    address in MLflow: runs:/ID, models:/NAME/3.
+
+    DATA is a folder of pictures; a table with a column path; for a run on vectors a file of them; a
+    recipe by file or name, whose keys KEY=VALUE sets; a data set by name or as {kind: NAME,
+    parameter: value}; or a finished run. It is taken before noise and imbalance.
 
     The columns are path, class, probability, and distance: the mean cosine distance to the five
     nearest training samples of that class. The run's model.json says what is usual of each class.
@@ -64,7 +70,7 @@ def predict(
     knn.
     """
     from data_tools.printable import printable
-    from supcon_ext.embed.pictures import SPLITS
+    from supcon_ext.experiment.given_samples import SPLITS
     from supcon_ext.interrupt import PATIENCE, stop_requests
     from supcon_ext.progress.console import ConsoleProgress
     from supcon_ext.use.predict import predict_file
@@ -75,6 +81,7 @@ def predict(
             run,
             data,
             out,
+            overrides=overrides,
             splits=splits or SPLITS,
             skip_bad=skip_bad,
             batch=batch,

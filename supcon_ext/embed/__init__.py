@@ -2,13 +2,10 @@
 
 from supcon_ext.embed.embedding import EmbedResult, embed_pictures
 from supcon_ext.embed.encoder import Encoder, find_encoder
-from supcon_ext.embed.pictures import Pictures, read_pictures
 
 __all__ = [
     "EmbedResult",
     "Encoder",
-    "Pictures",
     "embed_pictures",
     "find_encoder",
-    "read_pictures",
 ]

@@ -6,7 +6,7 @@ Letters: B samples of a batch, V views of each, F features.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,11 @@ from data_tools.vector_formats import RESERVED
 from supcon_ext.embed.device import device_of
 from supcon_ext.embed.encoder import PLAIN, Encoder, find_encoder
 from supcon_ext.embed.partial import PartialVectors, partial_beside
-from supcon_ext.embed.pictures import SPLITS, Pictures, read_pictures
 from supcon_ext.experiment.cannot_start import starting
 from supcon_ext.experiment.checked_parts import view_of
+from supcon_ext.experiment.given_samples import SPLITS, GivenSamples, read_samples
 from supcon_ext.experiment.launch import determinism
+from supcon_ext.experiment.named_data import NamedData, named_data
 from supcon_ext.experiment.workers import workers_at_hand
 from supcon_ext.feed.workers import WorkerFeed
 from supcon_ext.interrupt import Interrupted
@@ -62,6 +63,7 @@ def embed_pictures(
     data: str,
     out: str | Path,
     *,
+    overrides: Sequence[str] = (),
     weights: str | Path | None = None,
     views: int = 1,
     policy: Any = PLAIN,
@@ -83,8 +85,10 @@ def embed_pictures(
 
     Args:
         encoder: See :func:`~supcon_ext.embed.encoder.find_encoder`.
-        data: See :func:`~supcon_ext.embed.pictures.read_pictures`.
+        data: See :func:`~supcon_ext.experiment.named_data.named_data`; taken before noise and
+            imbalance. Files that say nothing of it are read as the encoder's own training had them.
         out: The file to make, ``.npz``; see :func:`~data_tools.vector_file.write_vectors`.
+        overrides: ``KEY=VALUE`` beside a recipe.
         weights: File of weights for timm's network or a plug-in's.
         views: V, vectors of each picture; several need a policy that draws.
         policy: Name of the policy that makes the views, or a mapping with ``kind``; ``none`` is the
@@ -110,8 +114,10 @@ def embed_pictures(
         _check_target(target)
         chosen = _policy(policy, views)
         make = find_encoder(encoder, weights=None if weights is None else Path(weights), size=size)
+        named = named_data(data, overrides, reading=make.reading)
+        _expect_pictures(named)
         with FileProgress() as files:
-            pictures = read_pictures(data, splits=splits, skip_bad=skip_bad, progress=files)
+            pictures = read_samples(named, splits=splits, skip_bad=skip_bad, progress=files)
         _check_columns(pictures)
         made = make(pictures.samples.spec.channels)
         chosen, place = made.settled(chosen), device_of(device)
@@ -125,7 +131,7 @@ def embed_pictures(
             "size": made.size,
             "mean": list(made.mean),
             "std": list(made.std),
-            "data": Path(data).name,
+            "data": data if named.what == "a data set" else Path(data).name,
             "fingerprint": pictures.fingerprint,
             "dtype": str(kind),
             "batch": batch,
@@ -183,7 +189,7 @@ class _Keys:
 def _embed(
     encoder: Encoder,
     device: torch.device,
-    pictures: Pictures,
+    pictures: GivenSamples,
     views: Views,
     partial: PartialVectors,
     seed: int,
@@ -216,7 +222,7 @@ def _embed(
         partial.save()
 
 
-def _check(rows: npt.NDArray[Any], told: Tensor, pictures: Pictures, views: int) -> None:
+def _check(rows: npt.NDArray[Any], told: Tensor, pictures: GivenSamples, views: int) -> None:
     """Refuse vectors that no training can use, at once and not when all are made."""
     of_views: npt.NDArray[Any] = rows.reshape(len(told), views, -1)
     largest = np.abs(of_views).max(axis=2)  # NaN where there is one
@@ -236,7 +242,7 @@ def _check(rows: npt.NDArray[Any], told: Tensor, pictures: Pictures, views: int)
 
 
 def _write(
-    target: Path, pictures: Pictures, partial: PartialVectors, meta: Mapping[str, Any]
+    target: Path, pictures: GivenSamples, partial: PartialVectors, meta: Mapping[str, Any]
 ) -> int:
     """The whole file; how many pictures it leaves out since they could not be read."""
     vectors, samples = partial.rows(), pictures.samples
@@ -291,7 +297,15 @@ def _check_target(target: Path) -> None:
         raise ValueError(f"Expected a file to write to, but {target} is a folder.")
 
 
-def _check_columns(pictures: Pictures) -> None:
+def _expect_pictures(named: NamedData) -> None:
+    if named.source.train.spec.kind != "image":
+        raise ValueError(
+            f"Expected a data set of pictures, but {printable(named.text)} holds vectors. "
+            "Try: a recipe or a folder of pictures."
+        )
+
+
+def _check_columns(pictures: GivenSamples) -> None:
     taken = sorted(pictures.samples.columns.keys() & RESERVED)
     if taken:
         raise ValueError(

@@ -15,6 +15,12 @@ from data_tools.registry import Spec, family
 from supcon_ext.experiment.checked_parts import backbone_of
 from supcon_ext.experiment.folder import find_run
 from supcon_ext.experiment.open import open_encoder
+from supcon_ext.experiment.preprocessing import (
+    EIGHT_BIT_COLOUR,
+    Preprocessing,
+    Reading,
+    expect_spec,
+)
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.weights import load_weights, read_weights
 from supcon_ext.policies.base import ViewContext
@@ -39,6 +45,7 @@ class Encoder:
             runs have at this size.
         mean: Of each channel, in [0, 1] units.
         std: Likewise.
+        trained_on: What its pictures must be like, where a run trained it.
     """
 
     network: Backbone
@@ -46,9 +53,16 @@ class Encoder:
     crop: float | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    trained_on: Preprocessing | None = None
 
     def context(self, spec: InputSpec) -> ViewContext:
-        """What a policy is told of pictures that go to this encoder."""
+        """What a policy is told of pictures that go to this encoder.
+
+        Raises:
+            ValueError: They are not like those that a run trained it on.
+        """
+        if self.trained_on is not None:
+            expect_spec(spec, self.trained_on)
         return ViewContext(
             self.size, spec.channels, spec.flips, self.mean, self.std, spec.dtype, spec.scale
         )
@@ -69,11 +83,30 @@ class Encoder:
         return digest.hexdigest()
 
 
-MakeEncoder = Callable[[int], Encoder]
-"""An encoder for pictures of so many channels."""
+@dataclass(frozen=True)
+class FoundEncoder:
+    """An encoder that is made when it is known what it is to embed.
+
+    Attributes:
+        make: Makes it for pictures of so many channels.
+        reading: How it wants files of pictures to be read that say nothing of it themselves.
+    """
+
+    make: Callable[[int], Encoder]
+    reading: Reading = EIGHT_BIT_COLOUR
+
+    def __call__(self, channels: int) -> Encoder:
+        """The encoder, for pictures of so many channels.
+
+        Raises:
+            ValueError: It does not take them.
+        """
+        return self.make(channels)
 
 
-def find_encoder(text: str, *, weights: Path | None = None, size: int | None = None) -> MakeEncoder:
+def find_encoder(
+    text: str, *, weights: Path | None = None, size: int | None = None
+) -> FoundEncoder:
     """The encoder that a user names. What can be known to be wrong by its name is told here.
 
     Args:
@@ -102,7 +135,7 @@ def find_encoder(text: str, *, weights: Path | None = None, size: int | None = N
             f"Expected no file of weights beside the run {folder}, which has its own, but got "
             f"{weights}."
         )
-    return lambda channels: _of_run(folder, channels, size)
+    return _of_run(folder, size)
 
 
 def fitting(
@@ -123,7 +156,7 @@ def fitting(
     return (sum(mean) / len(mean),), (sum(std) / len(std),)
 
 
-def _plug_in(text: str, weights: Path | None, size: int | None, no_run: ValueError) -> MakeEncoder:
+def _plug_in(text: str, weights: Path | None, size: int | None, no_run: ValueError) -> FoundEncoder:
     backbones = family("backbone")
     try:
         backbones.get(text)
@@ -144,7 +177,7 @@ def _plug_in(text: str, weights: Path | None, size: int | None, no_run: ValueErr
             return Encoder(network.eval(), size, 1.0, mean, std)
         return Encoder(network.eval(), own["size"], own["crop"], mean, std)
 
-    return make
+    return FoundEncoder(make)
 
 
 def _own_input(network: Backbone) -> dict[str, Any]:
@@ -161,12 +194,10 @@ def _own_input(network: Backbone) -> dict[str, Any]:
     }
 
 
-def _of_run(folder: Path, channels: int, size: int | None) -> Encoder:
+def _of_run(folder: Path, size: int | None) -> FoundEncoder:
     opened = open_encoder(folder)
-    if opened.channels != channels:
-        raise ValueError(
-            f"Expected pictures of {opened.channels} channels, as {folder} was trained on, but got "
-            f"{channels}. Try: `mode: {'grey' if opened.channels == 1 else 'rgb'}` of the data set."
-        )
-    side = opened.size if size is None else size
-    return Encoder(opened.network, side, None, opened.mean, opened.std)
+    wanted = opened.preprocessing
+    made = Encoder(
+        opened.network, size or wanted.size or SIZE, None, wanted.mean, wanted.std, wanted
+    )
+    return FoundEncoder(lambda channels: made, wanted.reading)

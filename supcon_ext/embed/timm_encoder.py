@@ -10,14 +10,14 @@ from typing import Any
 
 from torch import nn
 
-from supcon_ext.embed.encoder import Encoder, MakeEncoder, fitting
+from supcon_ext.embed.encoder import Encoder, FoundEncoder, fitting
 from supcon_ext.models.backbones.timm_model import timm_model
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.fetching import NotFetched
 from supcon_ext.models.weights import load_weights, read_weights
 
 
-def find_timm(name: str, weights: Path | None, size: int | None) -> MakeEncoder:
+def find_timm(name: str, weights: Path | None, size: int | None) -> FoundEncoder:
     """A network of timm's by its name, without its classifier.
 
     Args:
@@ -43,7 +43,7 @@ def find_timm(name: str, weights: Path | None, size: int | None) -> MakeEncoder:
             return Encoder(network.eval(), size, 1.0, mean, std)
         return Encoder(network.eval(), own["input_size"][-1], own["crop_pct"], mean, std)
 
-    return make
+    return FoundEncoder(make)
 
 
 def _settings(network: nn.Module) -> dict[str, Any]:

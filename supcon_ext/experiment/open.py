@@ -23,10 +23,11 @@ from supcon_ext.experiment.folder import RECIPE, find_run
 from supcon_ext.experiment.given import data_of_run
 from supcon_ext.experiment.kept_statistics import kept_statistics
 from supcon_ext.experiment.model_files import has_model, read_model
+from supcon_ext.experiment.preprocessing import Preprocessing
 from supcon_ext.experiment.standing import CHECKPOINTS
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.network import Network
-from supcon_ext.policies.base import View, ViewContext
+from supcon_ext.policies.base import View
 from supcon_ext.recipe.load import load_recipe
 from supcon_ext.recipe.schema import Recipe
 from supcon_ext.tracking.results import read_results
@@ -128,17 +129,11 @@ class OpenedEncoder:
 
     Attributes:
         network: In evaluation mode, on the CPU.
-        channels: Of the pictures that it takes.
-        size: Their side in pixels.
-        mean: Of each channel, in [0, 1] units, which the run normalised by.
-        std: Likewise.
+        preprocessing: The pictures that it takes.
     """
 
     network: Backbone
-    channels: int
-    size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    preprocessing: Preprocessing
 
 
 def open_encoder(run: str | Path) -> OpenedEncoder:
@@ -156,19 +151,19 @@ def open_encoder(run: str | Path) -> OpenedEncoder:
     read_results(folder)
     if has_model(folder):
         model = read_model(folder)
-        network, context = model.network, model.preprocessing.context
+        network, wanted = model.network, model.preprocessing
     else:  # of before a run kept its model: its data are asked for
         opened = open_run(folder)
         network, own = opened.network, opened.network.own_input
         kept = kept_statistics(folder)
         context = sample_context(opened.recipe.data, opened.data.train, kept, own)
-    if not isinstance(context, ViewContext):
+        wanted = Preprocessing.of(context)
+    if wanted.kind != "image":
         raise ValueError(
             f"Expected a run that was trained on pictures, but {folder} was on vectors. "
             "Try: the encoder that made them."
         )
-    encoder = network.backbone.cpu().eval()
-    return OpenedEncoder(encoder, context.channels, context.size, context.mean, context.std)
+    return OpenedEncoder(network.backbone.cpu().eval(), wanted)
 
 
 def _classifies(recipe: Recipe) -> bool:

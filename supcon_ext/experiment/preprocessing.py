@@ -7,9 +7,26 @@ from typing import Any
 
 from data_tools.input_spec import Depth, InputSpec, Kind
 from data_tools.picture import Mode
+from data_tools.samples import SampleSet
 from supcon_ext.experiment.build import plain_view
 from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.policies.vector_view import VectorContext
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files of pictures are read that say nothing of it themselves.
+
+    Attributes:
+        mode: ``rgb`` or ``grey``, 8 bits; ``stored`` keeps the channels and depth of the files.
+        scale: The stored value that stands for 1, with ``stored``.
+    """
+
+    mode: Mode
+    scale: float | None
+
+
+EIGHT_BIT_COLOUR = Reading("rgb", None)
 
 
 @dataclass(frozen=True)
@@ -93,3 +110,51 @@ class Preprocessing:
         if self.spec.is_eight_bits and self.channels in (1, 3):
             return "grey" if self.channels == 1 else "rgb"
         return "stored"
+
+    @property
+    def reading(self) -> Reading:
+        """The same, with the value that stands for 1 where files are read as they are stored."""
+        return Reading(self.mode, self.scale if self.mode == "stored" else None)
+
+
+def fitting_set(samples: SampleSet, wanted: Preprocessing) -> SampleSet:
+    """Samples of a data set, if they are what an encoder was trained on.
+
+    Raises:
+        ValueError: They are not.
+    """
+    expect_spec(samples.spec, wanted)
+    return samples
+
+
+def expect_spec(spec: InputSpec, wanted: Preprocessing) -> None:
+    """See that samples are what an encoder was trained on.
+
+    Raises:
+        ValueError: They are not.
+    """
+    found = (spec.kind, spec.channels, spec.dtype, float(spec.scale))
+    if spec.kind == "vector":
+        found = (*found[:2], wanted.dtype, wanted.scale)  # of whatever floats, they are read alike
+    if found != (wanted.kind, wanted.channels, wanted.dtype, wanted.scale):
+        raise ValueError(
+            f"Expected {told(wanted.spec)}, as the encoder was trained on, but got {told(spec)}. "
+            f"Try: {advice(wanted)}"
+        )
+
+
+def told(spec: InputSpec) -> str:
+    """What samples are, in words."""
+    if spec.kind == "vector":
+        return f"vectors of {spec.channels} numbers"
+    of = "" if spec.is_eight_bits else f", in which {spec.scale:g} stands for 1"
+    return f"pictures of {spec.channels} channel{'s' * (spec.channels > 1)} of {spec.dtype}{of}"
+
+
+def advice(wanted: Preprocessing) -> str:
+    """How samples that fit are had."""
+    if wanted.kind == "vector":
+        return "vectors of the encoder that made the training vectors: supcon embed"
+    if wanted.mode == "stored":
+        return "`mode: stored` of the data set, with the training pictures' channels and `scale`"
+    return f"`mode: {wanted.mode}` of the data set"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,35 +91,33 @@ class FitData:
     names: list[str]
 
 
-def fit_data(data: str, trust: str | None) -> FitData:
-    """The training samples of a recipe, with its noise and imbalance, of a folder or of a manifest.
+def fit_data(data: str, trust: str | None, overrides: Sequence[str] = ()) -> FitData:
+    """The training samples of named data: of a recipe or a run with its noise and imbalance.
 
     Args:
-        data: It.
-        trust: See :func:`~supcon_ext.synthetic.trust.read_trust`; of recipes alone.
+        data: See :func:`~supcon_ext.experiment.named_data.named_data`.
+        trust: See :func:`~supcon_ext.synthetic.trust.read_trust`; of recipes and runs alone.
+        overrides: ``KEY=VALUE`` beside a recipe.
 
     Raises:
         ValueError: It cannot be read, or the trust is of other data.
     """
-    from supcon_ext.embed.pictures import read_pictures
-    from supcon_ext.experiment.build import build_data
-    from supcon_ext.recipe.load import load_recipe
+    from supcon_ext.experiment.given_samples import read_samples
+    from supcon_ext.experiment.named_data import named_data
     from supcon_ext.synthetic.trust import read_trust
 
-    if Path(data).suffix in (".yaml", ".yml"):
-        made = build_data(load_recipe(data).data)
+    named = named_data(data, overrides)
+    if named.said_whole:
+        made = named.training_data()
         believed = None if trust is None else read_trust(trust, made)
-        names = _names(made.train, [str(place) for place in made.origin.tolist()])
+        paths = made.train.columns.get("path")
+        names = [str(name) for name in (made.origin if paths is None else paths)]
         return FitData(made.train, believed, made.fingerprint, names)
     if trust is not None:
         raise ValueError(
-            f"Expected a recipe file beside `--trust`, but got {data}. Try: --data recipe.yaml"
+            f"Expected a recipe or a run beside `--trust`, but got {data}. Try: --data recipe.yaml"
         )
-    pictures = read_pictures(data, splits=("train",))
-    names = _names(pictures.samples, [str(place) for place in pictures.number.tolist()])
-    return FitData(pictures.samples, None, pictures.fingerprint, names)
-
-
-def _names(samples: SampleSet, places: list[str]) -> list[str]:
-    paths = samples.columns.get("path")
-    return places if paths is None else [str(path) for path in paths]
+    found = read_samples(named, splits=("train",))
+    paths = found.samples.columns.get("path")
+    names = [str(name) for name in (found.number if paths is None else paths)]
+    return FitData(found.samples, None, found.fingerprint, names)

@@ -6,7 +6,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +17,29 @@ from data_tools.prepared import PreparedData
 from data_tools.printable import printable
 from data_tools.registry import Spec, family
 from data_tools.samples import SampleSet
-from data_tools.tables import SUFFIXES as TABLES
-from data_tools.vector_formats import FORMATS as VECTORS
+from data_tools.shot_groups import ShotGroups
 from data_tools.whole_file import whole_folder
 from supcon_ext.evaluation.base import Embedded, EvaluationInput
 from supcon_ext.evaluation.headline import headline, is_long_tailed
-from supcon_ext.experiment.build import build_evaluators, build_groups, left_out_of, read_data
+from supcon_ext.experiment.build import build_data, build_evaluators, build_groups
 from supcon_ext.experiment.cannot_start import starting
 from supcon_ext.experiment.closing import close_run
 from supcon_ext.experiment.folder import RECIPE, find_run
 from supcon_ext.experiment.lock import lock
 from supcon_ext.experiment.measure import reports_of
 from supcon_ext.experiment.model_files import read_model
-from supcon_ext.experiment.preprocessing import Preprocessing
+from supcon_ext.experiment.named_data import NamedData, named_data, no_overrides
+from supcon_ext.experiment.preprocessing import Preprocessing, fitting_set
 from supcon_ext.experiment.report import draw_reports, imbalance_of_splits, write_tables
 from supcon_ext.progress.file_progress import FileProgress
-from supcon_ext.recipe.load import load_recipe, parse_recipe
-from supcon_ext.recipe.resolved import resolve
-from supcon_ext.recipe.schema import Recipe
+from supcon_ext.recipe.load import load_recipe
 from supcon_ext.tracking.events import Artifact, Event, Metric, StatusChange
 from supcon_ext.tracking.journal import JOURNAL_NAME, Journal
 from supcon_ext.tracking.mirror_state import MirrorState
 from supcon_ext.tracking.results import read_results, write_results
 from supcon_ext.training.bank import BATCH
+from supcon_ext.use.held_out import SHARE, with_test
 from supcon_ext.use.loaded import LoadedEncoder
-from supcon_ext.use.samples import fitting_set
 
 LEAST = 1e-12
 """Probability that stands for 0 where its logarithm is taken."""
@@ -72,7 +70,9 @@ def evaluate_run(
     run: str | Path,
     data: str | None = None,
     *,
+    overrides: Sequence[str] = (),
     by: Sequence[Any] | None = None,
+    test: float | None = None,
     skip_bad: bool = False,
     batch: int = BATCH,
     workers: int = 0,
@@ -91,10 +91,13 @@ def evaluate_run(
 
     Args:
         run: The run's folder or name.
-        data: A recipe, whose data are taken as it says; a folder with a folder for each class; a
-            manifest; for runs on vectors a file of them. None for the run's own data.
+        data: See :func:`~supcon_ext.experiment.named_data.named_data`; a recipe's and a run's are
+            taken with their noise and imbalance. None for the run's own data.
+        overrides: ``KEY=VALUE`` beside a recipe.
         by: Evaluators, by name or as mappings with ``kind``; None for ``classifier`` where the
             classes fit, ``linear_probe`` and ``knn``.
+        test: Share of each class that is set aside to measure on, of data without a test split;
+            None for a fifth, of data that no recipe says a validation split of.
         skip_bad: Leave bad image files out, in place of an error.
         batch: Samples at a time.
         workers: Processes that read pictures.
@@ -109,10 +112,14 @@ def evaluate_run(
         folder = find_run(run)
         steps = int(read_results(folder)["steps"])
         encoder = LoadedEncoder(read_model(folder), device=device, batch=batch, workers=workers)
-        recipe = _recipe(folder, encoder.preprocessing, data, skip_bad)
-        left_out = left_out_of(folder) if data is None else None
+        seed = load_recipe(folder / RECIPE).seed
+        named = _named(folder, data, overrides, encoder.preprocessing)
+        source, held_out = with_test(named.source, test, 0.0 if named.said_whole else SHARE)
+        section = named.section
+        if skip_bad:
+            section = section.model_copy(update={"bad_images": "skip"})
         with FileProgress() as files:
-            prepared = read_data(recipe.data, left_out=left_out, progress=files).made
+            prepared = build_data(section, given=source, left_out=named.left_out, progress=files)
         fitting_set(prepared.train, encoder.preprocessing)
         fits = set(prepared.train.classes) <= set(encoder.classes)
         specs = _specs(by, fits)
@@ -124,11 +131,15 @@ def evaluate_run(
         f"{shown}: {sizes['train']:,} training, {sizes['validation']:,} validation, "
         f"{sizes['test']:,} test; {encoder.name}, on {encoder.device}"
     )
-    seen = _seen(encoder, prepared, recipe, fits)
+    if held_out is not None:
+        tell(str(held_out))
+    groups = build_groups(section, prepared)
+    seen = _seen(encoder, prepared, groups, seed, fits)
     reports = reports_of(seen, evaluators)
     results = {
         "data": shown,
         "fingerprint": prepared.fingerprint,
+        "held_out": None if held_out is None else asdict(held_out),
         "classes": len(prepared.train.classes),
         "evaluators": [spec.as_dict() for spec in specs],
         "classifier": encoder.predictor,
@@ -140,7 +151,7 @@ def evaluate_run(
         },
     }
     with lock(folder):
-        place = _new_place(folder, "own" if data is None else Path(data).stem)
+        place = _new_place(folder, "own" if data is None else named.name)
         place.parent.mkdir(exist_ok=True)
         with whole_folder(place) as draft:
             told = reports.get("test") or reports.get("validation") or {}
@@ -151,14 +162,14 @@ def evaluate_run(
     return EvaluateResult(place, results, mirror.uri)
 
 
-def _recipe(folder: Path, of: Preprocessing, data: str | None, skip_bad: bool) -> Recipe:
-    """The run's recipe with the data that are to be measured on."""
-    values = resolve(load_recipe(folder / RECIPE))
-    if data is not None:
-        values["data"] = _section(data, of)
-    if skip_bad:
-        values["data"]["bad_images"] = "skip"
-    return parse_recipe(values)
+def _named(
+    folder: Path, data: str | None, overrides: Sequence[str], of: Preprocessing
+) -> NamedData:
+    """What was named; the run itself where nothing was."""
+    if data is None:
+        no_overrides(overrides, "--data")
+        return named_data(str(folder))
+    return named_data(data, overrides, reading=of.reading, labels=True)
 
 
 def _specs(by: Sequence[Any] | None, fits: bool) -> list[Spec]:
@@ -198,23 +209,8 @@ def _check(
             )
 
 
-def _section(data: str, of: Preprocessing) -> dict[str, Any]:
-    """The data section of a recipe, of whatever names data."""
-    path = Path(data)
-    suffix = path.suffix.lower()
-    if of.kind == "vector" and suffix in VECTORS:
-        return {"dataset": {"kind": "vectors", "file": data}}
-    reading = {"mode": of.mode, "scale": of.scale if of.mode == "stored" else None}
-    if path.is_dir():
-        return {"dataset": {"kind": "image_folder", "root": data, **reading}}
-    if suffix in TABLES:
-        return {"dataset": {"kind": "manifest", "file": data, **reading}}
-    section: dict[str, Any] = resolve(load_recipe(data))["data"]
-    return section
-
-
 def _seen(
-    encoder: LoadedEncoder, data: PreparedData, recipe: Recipe, fits: bool
+    encoder: LoadedEncoder, data: PreparedData, groups: ShotGroups, seed: int, fits: bool
 ) -> EvaluationInput:
     """All splits as the encoder sees them."""
     classes = data.train.classes
@@ -240,8 +236,8 @@ def _seen(
         validation=embedded(data.validation),
         test=embedded(data.test),
         classes=classes,
-        groups=build_groups(recipe.data, data),
-        seed=recipe.seed,
+        groups=groups,
+        seed=seed,
     )
 
 

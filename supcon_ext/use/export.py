@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ def export_encoder_of(
     out: str | Path,
     *,
     data: str | None = None,
+    overrides: Sequence[str] = (),
     tell: Callable[[str], None] = lambda line: None,
 ) -> ExportResult:
     """Write an encoder into a new folder, in a format that other programs load.
@@ -74,6 +75,7 @@ def export_encoder_of(
         out: The folder; it must be new, or empty.
         data: Samples to check on, see :func:`~supcon_ext.use.data.read_given`; None for the data
             that the run was trained on.
+        overrides: ``KEY=VALUE`` beside a recipe.
         tell: Given a line on each thing worth knowing.
 
     Raises:
@@ -89,7 +91,7 @@ def export_encoder_of(
         form = FORMATS[kind]
         model = read_model_of(run)
         form.check(model)
-        samples = real_samples(model, data)
+        samples = real_samples(model, data, overrides)
         tell(f"{model.name} as {kind}; checking it on {len(samples)} real samples")
         with whole_folder(target) as draft:
             made = _write_checked(form, model, samples, draft)

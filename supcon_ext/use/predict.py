@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from supcon_ext.embed.pictures import SPLITS
 from supcon_ext.experiment.cannot_start import starting
+from supcon_ext.experiment.given_samples import SPLITS
 from supcon_ext.progress.file_progress import FileProgress
 from supcon_ext.training.bank import BATCH
 from supcon_ext.use.data import read_given
@@ -42,6 +42,7 @@ def predict_file(
     data: str,
     out: str | Path,
     *,
+    overrides: Sequence[str] = (),
     splits: tuple[str, ...] = SPLITS,
     skip_bad: bool = False,
     batch: int = BATCH,
@@ -60,6 +61,7 @@ def predict_file(
         run: See :func:`~supcon_ext.use.load.load`.
         data: See :func:`~supcon_ext.use.data.read_given`.
         out: The file to make: .csv, .jsonl or .parquet; whole or not at all.
+        overrides: ``KEY=VALUE`` beside a recipe.
         splits: Which splits to take, of those that there are.
         skip_bad: Leave bad image files out, in place of an error.
         batch: Samples at a time.
@@ -78,7 +80,12 @@ def predict_file(
         encoder = load(run, device=device, batch=batch, workers=workers)
         with FileProgress() as files:
             samples, names = read_given(
-                data, encoder.preprocessing, splits=splits, skip_bad=skip_bad, progress=files
+                data,
+                encoder.preprocessing,
+                overrides=overrides,
+                splits=splits,
+                skip_bad=skip_bad,
+                progress=files,
             )
     tell(
         f"{len(samples):,} {samples.spec.kind}s of {data}; {encoder.name}, {len(encoder.classes)} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,25 +12,30 @@ from data_tools.bad_image import BadImageError
 from data_tools.samples import SampleSet
 from supcon_ext.experiment.checked_parts import source_of
 from supcon_ext.experiment.model_files import SavedModel
+from supcon_ext.experiment.named_data import no_overrides
+from supcon_ext.experiment.preprocessing import fitting_set
 from supcon_ext.use.data import read_given
-from supcon_ext.use.samples import fitting_set
 
 COUNT = 64
 
 
-def real_samples(model: SavedModel, data: str | None) -> list[npt.NDArray[Any]]:
+def real_samples(
+    model: SavedModel, data: str | None, overrides: Sequence[str] = ()
+) -> list[npt.NDArray[Any]]:
     """Samples of the data that a run was trained on, or of others, spread over the whole.
 
     Args:
         model: The run's.
         data: See :func:`~supcon_ext.use.data.read_given`; None for the run's own.
+        overrides: ``KEY=VALUE`` beside a recipe.
 
     Raises:
         ValueError: There are none that can be read and that fit the encoder.
     """
     if data is not None:
-        samples, _ = read_given(data, model.preprocessing, skip_bad=True)
+        samples, _ = read_given(data, model.preprocessing, overrides=overrides, skip_bad=True)
     else:
+        no_overrides(overrides, "--data")
         samples = _own(model)
     found: list[npt.NDArray[Any]] = []
     for place in np.linspace(0, len(samples) - 1, min(COUNT, len(samples))).astype(int):

@@ -15,16 +15,13 @@ import numpy.typing as npt
 import torch
 
 from data_tools.image_files import ImageFiles, list_images, reason_of
-from data_tools.input_spec import InputSpec
 from data_tools.printable import printable
-from data_tools.samples import ImageArray, SampleSequence, SampleSet
+from data_tools.samples import ImageArray, SampleSet
 from data_tools.vector_checks import check_layout, check_numbers
 from data_tools.vector_file import read_vectors
-from supcon_ext.experiment.preprocessing import Preprocessing
+from supcon_ext.experiment.preprocessing import Preprocessing, advice, fitting_set, told
+from supcon_ext.experiment.unlabelled import unlabelled
 from supcon_ext.use.picture import AS_PICTURES, array_of, as_picture
-
-UNKNOWN = ("unknown",)
-"""The class of samples that nothing is known of."""
 
 
 def samples_of(given: Any, wanted: Preprocessing) -> SampleSet:
@@ -44,47 +41,6 @@ def samples_of(given: Any, wanted: Preprocessing) -> SampleSet:
         return fitting_set(given, wanted)
     samples = _vectors(given, wanted) if wanted.kind == "vector" else _pictures(given, wanted)
     return unlabelled(samples, wanted.spec)
-
-
-def unlabelled(samples: SampleSequence, spec: InputSpec, **columns: Any) -> SampleSet:
-    """Samples whose classes are not known."""
-    label = np.zeros(len(samples), dtype=np.int64)
-    return SampleSet(samples, label, UNKNOWN, columns=columns, spec=spec)
-
-
-def fitting_set(samples: SampleSet, wanted: Preprocessing) -> SampleSet:
-    """Samples of a data set, if they are what an encoder was trained on.
-
-    Raises:
-        ValueError: They are not.
-    """
-    spec = samples.spec
-    found = (spec.kind, spec.channels, spec.dtype, float(spec.scale))
-    if spec.kind == "vector":
-        found = (*found[:2], wanted.dtype, wanted.scale)  # of whatever floats, they are read alike
-    if found != (wanted.kind, wanted.channels, wanted.dtype, wanted.scale):
-        raise ValueError(
-            f"Expected {told(wanted.spec)}, as the encoder was trained on, but got {told(spec)}. "
-            f"Try: {advice(wanted)}"
-        )
-    return samples
-
-
-def told(spec: InputSpec) -> str:
-    """What samples are, in words."""
-    if spec.kind == "vector":
-        return f"vectors of {spec.channels} numbers"
-    of = "" if spec.is_eight_bits else f", in which {spec.scale:g} stands for 1"
-    return f"pictures of {spec.channels} channel{'s' * (spec.channels > 1)} of {spec.dtype}{of}"
-
-
-def advice(wanted: Preprocessing) -> str:
-    """How samples that fit are had."""
-    if wanted.kind == "vector":
-        return "vectors of the encoder that made the training vectors: supcon embed"
-    if wanted.mode == "stored":
-        return "`mode: stored` of the data set, with the training pictures' channels and `scale`"
-    return f"`mode: {wanted.mode}` of the data set"
 
 
 class GivenPictures:

@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 from sklearn.datasets import load_digits
 
+import supcon_ext
 from data_tools.samples import SampleSet
 from data_tools.vector_file import VectorFile, read_vectors
 from supcon_ext import Backbone, embed_pictures, experiment
@@ -22,6 +23,7 @@ from supcon_ext.recipe.load import load_recipe
 from supcon_ext.seeding import seeded_weights
 from tests.audit.coloured import paint, recipe
 from tests.embed import pictures, slow_encoder
+from tests.use import toy
 
 HERE = "tests.embed.slow_encoder"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -262,3 +264,33 @@ def test_a_set_of_any_channels_needs_known_statistics(folder: Path) -> None:
     with torch.no_grad():
         expected = [plug_in(channels=1)(view(images[i], ())[None])[0] for i in range(6)]
     assert close(found.vectors, torch.stack(expected).numpy())
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "scale"),
+    [(1, "uint8", 255.0), (3, "uint8", 255.0), (2, "float32", 1.0), (5, "uint8", 255.0)],
+    ids=["grey", "colour", "two of floats", "five"],
+)
+def test_a_run_reads_pictures_as_its_training_had_them(
+    channels: int, dtype: str, scale: float, folder: Path
+) -> None:
+    """Of a folder and of a table, with what `predict` sees."""
+    toy.finished(folder / "run", toy.context(channels, dtype, scale), classes=pictures.CLASSES)
+    if channels in (1, 3):
+        paths = pictures.by_class(folder / "pics", 2)
+    else:
+        paths = [folder / "pics" / name / f"{n}.npy" for name in "abc" for n in range(2)]
+        draw = np.random.default_rng(0)
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, (draw.random((20, 18, channels)) * scale).astype(dtype))
+    names = [str(path.relative_to(folder)) for path in paths]
+    Path("list.csv").write_text("\n".join(["path", *names]) + "\n")
+    encoder = supcon_ext.load("run", device="cpu")
+    of_folder, of_table = embedded("run", "pics"), embedded("run", "list.csv", force=True)
+    assert close(of_folder.vectors, encoder.embed(paths))
+    assert close(of_table.vectors, of_folder.vectors)
+    assert of_folder.label is not None and of_table.label is None
+    with pytest.raises(ValueError, match=f"pictures of {channels} channel"):
+        other = "{kind: image_folder, root: pics}" if channels == 1 else "digits"
+        embedded("run", other, force=True)

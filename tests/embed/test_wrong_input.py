@@ -61,7 +61,7 @@ CASES = {
     "a file that runs code": ((TIMM, "pics", "--weights", "code.pt"), "only tensors"),
     "a broken file": ((TIMM, "pics", "--weights", "broken.safetensors"), "broken.safetensors"),
     "no such data": ((MEANS, "nowhere"), "nowhere"),
-    "another kind of file": ((MEANS, "notes.txt"), "a folder or a manifest"),
+    "another kind of file": ((MEANS, "notes.txt"), "notes.txt is a file of another kind"),
     "an empty folder": ((MEANS, "empty"), "Expected pictures in empty, but found none"),
     "no such split": ((MEANS, "pics", "--split", "test"), "Expected a split among train"),
     "no such policy": ((MEANS, "pics", "--policy", "blurry"), "no policy is called `blurry`"),

@@ -130,6 +130,33 @@ def test_the_same_classes_are_measured_as_predicted(folder: Path) -> None:
     assert np.isclose(value, (guess == test.label).mean())
 
 
+def test_data_without_a_test_are_parted_and_it_is_said(folder: Path) -> None:
+    told = evaluate("--data", "images", "--by", "knn")
+    said = "no test split: 7 samples, 20% of each class, are set aside for it (seed 0)"
+    assert told.exit_code == 0 and said in told.stderr, told.stderr
+    assert found("images")["held_out"] == {"count": 7, "share": 0.2, "seed": 0}
+    own = json.loads(Path("run/results.json").read_text())["last"]["test"]["knn"]["accuracy"]
+    # the split that the run's own data set makes: nothing of it was trained on
+    assert found("images")["last"]["test"]["knn"]["accuracy"] == own
+    assert evaluate("--data", "images", "--by", "knn", "--test", "0.5").exit_code == 0
+    assert found("images.2")["held_out"] == {"count": 18, "share": 0.5, "seed": 0}
+    assert evaluate("--data", "mine.yaml", "--by", "knn").exit_code == 0
+    assert found("mine")["held_out"] is None  # by the recipe's own share
+    for wrong in (("--data", "mine.yaml"), ()):
+        told = evaluate(*wrong, "--by", "knn", "--test", "0.5")
+        assert told.exit_code == 2 and "--test 0.5" in told.stderr
+    rows = ["path,label,split", *(f"{path},{path.parent.name},val" for path in paths_of("images"))]
+    rows[1:20] = [row.replace(",val", ",train") for row in rows[1:20]]
+    Path("list.csv").write_text("\n".join(rows) + "\n")
+    assert evaluate("--data", "list.csv", "--by", "knn").exit_code == 0
+    assert found("list")["held_out"] is None and set(found("list")["last"]) == {"validation"}
+
+
+def paths_of(root: str) -> list[Path]:
+    """All pictures, classes in turn."""
+    return sorted(Path(root).rglob("*.png"), key=lambda path: path.name.split("-")[1])
+
+
 def test_each_has_a_place_of_its_own(folder: Path) -> None:
     (folder / "data.yaml").write_text((folder / "mine.yaml").read_text())
     for _ in range(2):

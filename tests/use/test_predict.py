@@ -121,7 +121,7 @@ def test_vectors() -> None:
     for wrong in ("other.npz", "nothing.npz", "."):
         assert predict("m", wrong, "--force").exit_code == 2
     told = predict("m", "plain.npz", "--force", "--split", "test")
-    assert told.exit_code == 2 and "none" in told.stderr
+    assert told.exit_code == 2 and "Expected a split among train" in told.stderr
 
 
 def test_bad_pictures_are_told_and_left_out_by_option() -> None:

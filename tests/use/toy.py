@@ -9,13 +9,18 @@ import torch
 
 from data_tools.input_spec import InputSpec
 from data_tools.shot_groups import ShotGroups
+from data_tools.whole_file import write_whole
 from supcon_ext.evaluation.base import Embedded, EvaluationInput, evaluator
 from supcon_ext.experiment.build import build_model
 from supcon_ext.experiment.model_files import PredictingParts, write_model
 from supcon_ext.policies.base import ViewContext
 from supcon_ext.policies.vector_view import VectorContext
 from supcon_ext.recipe import parse_recipe
+from supcon_ext.recipe.resolved import resolve, to_yaml
 from supcon_ext.recipe.schema import Recipe
+from supcon_ext.tracking.mirror_state import MirrorState
+from supcon_ext.tracking.results import write_results
+from supcon_ext.tracking.settings import TrackingSettings
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -71,4 +76,22 @@ def write(
         data.fits[part] = part.fit(data)
     parts = PredictingParts.of(data, by == "classifier")
     write_model(folder, made, classes, label.bincount().tolist(), of, network, parts)
+    return folder
+
+
+def finished(
+    folder: Path,
+    of: ViewContext | VectorContext,
+    dataset: Any = "digits",
+    classes: tuple[str, ...] = CLASSES,
+) -> Path:
+    """The folder of a run that has such a model, and that nobody tracked."""
+    values = resolve(recipe())
+    if isinstance(of, VectorContext):
+        values["model"]["backbone"] = {"kind": "mlp", "dim": 16}
+    made = parse_recipe({**values, "data": {"dataset": dataset}})
+    write(folder, of, made=made, classes=classes)
+    write_whole(folder / "recipe.yaml", to_yaml(made))
+    write_results(folder, {"steps": 1})
+    MirrorState(folder.name, TrackingSettings(uri="none"), None).save(folder)
     return folder

@@ -1,0 +1,319 @@
+"""Data named on the command line: whatever a user types for it, by one rule for every command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from data_tools.datasets.base import Splits
+from data_tools.image_check import Told
+from data_tools.image_files import list_images
+from data_tools.prepared import PreparedData
+from data_tools.printable import printable
+from data_tools.registry import Spec, family
+from data_tools.source_check import CheckRules, LeftOut
+from data_tools.tables import SUFFIXES as TABLES
+from data_tools.tables import read_table
+from data_tools.vector_file import read_vectors
+from data_tools.vector_formats import FORMATS as VECTORS
+from data_tools.vector_parquet import holds_vectors
+from supcon_ext.experiment.build import build_data, left_out_of
+from supcon_ext.experiment.checked_parts import source_of
+from supcon_ext.experiment.folder import RECIPE, find_run, is_run, names_run, runs_begun_by
+from supcon_ext.experiment.preprocessing import EIGHT_BIT_COLOUR, Reading
+from supcon_ext.experiment.unlabelled import folder_pictures, table_pictures, vector_rows
+from supcon_ext.recipe.families import load_families
+from supcon_ext.recipe.library import find_recipe
+from supcon_ext.recipe.load import load_recipe
+from supcon_ext.recipe.problems import RecipeError
+from supcon_ext.recipe.reading import read_text
+from supcon_ext.recipe.schema import DataSection
+from supcon_ext.tracking.results import read_results
+
+FORMS = (
+    f"a folder of pictures, a table ({', '.join(TABLES)}), a file of vectors "
+    f"({', '.join(VECTORS)}), a recipe, a data set or a finished run"
+)
+SKIP_HINT = "`--skip-bad`"
+_RECIPES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class NamedData:
+    """Data that a user named.
+
+    Attributes:
+        text: What was typed.
+        what: What that is: ``a folder``, ``a table``, ``a file of vectors``, ``a recipe``, ``a data
+            set`` or ``a run``.
+        section: What a recipe says of such data.
+        read: Reads them as they come.
+        labelled: Whether labels are known.
+        left_out: Images that a run left out.
+    """
+
+    text: str
+    what: str
+    section: DataSection
+    read: Callable[[], Splits]
+    labelled: bool = True
+    left_out: LeftOut | None = None
+
+    @property
+    def said_whole(self) -> bool:
+        """Whether its section was written by somebody, noise, imbalance and validation included."""
+        return self.what in ("a recipe", "a run")
+
+    @property
+    def name(self) -> str:
+        """A short name for it, for a folder or a line."""
+        return self.section.dataset.kind if self.what == "a data set" else Path(self.text).stem
+
+    @cached_property
+    def source(self) -> Splits:
+        """The data as they come, before noise and imbalance.
+
+        Raises:
+            ValueError: They are not as their section says.
+            OSError: They cannot be read.
+        """
+        return self.read()
+
+    def training_data(self, progress: Told | None = None) -> PreparedData:
+        """What training on it would see: of a recipe and a run with noise and imbalance.
+
+        Args:
+            progress: Told how far the check of files is.
+
+        Raises:
+            ValueError: They cannot be used.
+            OSError: They cannot be read.
+        """
+        section = self.section
+        if not self.said_whole:
+            section = section.model_copy(update={"validation": 0.0})
+        return build_data(section, given=self.source, left_out=self.left_out, progress=progress)
+
+    def rules(self, skip_bad: bool = False) -> CheckRules:
+        """What is looked for in the data.
+
+        Args:
+            skip_bad: Leave bad image files out, whatever the section says.
+        """
+        section = self.section
+        return CheckRules(
+            bad_images="skip" if skip_bad else section.bad_images,
+            decode=section.decode,
+            duplicates=section.duplicates,
+            empty_classes=section.empty_classes,
+            skip_hint=SKIP_HINT,
+        )
+
+
+def named_data(
+    text: str,
+    overrides: Sequence[str] = (),
+    *,
+    reading: Reading = EIGHT_BIT_COLOUR,
+    labels: bool = False,
+) -> NamedData:
+    """The data that a user named.
+
+    In this order it is: a data set as a mapping, ``{kind: digits}``; the folder of a finished run;
+    a folder of pictures, by class or not; a file of vectors or a table, by its suffix; a recipe's
+    file; a run by its whole name; a data set by the name of its kind; a shipped recipe; the
+    beginning of a run's name. A table of Parquet with a column of lists of floats holds vectors.
+
+    Args:
+        text: What was typed.
+        overrides: ``KEY=VALUE`` beside a recipe.
+        reading: How pictures of folders and tables are read; the others say so themselves.
+        labels: Whether labels are needed. If not, folders without classes, tables without a column
+            ``label`` and vectors without labels serve as well.
+
+    Raises:
+        ValueError: It is none of these, is not as it should be, or stands beside overrides without
+            being a recipe.
+        OSError: It cannot be read.
+    """
+    load_families()
+    if not text.strip():
+        raise ValueError(f"Expected {FORMS}, but got an empty text.")
+    found = _found(text, overrides, reading)
+    if overrides and found.what != "a recipe":
+        raise ValueError(
+            f"Expected no KEY=VALUE beside {_shown(text)}, which is {found.what}, but got "
+            f"{_shown(overrides[0])}. Try: a recipe, whose keys can be set"
+        )
+    if labels and not found.labelled:
+        raise ValueError(
+            f"Expected labels of {_shown(text)}, but it has none. Try: a folder with a folder for "
+            "each class, or a table with columns path and label"
+        )
+    return found
+
+
+def no_overrides(overrides: Sequence[str], option: str) -> None:
+    """See that no ``KEY=VALUE`` stands where no data are named.
+
+    Args:
+        overrides: What was typed.
+        option: What names data.
+
+    Raises:
+        ValueError: One does.
+    """
+    if overrides:
+        raise ValueError(
+            f"Expected {option} RECIPE beside KEY=VALUE, but got {_shown(overrides[0])} alone."
+        )
+
+
+def _found(text: str, overrides: Sequence[str], reading: Reading) -> NamedData:
+    if text.lstrip().startswith("{"):
+        return _data_set(text, _mapping(text))
+    path, suffix = Path(text), os.path.splitext(text)[1].lower()
+    if os.path.isdir(text):
+        return _run(text, path) if is_run(path) else _folder(text, path, reading)
+    if suffix in VECTORS and (suffix not in TABLES or holds_vectors(path)):
+        return _vectors(text, path)
+    if suffix in TABLES:
+        return _table(text, path, reading)
+    if suffix in _RECIPES:
+        return _recipe(text, overrides)
+    if os.path.exists(text):
+        kind = "no regular file" if not os.path.isfile(text) else "a file of another kind"
+        raise ValueError(f"Expected {FORMS}, but {_shown(text)} is {kind}.")
+    return _by_name(text, overrides)
+
+
+def _by_name(text: str, overrides: Sequence[str]) -> NamedData:
+    """A run by its whole name, a data set, a shipped recipe, or the beginning of a run's name."""
+    if _names_run(text):
+        return _run(text, find_run(text))
+    if text in family("dataset").names():
+        return _data_set(text, text)
+    try:
+        find_recipe(text)
+    except RecipeError as error:
+        problem = error.problems[0]
+    else:
+        return _recipe(text, overrides)
+    if runs_begun_by(text):
+        return _run(text, find_run(text))
+    hint = problem.text if "several" in problem.message else problem.suggestion
+    raise ValueError(f"Expected {FORMS}, but there is none called {_shown(text)}. {hint}")
+
+
+def _names_run(text: str) -> bool:
+    try:
+        return names_run(text)
+    except OSError:  # longer than any name
+        return False
+
+
+def _plain(
+    text: str, what: str, dataset: Any, read: Callable[[], Splits], **more: Any
+) -> NamedData:
+    """Data of which no recipe says anything: taken as they come."""
+    section = DataSection.model_validate({"dataset": dataset, "empty_classes": "keep", **more})
+    return NamedData(text, what, section, read)
+
+
+def _folder(text: str, path: Path, reading: Reading) -> NamedData:
+    spec = {"root": text, "test": 0.0, "mode": reading.mode, "scale": reading.scale}
+    dataset = family("dataset").spec({"kind": "image_folder", **spec})
+    if _has_classes(path, reading):
+        return _plain(text, "a folder", dataset, lambda: source_of(dataset))
+    made = folder_pictures(path, reading)
+    plain = _plain(text, "a folder", dataset, lambda: made, duplicates="ignore")
+    return _unlabelled(plain)
+
+
+def _has_classes(folder: Path, reading: Reading) -> bool:
+    below = (child for child in folder.iterdir() if child.is_dir() and child.name[0] != ".")
+    return any(list_images(child, reading.mode)[0] for child in below)
+
+
+def _table(text: str, path: Path, reading: Reading) -> NamedData:
+    spec = {"file": text, "mode": reading.mode, "scale": reading.scale}
+    dataset = family("dataset").spec({"kind": "manifest", **spec})
+    table = read_table(path, "data")
+    table.require("path")
+    if "label" in table.columns:
+        return _plain(text, "a table", dataset, lambda: source_of(dataset))
+    made = table_pictures(table, reading)
+    return _unlabelled(_plain(text, "a table", dataset, lambda: made, duplicates="ignore"))
+
+
+def _vectors(text: str, path: Path) -> NamedData:
+    dataset = family("dataset").spec({"kind": "vectors", "file": text})
+    found = read_vectors(path)
+    if found.label is not None and (found.split is None or "train" in found.split):
+        return _plain(text, "a file of vectors", dataset, lambda: source_of(dataset))
+    made = vector_rows(found)
+    return _unlabelled(_plain(text, "a file of vectors", dataset, lambda: made))
+
+
+def _unlabelled(data: NamedData) -> NamedData:
+    return replace(data, labelled=False)
+
+
+def _recipe(text: str, overrides: Sequence[str]) -> NamedData:
+    section = load_recipe(text, overrides).data
+    return NamedData(text, "a recipe", section, lambda: source_of(section.dataset))
+
+
+def _run(text: str, folder: Path) -> NamedData:
+    read_results(folder)
+    section = load_recipe(folder / RECIPE).data
+    left_out = left_out_of(folder)
+    return NamedData(text, "a run", section, lambda: source_of(section.dataset), left_out=left_out)
+
+
+def _data_set(text: str, value: Any) -> NamedData:
+    dataset = _dataset(text, value)
+    return _plain(text, "a data set", dataset, lambda: source_of(dataset))
+
+
+def _mapping(text: str) -> Any:
+    document = read_text(text)
+    if document.faults or not isinstance(document.value, dict):
+        said = document.faults[0].message if document.faults else ""
+        raise ValueError(
+            f"Expected a data set as {{kind: NAME, parameter: value}}, but got {_shown(text)}. "
+            f"{said}".rstrip()
+        )
+    return document.value
+
+
+def _dataset(text: str, value: Any) -> Spec:
+    """A data set by its kind and parameters.
+
+    Raises:
+        ValueError: There is none, or a parameter is wrong.
+    """
+    try:
+        made: Spec = family("dataset").spec(value)
+    except PydanticCustomError as error:  # a ValidationError is a ValueError
+        raise ValueError(f"{error.message()}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise ValueError(
+            f"Expected another `{name}` of the data set {_shown(text)}: {first['msg']}. Try: "
+            "supcon components dataset, which lists their parameters"
+        ) from error
+    return made
+
+
+def _shown(text: str) -> str:
+    shown = printable(text)
+    return shown if len(shown) <= 100 else f"{shown[:97]}..."
