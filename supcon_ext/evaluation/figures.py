@@ -241,7 +241,7 @@ def lines(
     xlabel: str = "epoch",
     ylabel: str = "loss",
 ) -> None:
-    """Draw curves over one pair of axes.
+    """Draw curves over one pair of axes, each named in a legend, also where it is alone.
 
     Args:
         path: File to write.
@@ -269,7 +269,7 @@ def lines(
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.set_title(figure_text(title))
-    if len(series) > 1:
+    if series:
         axes.legend(frameon=False)
     _save(figure, path)
 
