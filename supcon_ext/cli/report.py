@@ -35,7 +35,9 @@ def report(run: str, out: Path | None, device: str, force: bool) -> None:
     pictures, the data's fingerprint, the recipe, the environment, and the warnings that the run
     gave. The data is read again for the pictures; without it the page has none, and says so.
 
-    The page of a sweep has means with their spread, differences on shared seeds, and its runs.
+    The page of a sweep has means with their spread, differences on shared seeds, what was believed
+    by class in each method, its runs, the data's fingerprints, the recipe with what each method
+    changes, the environment, and the warnings that its runs gave.
     """
     from supcon_ext.interrupt import PATIENCE, stop_requests
     from supcon_ext.progress.console import ConsoleProgress

@@ -11,11 +11,14 @@ from pathlib import Path
 
 from supcon_ext.report.page import PageSection, text
 from supcon_ext.report.table import table
+from supcon_ext.tracking.selection_history import TABLE as SELECTIONS
 
 TABLE = Path("tables") / "selection_classes.csv"
 FEWEST = 5
 """Trusted samples below which a class is warned of."""
 NAMED = 20
+NOT_RECORDED = "An older version made this, and did not record what was believed by class"
+Beliefs = list[dict[str, float | str]]
 
 _EXPLAINED = (
     "Trusted: given labels that the last selection believes as they are. Corrected: replaced by "
@@ -25,27 +28,32 @@ _EXPLAINED = (
 )
 
 
-def read_belief(folder: Path) -> list[dict[str, float | str]]:
-    """Rows of the run's table; none where it selected nothing, or is of an older version."""
+def read_belief(folder: Path) -> Beliefs | None:
+    """Rows of the run's table; none where it selected nothing.
+
+    None where it selected, and an older version did not record this.
+    """
     try:
         with (folder / TABLE).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except OSError:
-        return []
+        return None if (folder / SELECTIONS).is_file() else []
     if any("trusted" not in row for row in rows):
-        return []
+        return None
     return [
         {k: v if k in ("name", "group") else float(v) for k, v in row.items() if v} for row in rows
     ]
 
 
-def belief(rows: Sequence[Mapping[str, float | str]], classes: Sequence[str]) -> PageSection:
+def belief(rows: Sequence[Mapping[str, float | str]] | None, classes: Sequence[str]) -> PageSection:
     """The table by class, and a warning on classes that rest on next to nothing.
 
     Args:
         rows: As :func:`read_belief` gives them.
         classes: Names of the classes.
     """
+    if rows is None:
+        return PageSection("What was believed", f'<p class="warning">{NOT_RECORDED}.</p>')
     if not rows:
         return PageSection("What was believed", "")
     told = any("noise_rate" in row for row in rows)
@@ -59,7 +67,9 @@ def belief(rows: Sequence[Mapping[str, float | str]], classes: Sequence[str]) ->
     return PageSection("What was believed", body)
 
 
-def thin(rows: Sequence[Mapping[str, float | str]], classes: Sequence[str]) -> str:
+def thin(
+    rows: Sequence[Mapping[str, float | str]], classes: Sequence[str] | Mapping[int, str]
+) -> str:
     """A line on the classes that rest on fewer than five trusted samples; empty without any."""
     found = [
         f"{classes[int(row['class'])]} ({int(row['selected'])})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +17,44 @@ ENVIRONMENT = "env."
 
 def origin(folder: Path, results: Mapping[str, Any]) -> list[PageSection]:
     """The data and their fingerprint, the recipe, the environment."""
-    events = read(folder / JOURNAL_NAME)
-    sets = {event.context: event for event in events if isinstance(event, DatasetInput)}
-    rows = [
-        (split, each.name, int(each.tags.get("samples", 0)), each.tags.get("classes"))
-        for split, each in sets.items()
-    ]
     mark = text(results.get("fingerprint", "not told"))
     body = f"<p>Fingerprint, over indices, labels, split and settings: {mark}</p>"
-    body += table(("split", "kind", "samples", "classes"), rows) if rows else ""
-    first = next(iter(sets.values()), None)
-    skipped = ("samples", "classes")
-    told = dict(first.tags) if first else {}
-    body += pairs({k: _rounded(v) for k, v in told.items() if k not in skipped})
+    body += data_of(folder)
     recipe = (folder / RECIPE).read_text(encoding="utf-8")
     lines = text_lines(recipe)
     shut = f"<details><summary>{lines.count(chr(10)):,} lines</summary><pre>{lines}</pre></details>"
     return [
         PageSection("Data", body),
         PageSection("Recipe", f"<p>Hash {text(results.get('recipe_hash', ''))}</p>{shut}"),
-        environment(folder),
+        environment([folder]),
     ]
 
 
-def environment(folder: Path) -> PageSection:
-    """The machine and the packages that a run was made with."""
-    tags = {e.key: e.value for e in read(folder / JOURNAL_NAME) if isinstance(e, Tag)}
-    found = {k.removeprefix(ENVIRONMENT): v for k, v in tags.items() if k.startswith(ENVIRONMENT)}
-    return PageSection("Environment", pairs(found))
+def data_of(folder: Path) -> str:
+    """Tables of a run's data: its splits, and what was measured of them."""
+    events = read(folder / JOURNAL_NAME)
+    sets = {event.context: event for event in events if isinstance(event, DatasetInput)}
+    rows = [
+        (split, each.name, int(each.tags.get("samples", 0)), each.tags.get("classes"))
+        for split, each in sets.items()
+    ]
+    body = table(("split", "kind", "samples", "classes"), rows) if rows else ""
+    first = next(iter(sets.values()), None)
+    skipped = ("samples", "classes")
+    told = dict(first.tags) if first else {}
+    return body + pairs({k: _rounded(v) for k, v in told.items() if k not in skipped})
+
+
+def environment(folders: Sequence[Path]) -> PageSection:
+    """The machines and the packages that runs were made with; what differs is listed."""
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        tags = {e.key: e.value for e in read(folder / JOURNAL_NAME) if isinstance(e, Tag)}
+        for key, value in tags.items():
+            if key.startswith(ENVIRONMENT):
+                values = found.setdefault(key.removeprefix(ENVIRONMENT), [])
+                values += [value] if value not in values else []
+    return PageSection("Environment", pairs({k: "; ".join(v) for k, v in found.items()}))
 
 
 def _rounded(value: str) -> str:

@@ -10,7 +10,7 @@ from supcon_ext.experiment.folder import RECIPE
 from supcon_ext.experiment.kept_warnings import kept_warnings
 from supcon_ext.experiment.model_files import read_model
 from supcon_ext.recipe.load import load_recipe
-from supcon_ext.report.belief import belief, read_belief, thin
+from supcon_ext.report.belief import NOT_RECORDED, belief, read_belief, thin
 from supcon_ext.report.confusion import confusion
 from supcon_ext.report.curves import curves
 from supcon_ext.report.embedding_map import embedding_map
@@ -52,7 +52,9 @@ def run_page(folder: Path, *, device: str, tell: Callable[[str], None]) -> str:
     summary = _summary(folder, results["seed"], recipe.description)
     end, drawn = origin(folder, results), curves(folder, int(sum(model.statistics["count"])))
     seen = look(folder, recipe, model, str(results["fingerprint"]), device=device, tell=tell)
-    warned = [*kept_warnings(folder), *filter(None, [thin(believed, classes)])]
+    warned = [*kept_warnings(folder), *filter(None, [thin(believed or [], classes)])]
+    if believed is None:
+        tell(f"{NOT_RECORDED}.")
     pictured: list[PageSection] = []
     if isinstance(seen, str):
         tell(seen)

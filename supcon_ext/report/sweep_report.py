@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from supcon_ext.compare.comparison import Comparison, compare
@@ -12,12 +13,18 @@ from supcon_ext.experiment.kept_warnings import kept_warnings
 from supcon_ext.report.drawing import inline
 from supcon_ext.report.origin import environment
 from supcon_ext.report.page import PageSection, page, text
+from supcon_ext.report.sweep_belief import sweep_belief
+from supcon_ext.report.sweep_origin import data, recipes
 from supcon_ext.report.table import table
 from supcon_ext.runs.found import FoundRun, describe
 
 
-def sweep_page(folder: Path) -> str:
-    """The page of a sweep: means and spreads, paired differences, its runs.
+def sweep_page(folder: Path, *, tell: Callable[[str], None] = lambda line: None) -> str:
+    """The page of a sweep: means and spreads, what was believed, where it comes from, its runs.
+
+    Args:
+        folder: The sweep's.
+        tell: Given a line on each thing worth knowing.
 
     Raises:
         ValueError: None of its runs is finished, or a file is damaged.
@@ -30,12 +37,16 @@ def sweep_page(folder: Path) -> str:
             "Try: give its command again, which goes on with it"
         )
     comparison = compare(finished)
+    last = [row for row in comparison.rows if row.network == "last"]
     sections = [
         _results(comparison),
         _warnings(found),
         *_pairs(comparison),
+        sweep_belief(last, tell),
         _runs(found),
-        environment(finished[0]),
+        data(finished),
+        recipes(last),
+        environment(finished),
     ]
     told = f"<p>{len(finished)} of {len(found.runs)} runs finished.</p>"
     return page(found.name, told, sections)

@@ -49,7 +49,9 @@ def write_report(
         if not target.parent.is_dir():
             raise ValueError(f"Expected a folder for {target.name}, but got {target.parent}.")
         made = (
-            sweep_page(folder) if is_sweep(folder) else run_page(folder, device=device, tell=tell)
+            sweep_page(folder, tell=tell)
+            if is_sweep(folder)
+            else run_page(folder, device=device, tell=tell)
         )
         write_whole(target, made)
     return target

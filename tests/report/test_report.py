@@ -20,6 +20,7 @@ from supcon_ext.experiment import run
 from supcon_ext.experiment.kept_warnings import keep_warnings, kept_warnings
 from supcon_ext.recipe import parse_recipe
 from supcon_ext.report import seen, write
+from supcon_ext.report.belief import NOT_RECORDED
 from supcon_ext.report.write import write_report
 from supcon_ext.tracking.selection_history import SelectionHistory
 from supcon_ext.use.loaded import LoadedEncoder
@@ -105,6 +106,13 @@ def test_belief_is_that_of_the_last_selection(page: str, whole: Path) -> None:
         ]
         assert cells[6] == f"{1 - trusted / of.sum():.4f}"
         assert cells[8] == f"{(truth[of] != number).mean():.4f}"
+
+
+def test_a_run_that_did_not_record_what_was_believed_says_so(folder: Path) -> None:
+    (folder / "tables" / "selection_classes.csv").write_text("class,name,samples\n0,0,3\n")
+    told = supcon("tiny", "-o", "old.html")
+    assert told.exit_code == 0 and f"{NOT_RECORDED}." in told.stderr.splitlines()
+    assert f'<p class="warning">{NOT_RECORDED}.</p>' in Path("old.html").read_text()
 
 
 def test_nothing_is_replaced_unasked(folder: Path) -> None:
@@ -196,7 +204,7 @@ def test_a_sweeps_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (place / "report.html").is_file()
     assert "3 of 4 runs finished." in page and "0.5000 ± 0.0000" in page
     assert "two-s0 is failed: RuntimeError: no memory" in page and "one-s0: it was odd" in page
-    assert sections(page) == ["results", "warnings", "runs"]
+    assert sections(page) == ["results", "warnings", "runs", "data", "recipe"]
     for child in place.glob("one-*"):
         shutil.rmtree(child)
     told = supcon("few-123456", "--force")

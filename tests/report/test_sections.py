@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from supcon_ext.report.belief import belief, read_belief, thin
+from supcon_ext.report.belief import NOT_RECORDED, belief, read_belief, thin
 from supcon_ext.report.confusion import confusion, counted
 from supcon_ext.report.curves import selection_series, training_series
 from supcon_ext.report.embedding_map import embedding_map
@@ -85,11 +85,14 @@ def test_a_class_on_next_to_nothing_is_warned_of() -> None:
     assert belief([], names).body == ""
 
 
-def test_belief_of_an_older_version_is_none(tmp_path: Path) -> None:
-    assert read_belief(tmp_path) == []
+def test_belief_of_an_older_version_is_not_recorded(tmp_path: Path) -> None:
+    assert read_belief(tmp_path) == []  # nothing was selected
     (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "selection.csv").write_text("stage,epoch,selected\na,1,3\n")
+    assert read_belief(tmp_path) is None
     (tmp_path / "tables" / "selection_classes.csv").write_text("class,name,samples\n0,a,3\n")
-    assert read_belief(tmp_path) == []
+    assert read_belief(tmp_path) is None
+    assert NOT_RECORDED in belief(None, CLASSES).body
 
 
 def test_curves_are_over_epochs(tmp_path: Path) -> None:
