@@ -20,7 +20,9 @@ from torch import Tensor
 from data_tools.registry import Registry
 
 if TYPE_CHECKING:
+    from data_tools.samples import SampleSequence
     from data_tools.shot_groups import ShotGroups
+    from supcon_ext.evaluation.tunable import Tunable
 
 Split = Literal["validation", "test"]
 Space = Literal["features", "projection"]
@@ -37,6 +39,8 @@ class Embedded:
         label: ``(N,)`` int64 in ``[0, C)``: given labels of training and validation samples, true
             labels of test samples.
         index: ``(N,)`` int64, the samples' places in the data set.
+        samples: The N samples themselves, without labels, for evaluators that train an encoder;
+            None where only features are known.
 
     Raises:
         ValueError: Another number of rows, another dtype, or a value that is not finite.
@@ -47,6 +51,7 @@ class Embedded:
     logits: Tensor | None
     label: Tensor
     index: Tensor
+    samples: SampleSequence | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.label)
@@ -70,6 +75,10 @@ class Embedded:
                     f"Expected finite values of argument `{name}`, but got NaN or infinity: "
                     "the network has diverged. Try: a lower learning rate."
                 )
+        if self.samples is not None and len(self.samples) != rows:
+            raise ValueError(
+                f"Expected {rows} samples of argument `samples`, but got {len(self.samples)}."
+            )
 
     def __len__(self) -> int:
         return len(self.label)
@@ -101,6 +110,8 @@ class EvaluationInput:
         augmented: ``augmented(epoch)`` gives ``(N, F)`` float32 features of the training samples,
             in the order of ``train``, under training augmentation; None where only the plain
             features are known.
+        encoder: The encoder itself, for evaluators that train a copy; None where only features are
+            known.
         fits: What predictors fitted on this input, so that two splits, or a calibration of a probe,
             cost one fit. A changed copy (:func:`dataclasses.replace`) starts without any.
     """
@@ -112,6 +123,7 @@ class EvaluationInput:
     groups: ShotGroups
     seed: int = 0
     augmented: Callable[[int], Tensor] | None = None
+    encoder: Tunable | None = None
     fits: dict[Hashable, Any] = field(init=False, default_factory=dict, repr=False)
 
     def part(self, split: Split) -> Embedded:
@@ -196,7 +208,8 @@ class Evaluator(Protocol):
     """A measure of a trained encoder.
 
     Attributes:
-        requires: What it needs beyond features: ``"logits"`` of a trained classifier.
+        requires: What it needs beyond features: ``"logits"`` of a trained classifier, the
+            ``"encoder"`` itself with the samples.
     """
 
     @property

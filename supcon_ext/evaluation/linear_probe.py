@@ -39,8 +39,11 @@ class LinearProbe(Predictor):
     Args:
         solver: ``lbfgs``: logistic regression on features standardised by the training samples'
             mean and standard deviation, to convergence. ``sgd``: the protocol of Khosla et al. 2020
-            on CIFAR, see :func:`~supcon_ext.evaluation.sgd_probe.fit_sgd_probe`; it uses augmented
-            features where the input has them.
+            on CIFAR, see :func:`~supcon_ext.evaluation.sgd_probe.fit_sgd_probe`. In runs and in
+            ``supcon evaluate`` every epoch sees features of new weak views (crop and flip; of
+            vectors a stored view), so that it costs ``epochs`` passes of the encoder over the
+            training split; in Python it sees the plain features where the input has no
+            ``augmented`` ones, which the log says.
         l2: Of ``lbfgs``: strength of the penalty beside the *mean* loss (scikit-learn's ``C`` is
             ``1 / (l2 N)``), or ``validation``: of 13 strengths from 10 to 1e-5 the one most
             accurate on the validation split's given labels (the strongest of several), which makes

@@ -27,7 +27,8 @@ class Predictor(ABC):
     to another (same class, same parameters) shares its fit on one input.
 
     Attributes:
-        requires: ``{"logits"}`` where it needs a trained classifier.
+        requires: ``{"logits"}`` where it needs a trained classifier, ``{"encoder"}`` where it
+            trains a copy of the encoder.
         probabilistic: Whether its probabilities are a model's, so that calibration error and
             likelihood mean something; where not, the report leaves them out.
     """

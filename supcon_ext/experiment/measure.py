@@ -15,6 +15,7 @@ from supcon_ext.evaluation.base import Embedded, EvaluationInput, Report, Split
 from supcon_ext.evaluation.check_report import checked_report
 from supcon_ext.evaluation.classifier import Classifier
 from supcon_ext.evaluation.knn import KNN
+from supcon_ext.evaluation.tunable import Tunable
 from supcon_ext.models.network import Network, Outputs
 from supcon_ext.policies.base import View
 from supcon_ext.training.loop import Trainer
@@ -31,6 +32,7 @@ class Measurer:
         classifies: Whether a classifier was trained, so that logits mean something.
         augmented: The view of the SGD probe's training features.
         seed: Of what evaluators draw.
+        workers: Processes that read pictures for evaluators that train a copy of the encoder.
     """
 
     trainer: Trainer
@@ -39,6 +41,7 @@ class Measurer:
     classifies: bool
     augmented: View
     seed: int
+    workers: int = 0
 
     def input(self, network: Network, test: bool) -> EvaluationInput:
         """What evaluators may see of a network; the test split stays shut unless asked for."""
@@ -46,7 +49,7 @@ class Measurer:
         validation = self.data.validation
 
         def augmented_features(epoch: int) -> torch.Tensor:
-            key = _EpochKey(self.seed, epoch)
+            key = EpochKey(self.seed, epoch)
             return self.trainer.embed(train, network, self.augmented, key).features
 
         return EvaluationInput(
@@ -57,6 +60,14 @@ class Measurer:
             groups=self.groups,
             seed=self.seed,
             augmented=augmented_features,
+            encoder=Tunable(
+                backbone=network.backbone,
+                spec=train.spec,
+                plain=self.trainer.data.plain,
+                augmented=self.augmented,
+                device=self.trainer.device,
+                workers=self.workers,
+            ),
         )
 
     def _embedded(self, images: SampleSet, network: Network) -> Embedded:
@@ -67,6 +78,7 @@ class Measurer:
             logits=outputs.logits if self.classifies else None,
             label=torch.from_numpy(images.label),
             index=torch.arange(len(images)),
+            samples=images.samples,
         )
 
     def validate(self, network: Network) -> dict[str, float]:
@@ -99,11 +111,12 @@ def reports_of(
 
 
 @dataclass(frozen=True)
-class _EpochKey:
+class EpochKey:
     """The key of the only view of each sample in an epoch."""
 
     seed: int
     epoch: int
 
     def __call__(self, place: int) -> tuple[int, ...]:
+        """The key of the sample at a place."""
         return self.seed, self.epoch, place, 0

@@ -215,9 +215,10 @@ def _make(
         data.fingerprint,
         oracle_truth(stages, data),
     )
+    workers = workers_at_hand(recipe.compute.workers, local_processes(recipe, fabric))
     feed = feed_of(
         training_set,
-        workers=workers_at_hand(recipe.compute.workers, local_processes(recipe, fabric)),
+        workers=workers,
         rank=fabric.global_rank,
         world=fabric.world_size,
         pin_memory=fabric.device.type == "cuda",
@@ -226,7 +227,9 @@ def _make(
         fabric, network, twin, stages, training, feed, settings, NullTracker(), progress
     )
     classifies = any(stage.objective.trains_classifier for stage in stages)
-    measurer = Measurer(trainer, data, groups, classifies, augmented_view(context), recipe.seed)
+    measurer = Measurer(
+        trainer, data, groups, classifies, augmented_view(context), recipe.seed, workers
+    )
     trainer.validate = measurer.validate if settings.validate_every else None
     evaluators = build_evaluators(recipe.evaluation)
     return Prepared(data, context, trainer, measurer, evaluators, read.synthetic)

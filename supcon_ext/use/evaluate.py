@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from pydantic_core import PydanticCustomError
+from torch import Tensor
 
 from data_tools.prepared import PreparedData
 from data_tools.printable import printable
@@ -21,12 +22,13 @@ from data_tools.shot_groups import ShotGroups
 from data_tools.whole_file import whole_folder
 from supcon_ext.evaluation.base import Embedded, EvaluationInput
 from supcon_ext.evaluation.headline import headline, is_long_tailed
-from supcon_ext.experiment.build import build_data, build_evaluators, build_groups
+from supcon_ext.evaluation.tunable import Tunable
+from supcon_ext.experiment.build import augmented_view, build_data, build_evaluators, build_groups
 from supcon_ext.experiment.cannot_start import starting
 from supcon_ext.experiment.closing import close_run
 from supcon_ext.experiment.folder import RECIPE, find_run
 from supcon_ext.experiment.lock import lock
-from supcon_ext.experiment.measure import reports_of
+from supcon_ext.experiment.measure import EpochKey, reports_of
 from supcon_ext.experiment.model_files import read_model
 from supcon_ext.experiment.named_data import NamedData, named_data, no_overrides
 from supcon_ext.experiment.preprocessing import Preprocessing, fitting_set
@@ -231,6 +233,11 @@ def _seen(
     train = embedded(data.train)
     if train is None:
         raise ValueError("Expected training samples, but got none.")
+    weak = augmented_view(encoder.preprocessing.context)
+
+    def augmented(epoch: int) -> Tensor:
+        return encoder.outputs(data.train, weak, EpochKey(seed, epoch)).features
+
     return EvaluationInput(
         train=train,
         validation=embedded(data.validation),
@@ -238,6 +245,15 @@ def _seen(
         classes=classes,
         groups=groups,
         seed=seed,
+        augmented=augmented,
+        encoder=Tunable(
+            backbone=encoder.network.backbone,
+            spec=data.train.spec,
+            plain=encoder.preprocessing.view,
+            augmented=weak,
+            device=encoder.device,
+            workers=encoder.workers,
+        ),
     )
 
 

@@ -19,7 +19,9 @@ from supcon_ext.evaluation.base import Embedded
 from supcon_ext.experiment.model_files import SavedModel
 from supcon_ext.experiment.preprocessing import Preprocessing
 from supcon_ext.experiment.workers import workers_at_hand
+from supcon_ext.feed.base import Draw
 from supcon_ext.feed.choice import feed_of
+from supcon_ext.policies.base import View
 from supcon_ext.progress.counted_progress import CountedProgress
 from supcon_ext.training.bank import BATCH, embed
 from supcon_ext.use.samples import samples_of
@@ -161,24 +163,26 @@ class LoadedEncoder:
         distance = self.parts.reference.distance(outputs.features, class_)
         return Predicted(class_.numpy(), probability.numpy(), distance.numpy())
 
-    def outputs(self, samples: Any) -> Embedded:
+    def outputs(self, samples: Any, view: View | None = None, key: Draw | None = None) -> Embedded:
         """Features, projections and logits, as the run's evaluation had them.
 
         Args:
             samples: N of them, see the class; a :class:`~data_tools.samples.SampleSet` keeps its
                 labels. Of one that cannot be read and is to be skipped, ``index`` is -1.
+            view: Another one than that of evaluation.
+            key: Of each view by the sample's place, where the view draws.
 
         Raises:
             ValueError: As of :meth:`embed`.
         """
         given = samples_of(samples, self.preprocessing)
-        view, index = self.preprocessing.view, torch.arange(len(given))
+        view, index = view or self.preprocessing.view, torch.arange(len(given))
         feed = feed_of(given, workers=self.workers)
 
         def batches(places: Tensor) -> Any:
             done = 0
             with CountedProgress("embedding", f"{given.spec.kind}s") as progress:
-                for x, place in feed.plain(given, view, places, self.batch, None):
+                for x, place in feed.plain(given, view, places, self.batch, key):
                     index[done : done + len(place)] = torch.where(place < 0, -1, place)
                     yield x, place
                     done += len(place)
@@ -192,6 +196,7 @@ class LoadedEncoder:
             logits=made.logits if classifies else None,
             label=_labels(given),
             index=index,
+            samples=given.samples,
         )
 
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from data_tools.samples import SampleSet
+from data_tools.vector_rows import VectorRows
 from supcon_ext.evaluation.base import Embedded, EvaluationInput, evaluator
 from supcon_ext.evaluation.calibration import Calibration
 from supcon_ext.evaluation.classifier import Classifier
@@ -14,9 +16,18 @@ from supcon_ext.evaluation.knn import KNN
 from supcon_ext.evaluation.linear_probe import LinearProbe
 from supcon_ext.evaluation.metrics import scores
 from supcon_ext.evaluation.predictor import Predictor
-from tests.evaluation.toy import blob_input, embedded
+from tests.evaluation.toy import blob_input, embedded, with_encoder
 
-KINDS = ["calibration", "classifier", "embedding", "knn", "linear_probe", "ni_erm", "wann"]
+KINDS = [
+    "calibration",
+    "classifier",
+    "embedding",
+    "fine_tune",
+    "knn",
+    "linear_probe",
+    "ni_erm",
+    "wann",
+]
 
 
 def with_logits(data: EvaluationInput) -> EvaluationInput:
@@ -28,6 +39,11 @@ def with_logits(data: EvaluationInput) -> EvaluationInput:
     return replace(data, **parts)
 
 
+def whole(data: EvaluationInput) -> EvaluationInput:
+    """With logits, and with the encoder and the samples themselves."""
+    return with_encoder(with_logits(data))
+
+
 def test_every_kind_is_registered():
     assert evaluator.names() == KINDS
     assert all(entry.summary for entry in evaluator)
@@ -37,7 +53,7 @@ def test_every_kind_is_registered():
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_reports_are_whole_and_repeatable(kind, split, tmp_path):
     part = evaluator.spec(kind).build()
-    data = with_logits(blob_input())
+    data = whole(blob_input())
     report = part.evaluate(data, split)
     assert report.metrics and all(value == value for value in report.metrics.values())
     assert set(report.predictions) <= {split}
@@ -53,8 +69,13 @@ def test_reports_are_whole_and_repeatable(kind, split, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_validation_scores_do_not_depend_on_the_test_split(kind):
     part = evaluator.spec(kind).build()
-    data = with_logits(blob_input())
-    other = replace(data.test, label=data.test.label.roll(1), features=-data.test.features)
+    data = whole(blob_input())
+    other = replace(
+        data.test,
+        label=data.test.label.roll(1),
+        features=-data.test.features,
+        samples=VectorRows(-data.test.features.numpy()),
+    )
     expected = part.evaluate(data, "validation").metrics
     assert part.evaluate(replace(data, test=other), "validation").metrics == expected
     assert part.evaluate(replace(data, test=None), "validation").metrics == expected
@@ -63,7 +84,7 @@ def test_validation_scores_do_not_depend_on_the_test_split(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_absent_splits_are_refused(kind):
     part = evaluator.spec(kind).build()
-    data = with_logits(blob_input())
+    data = whole(blob_input())
     with pytest.raises(ValueError, match="test split"):
         part.evaluate(replace(data, test=None), "test")
     with pytest.raises(ValueError, match="validation split"):
@@ -102,7 +123,10 @@ def test_a_fit_never_sees_the_test_split_and_is_shared():
 
 
 def test_no_field_holds_true_labels_of_training_samples():
-    assert set(Embedded.__dataclass_fields__) == {"features", "z", "logits", "label", "index"}
+    fields = {"features", "z", "logits", "label", "index", "samples"}
+    assert set(Embedded.__dataclass_fields__) == fields
+    data = with_encoder(blob_input())
+    assert not isinstance(data.train.samples, SampleSet)  # the samples alone
 
 
 def test_predictor_reports_scores_of_its_predictions():

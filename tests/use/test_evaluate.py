@@ -35,6 +35,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         evaluation=["classifier", "linear_probe", "knn"],
         tracking={"uri": "sqlite:///mlflow.db"},
     )
+    written["evaluation"] += [
+        {"kind": "linear_probe", "solver": "sgd", "epochs": 2},
+        {"kind": "fine_tune", "epochs": 2, "batch_size": 16},
+    ]
     (place / "mine.yaml").write_text(yaml.safe_dump(written))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
@@ -68,7 +72,9 @@ def test_on_its_own_data_the_numbers_are_its_own(folder: Path) -> None:
     told = evaluate()
     assert told.exit_code == 0, (told.output, told.exception)
     own = json.loads(Path("run/results.json").read_text())
-    assert found("own")["last"] == own["last"]
+    usual = ("classifier", "linear_probe", "knn")
+    expected = {split: {n: all_[n] for n in usual} for split, all_ in own["last"].items()}
+    assert found("own")["last"] == expected
     assert found("own")["fingerprint"] == own["fingerprint"]
     for name in ("classifier", "linear_probe", "knn"):
         table = Path(f"tables/{name}_per_class.csv")
@@ -76,6 +82,29 @@ def test_on_its_own_data_the_numbers_are_its_own(folder: Path) -> None:
         assert kept == (Path("run") / table).read_text()
         assert name in told.stdout
     assert "run/evaluations/own" in told.stdout
+
+
+def test_what_needs_the_encoder_finds_the_same_as_in_the_run(folder: Path) -> None:
+    """The probe by steps, on augmented views, and the copy that is trained."""
+    own = json.loads(Path("run/results.json").read_text())["last"]["test"]
+    before = Path("run/model.safetensors").read_bytes()
+    sgd, tune = (
+        "{kind: linear_probe, solver: sgd, epochs: 2}",
+        "{kind: fine_tune, epochs: 2, batch_size: 16}",
+    )
+    for name in ("own", "own.2"):
+        told = evaluate("--by", sgd, "--by", tune)
+        assert told.exit_code == 0, (told.output, told.exception)
+        last = found(name)["last"]["test"]
+        assert (
+            last["linear_probe"] == own["linear_probe_2"] and last["fine_tune"] == own["fine_tune"]
+        )
+    assert Path("run/model.safetensors").read_bytes() == before
+    paint(folder / "other", per_class=12, wrong=0)
+    (folder / "other/red").rename(folder / "other/crimson")
+    told = evaluate("--data", "other", "--by", "{kind: fine_tune, epochs: 30, lr: 0.001}")
+    assert told.exit_code == 0 and "fine_tune" in told.stdout, told.output
+    assert found("other")["last"]["test"]["fine_tune"]["accuracy"] > 0.8
 
 
 def test_what_is_found_is_in_the_journal_and_in_mlflow(folder: Path) -> None:
