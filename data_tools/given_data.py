@@ -64,6 +64,27 @@ def splits_of(
     return made, hashlib.sha256(json.dumps(told_apart).encode()).hexdigest()
 
 
+def samples_of(
+    x: Any, *, mode: Mode = "rgb", scale: float | None = None, flips: bool = True
+) -> SampleSet:
+    """Samples whose labels are not known, as one class; checked as :func:`splits_of` checks them.
+
+    No digest is made of them.
+
+    Args:
+        x: Arrays, paths, or a list of pictures or vectors.
+        mode: How files and Pillow's pictures are read: ``rgb``, ``grey`` or ``stored``.
+        scale: The value that stands for 1; None is the largest of an integer type, and 1 of floats.
+        flips: Whether a mirrored image keeps its label.
+
+    Raises:
+        ValueError: It is nothing of the kind.
+    """
+    label = np.zeros(len(x), dtype=np.int64)
+    part = given_part((x, label), "the samples", mode, scale, digests=False)
+    return joined({"train": part}, flips, scale, False).train
+
+
 def joined(parts: Mapping[str, GivenPart], flips: bool, scale: float | None, clean: bool) -> Splits:
     """The splits, whose classes are those that the data names, else all that a label names.
 

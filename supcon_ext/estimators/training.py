@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_tools.given_data import splits_of
+from data_tools.given_data import samples_of
 from data_tools.input_spec import InputSpec
 from supcon_ext.experiment import run
 from supcon_ext.experiment.cannot_start import starting
@@ -63,7 +63,7 @@ class Trained:
         Raises:
             ValueError: They are of another kind than those of the training.
         """
-        samples = splits_of((x, np.zeros(len(x), np.int64)), **self.reading)[0].train
+        samples = samples_of(x, **self.reading)
         spec = samples.spec
         if (spec.kind, spec.channels) != (self.spec.kind, self.spec.channels):
             raise ValueError(

@@ -224,3 +224,24 @@ def test_other_samples_than_those_of_the_training_are_refused() -> None:
     model = _small(1).fit(PICTURES[:40], Y[:40])
     with pytest.raises(ValueError, match="images of 1 channels, as in the training, but got"):
         model.predict(np.zeros((2, 8, 8, 3), np.uint8))
+
+
+def test_nothing_is_hashed_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples to predict are checked as those of training are, but nobody asks for their digest."""
+    model = SupConClassifier(epochs=1, overrides=SMALL, random_state=0).fit(PICTURES[:40], Y[:40])
+    paths = [tmp_path / f"{number}.png" for number in range(4)]
+    for path, pixels in zip(paths, PICTURES, strict=False):
+        Image.fromarray(pixels).save(path)
+    model.trained_.reading["mode"] = "grey"
+
+    def asked(*arguments: Any) -> str:
+        raise AssertionError("a digest of what is predicted")
+
+    monkeypatch.setattr("data_tools.given_part.digest_of", asked)
+    monkeypatch.setattr("data_tools.given_part.hash_ends", asked)
+    found = [model.predict_proba(x) for x in (PICTURES[:4], list(PICTURES[:4]), paths)]
+    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+    with pytest.raises(ValueError, match="the samples"):
+        model.predict(np.full((3, 8, 8, 1), np.nan, np.float32))
+    with pytest.raises(AssertionError, match="digest"):
+        SupConClassifier(epochs=1, overrides=SMALL).fit(PICTURES[:40], Y[:40])
