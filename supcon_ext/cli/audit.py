@@ -120,10 +120,8 @@ def audit(
             read_entries(decided)
     if folder is None:
         from supcon_ext import experiment
-        from supcon_ext.interrupt import PATIENCE, stop_requests
 
-        with stop_requests(PATIENCE):
-            folder = experiment.run(recipe).folder
+        folder = experiment.run(recipe).folder
     from supcon_ext.audit import AuditedSamples
     from supcon_ext.audit import audit as audit_run
     from supcon_ext.audit.audit import MIN_CONFIDENCE

@@ -92,11 +92,11 @@ def embed(
     """
     from supcon_ext.embed import embed_pictures
     from supcon_ext.experiment.given_samples import SPLITS
-    from supcon_ext.interrupt import PATIENCE, stop_requests
+    from supcon_ext.interrupt import stop_requests
     from supcon_ext.progress.console import ConsoleProgress
 
     began = time.perf_counter()
-    with stop_requests(PATIENCE) as stop, ConsoleProgress() as progress:
+    with stop_requests() as stop, ConsoleProgress() as progress:
         stop.advice = "; the same command goes on where it was"
         made = embed_pictures(
             encoder,

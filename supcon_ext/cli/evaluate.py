@@ -78,11 +78,10 @@ def evaluate(
     run if it has one.
     """
     from supcon_ext.cli.outcome import print_place, print_results
-    from supcon_ext.interrupt import PATIENCE, stop_requests
     from supcon_ext.progress.console import ConsoleProgress
     from supcon_ext.use.evaluate import KEYS, evaluate_run, evaluation_rows
 
-    with stop_requests(PATIENCE), ConsoleProgress() as progress:
+    with ConsoleProgress() as progress:
         made = evaluate_run(
             run,
             data,

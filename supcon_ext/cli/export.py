@@ -42,12 +42,11 @@ def export(run: str, overrides: tuple[str, ...], kind: str, out: Path, data: str
     torch_export and onnx take resized pictures as they are, 0 to 255, and give features and
     probabilities. safetensors holds weights; timm is for networks of timm, and gives features.
     """
-    from supcon_ext.interrupt import PATIENCE, stop_requests
     from supcon_ext.progress.console import ConsoleProgress
     from supcon_ext.use.export import export_encoder_of
 
     began = time.perf_counter()
-    with stop_requests(PATIENCE), ConsoleProgress() as progress:
+    with ConsoleProgress() as progress:
         made = export_encoder_of(run, kind, out, data=data, overrides=overrides, tell=progress.note)
     seconds = time.perf_counter() - began
     click.echo(f"wrote {out}: {', '.join(made.files)}, in {seconds:.1f} s")

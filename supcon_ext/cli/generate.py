@@ -107,7 +107,7 @@ def generate(
     """
     from supcon_ext.experiment.cannot_start import starting
     from supcon_ext.experiment.named_data import no_overrides
-    from supcon_ext.interrupt import PATIENCE, stop_requests
+    from supcon_ext.interrupt import stop_requests
     from supcon_ext.synthetic.generate import make_images, wanted_images
     from supcon_ext.synthetic.generator_choice import chosen_generator, fit_data
     from supcon_ext.synthetic.image_folder import Shard, merge_manifests
@@ -120,7 +120,7 @@ def generate(
     if generator is None or out is None:
         raise click.UsageError("Expected GENERATOR and --out FOLDER, or --merge FOLDER.")
     began = time.perf_counter()
-    with stop_requests(PATIENCE) as stop:
+    with stop_requests() as stop:
         stop.advice = "; the same command goes on where it was"
         with user_input(), starting():
             part = Shard.parse(shard)

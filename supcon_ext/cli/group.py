@@ -2,7 +2,8 @@
 
 0 is done; 1 the run failed on the way; 2 the recipe, the command line, the data or the environment
 is wrong, which was known before it began; 128 and the signal's number where one stopped it: 130 for
-Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+Ctrl-C, 143 for SIGTERM, 129 for SIGHUP. Every command is stopped by those, whatever it does: what
+it was writing is not there then, and a line says so.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import click
 
 from data_tools.printable import printable_lines
 from supcon_ext.cli.voice import fall_silent, has_the_word
+from supcon_ext.interrupt import PATIENCE, stop_requests
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -64,10 +66,22 @@ class CommandLine(click.Group):
         if os.getcwd() not in sys.path:  # as `python -m` has it: plugins beside the recipe
             sys.path.append(os.getcwd())
         fall_silent()
+        asked: int | None = None
         try:
-            return super().invoke(ctx)
-        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            with stop_requests(PATIENCE) as stop:
+                try:
+                    made = super().invoke(ctx)
+                    stop.raise_if_asked()  # also where what it came amid could not be broken off
+                    return made
+                finally:
+                    asked = stop.number
+        except (click.exceptions.Exit, click.ClickException):
             raise
+        except click.Abort:
+            if asked is None:
+                raise
+            click.echo(f"Stopped: {signal.Signals(asked).name}", err=True)  # amid a question
+            ctx.exit(128 + asked)
         except KeyboardInterrupt as error:
             told = _is(error, "supcon_ext.interrupt", "Interrupted")
             click.echo(f"Stopped: {error}" if told else "Stopped.", err=True)

@@ -71,12 +71,11 @@ def predict(
     """
     from data_tools.printable import printable
     from supcon_ext.experiment.given_samples import SPLITS
-    from supcon_ext.interrupt import PATIENCE, stop_requests
     from supcon_ext.progress.console import ConsoleProgress
     from supcon_ext.use.predict import predict_file
 
     began = time.perf_counter()
-    with stop_requests(PATIENCE), ConsoleProgress() as progress:
+    with ConsoleProgress() as progress:
         made = predict_file(
             run,
             data,

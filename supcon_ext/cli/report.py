@@ -39,12 +39,11 @@ def report(run: str, out: Path | None, device: str, force: bool) -> None:
     by class in each method, its runs, the data's fingerprints, the recipe with what each method
     changes, the environment, and the warnings that its runs gave.
     """
-    from supcon_ext.interrupt import PATIENCE, stop_requests
     from supcon_ext.progress.console import ConsoleProgress
     from supcon_ext.report.write import write_report
 
     began = time.perf_counter()
-    with stop_requests(PATIENCE), ConsoleProgress() as progress:
+    with ConsoleProgress() as progress:
         made = write_report(run, out, device=device, force=force, tell=progress.note)
     size = made.stat().st_size / 1e6
     click.echo(f"wrote {made}: {size:.1f} MB, in {time.perf_counter() - began:.1f} s")

@@ -60,15 +60,13 @@ def run(
         loaded = load_recipe(path, overrides)
         resolve_uri(loaded.tracking.uri)
     from supcon_ext import experiment
-    from supcon_ext.interrupt import PATIENCE, stop_requests
 
     with user_input():
         loaded = experiment.as_launched(loaded)
-    with stop_requests(PATIENCE):
-        if dry_run:
-            _print_trial(loaded, overrides, experiment.dry_run(loaded), as_json)
-        else:
-            _print_result(experiment.run(loaded), as_json)
+    if dry_run:
+        _print_trial(loaded, overrides, experiment.dry_run(loaded), as_json)
+    else:
+        _print_result(experiment.run(loaded), as_json)
 
 
 @click.command(
@@ -93,11 +91,9 @@ def resume(run_name: str, accept: tuple[str, ...], from_start: bool, as_json: bo
     kinds: they are refused, or accepted by name.
     """
     from supcon_ext import experiment
-    from supcon_ext.interrupt import PATIENCE, stop_requests
 
-    with stop_requests(PATIENCE):
-        made = experiment.resume(run_name, accept=accept, from_start=from_start)
-        _print_result(made, as_json)
+    made = experiment.resume(run_name, accept=accept, from_start=from_start)
+    _print_result(made, as_json)
 
 
 @click.command()

@@ -69,10 +69,7 @@ def run_sweep_file(
     with user_input():
         loaded = load_sweep(path, overrides)
         check_jobs(loaded.children, jobs)
-    from supcon_ext.interrupt import PATIENCE, stop_requests
-
-    with stop_requests(PATIENCE):
-        result = run_sweep(loaded, again=again, jobs=jobs)
+    result = run_sweep(loaded, again=again, jobs=jobs)
     found = result.comparison
     if is_first_process() and as_json:
         table = None if found is None else found.to_json()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from supcon_ext.experiment.folder import FINGERPRINT, RECIPE, is_run, is_sweep
 from supcon_ext.experiment.lock import lock
+from supcon_ext.interrupt import stop_requests
 from supcon_ext.tracking.journal import JOURNAL_NAME
 from supcon_ext.tracking.mirror_state import STATE_NAME
 from supcon_ext.tracking.run_lock import RUN_LOCK
@@ -56,23 +57,33 @@ def _is_strange(folder: Path, below: Path) -> bool:
 def remove(folder: Path) -> None:
     """Remove a run's folder, or a sweep's with its runs. What MLflow has of it stays there.
 
+    A signal to stop is answered between two runs, for half a run is none.
+
     Args:
         folder: The folder, which nobody may work in.
 
     Raises:
+        Interrupted: A signal came.
         ValueError: It is no run's or sweep's; nothing was removed.
         CannotStart: A process works in it; nothing was removed.
         OSError: Something in it cannot be removed.
     """
     check_removable(folder)
     runs = [each for each in folder.iterdir() if is_run(each)] if is_sweep(folder) else []
-    with ExitStack() as held:
+    with ExitStack() as held, stop_requests() as stop:
+        stop.advice = "; the same command goes on with the removal"
         for each in (folder, *runs):
             held.enter_context(lock(each))
         for each in (*runs, folder):
-            for entry in sorted(each.iterdir(), key=lambda entry: entry.name in _LAST):
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
-                else:
-                    entry.unlink(missing_ok=True)
-            each.rmdir()
+            stop.raise_if_asked()
+            with stop.held():
+                _remove(each)
+
+
+def _remove(folder: Path) -> None:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name in _LAST):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)
+    folder.rmdir()
