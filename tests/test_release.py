@@ -32,6 +32,7 @@ INSIDE = (
     "supcon_ext/experiment/__init__.pyi",
     "supcon_ext/synthetic/report.html",
     "supcon_ext/_recipes/quickstart.yaml",
+    "supcon_ext/_recipes/default.yaml",
     "supcon_ext/_recipes/selcl/folder.yaml",
     "supcon_ext/_recipes/sweeps/noise-digits.yaml",
     "data_tools/py.typed",
