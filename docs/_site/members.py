@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from markdown_part import MarkdownPart
+from measured_costs import COSTS, columns_of, how_measured
 
 from data_tools.registry import Entry, family
 from supcon_ext.recipe.components import Component, Parameter, list_components
@@ -37,12 +38,19 @@ class Members(MarkdownPart):
         """A table of names, then a section for each."""
         name = self.arguments[0]
         self.env.note_dependency(str(EXACTNESS))
+        self.env.note_dependency(str(COSTS))
         found = list_components(name)
-        head = ["## Members", "", "| name | in a line |", "| --- | --- |"]
-        head += [
-            f"| [`{c.name}`](#{c.name.replace('_', '-')}) | {cell(c.summary)} |" for c in found
+        names = {c.name: f"[`{c.name}`](#{c.name.replace('_', '-')})" for c in found}
+        columns = columns_of(name)
+        head = ["name", "in a line", *columns]
+        rows = [
+            [names[c.name], cell(c.summary), *(told(c.name) for told in columns.values())]
+            for c in found
         ]
-        return "\n".join(head) + "\n\n" + "\n".join(section(component) for component in found)
+        table = [head, ["---"] * len(head), *rows]
+        lines = ["## Members", "", *(f"| {' | '.join(row)} |" for row in table)]
+        parts = ["\n".join(lines), *([how_measured(name)] if columns else [])]
+        return "\n\n".join([*parts, "\n".join(section(component) for component in found)])
 
 
 def section(component: Component) -> str:

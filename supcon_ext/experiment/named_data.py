@@ -9,15 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import PydanticCustomError
-
 from data_tools.datasets.base import Splits
 from data_tools.image_check import Told
 from data_tools.image_files import list_images
 from data_tools.prepared import PreparedData
-from data_tools.printable import printable
-from data_tools.registry import Spec, family
+from data_tools.registry import family
 from data_tools.source_check import CheckRules, LeftOut
 from data_tools.tables import SUFFIXES as TABLES
 from data_tools.tables import read_table
@@ -27,13 +23,13 @@ from data_tools.vector_parquet import holds_vectors
 from supcon_ext.experiment.build import build_data, left_out_of
 from supcon_ext.experiment.checked_parts import source_of
 from supcon_ext.experiment.folder import RECIPE, find_run, is_run, names_run, runs_begun_by
+from supcon_ext.experiment.named_dataset import briefly, dataset_of, mapping_of
 from supcon_ext.experiment.preprocessing import EIGHT_BIT_COLOUR, Reading
 from supcon_ext.experiment.unlabelled import folder_pictures, table_pictures, vector_rows
 from supcon_ext.recipe.families import load_families
 from supcon_ext.recipe.library import find_recipe
 from supcon_ext.recipe.load import load_recipe
 from supcon_ext.recipe.problems import RecipeError
-from supcon_ext.recipe.reading import read_text
 from supcon_ext.recipe.schema import DataSection
 from supcon_ext.tracking.results import read_results
 
@@ -149,12 +145,12 @@ def named_data(
     found = _found(text, overrides, reading)
     if overrides and found.what != "a recipe":
         raise ValueError(
-            f"Expected no KEY=VALUE beside {_shown(text)}, which is {found.what}, but got "
-            f"{_shown(overrides[0])}. Try: a recipe, whose keys can be set"
+            f"Expected no KEY=VALUE beside {briefly(text)}, which is {found.what}, but got "
+            f"{briefly(overrides[0])}. Try: a recipe, whose keys can be set"
         )
     if labels and not found.labelled:
         raise ValueError(
-            f"Expected labels of {_shown(text)}, but it has none. Try: a folder with a folder for "
+            f"Expected labels of {briefly(text)}, but it has none. Try: a folder with a folder for "
             "each class, or a table with columns path and label"
         )
     return found
@@ -172,13 +168,13 @@ def no_overrides(overrides: Sequence[str], option: str) -> None:
     """
     if overrides:
         raise ValueError(
-            f"Expected {option} RECIPE beside KEY=VALUE, but got {_shown(overrides[0])} alone."
+            f"Expected {option} RECIPE beside KEY=VALUE, but got {briefly(overrides[0])} alone."
         )
 
 
 def _found(text: str, overrides: Sequence[str], reading: Reading) -> NamedData:
     if text.lstrip().startswith("{"):
-        return _data_set(text, _mapping(text))
+        return _data_set(text, mapping_of(text))
     path, suffix = Path(text), os.path.splitext(text)[1].lower()
     if os.path.isdir(text):
         return _run(text, path) if is_run(path) else _folder(text, path, reading)
@@ -190,7 +186,7 @@ def _found(text: str, overrides: Sequence[str], reading: Reading) -> NamedData:
         return _recipe(text, overrides)
     if os.path.exists(text):
         kind = "no regular file" if not os.path.isfile(text) else "a file of another kind"
-        raise ValueError(f"Expected {FORMS}, but {_shown(text)} is {kind}.")
+        raise ValueError(f"Expected {FORMS}, but {briefly(text)} is {kind}.")
     return _by_name(text, overrides)
 
 
@@ -209,7 +205,7 @@ def _by_name(text: str, overrides: Sequence[str]) -> NamedData:
     if runs_begun_by(text):
         return _run(text, find_run(text))
     hint = problem.text if "several" in problem.message else problem.suggestion
-    raise ValueError(f"Expected {FORMS}, but there is none called {_shown(text)}. {hint}")
+    raise ValueError(f"Expected {FORMS}, but there is none called {briefly(text)}. {hint}")
 
 
 def _names_run(text: str) -> bool:
@@ -279,41 +275,5 @@ def _run(text: str, folder: Path) -> NamedData:
 
 
 def _data_set(text: str, value: Any) -> NamedData:
-    dataset = _dataset(text, value)
+    dataset = dataset_of(text, value)
     return _plain(text, "a data set", dataset, lambda: source_of(dataset))
-
-
-def _mapping(text: str) -> Any:
-    document = read_text(text)
-    if document.faults or not isinstance(document.value, dict):
-        said = document.faults[0].message if document.faults else ""
-        raise ValueError(
-            f"Expected a data set as {{kind: NAME, parameter: value}}, but got {_shown(text)}. "
-            f"{said}".rstrip()
-        )
-    return document.value
-
-
-def _dataset(text: str, value: Any) -> Spec:
-    """A data set by its kind and parameters.
-
-    Raises:
-        ValueError: There is none, or a parameter is wrong.
-    """
-    try:
-        made: Spec = family("dataset").spec(value)
-    except PydanticCustomError as error:  # a ValidationError is a ValueError
-        raise ValueError(f"{error.message()}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise ValueError(
-            f"Expected another `{name}` of the data set {_shown(text)}: {first['msg']}. Try: "
-            "supcon components dataset, which lists their parameters"
-        ) from error
-    return made
-
-
-def _shown(text: str) -> str:
-    shown = printable(text)
-    return shown if len(shown) <= 100 else f"{shown[:97]}..."
