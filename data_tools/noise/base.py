@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,7 @@ class NoisyLabels:
     truth: IntArray
     samples: SampleSequence | None = None
     transition: Matrix | None = None
-    judged: npt.NDArray[np.str_] | None = None
+    judged: npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         if self.label.shape != self.truth.shape:
