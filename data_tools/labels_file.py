@@ -26,6 +26,9 @@ JUDGED = "judged"
 """Column, also of a manifest, that says which labels people have looked at."""
 KEPT, RELABELLED = "kept", "relabelled"
 """What it says: the given label was kept, or another one was given; else it is empty."""
+KEPT_APART = "kept_apart"
+"""Setting: places of samples whose given label people kept, by the set, ``validation`` or ``test``,
+that came apart from the training set."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ import numpy as np
 
 from data_tools.arguments import check_between
 from data_tools.datasets.base import Splits
-from data_tools.labels_file import JUDGED, LabelTable, write_labels
+from data_tools.labels_file import JUDGED, KEPT, LabelTable, write_labels
 from data_tools.noise.base import Matrix, NoisyLabels
 from data_tools.samples import IntArray, SampleSet, TakenFrom
 from data_tools.shot_groups import by_counts
@@ -167,6 +167,7 @@ def prepare_data(
                 columns[JUDGED] = noisy.judged
             current = replace(current, label=noisy.label, samples=samples, columns=columns)
             truth, transition = noisy.truth, noisy.transition
+            source = _with_kept(source, noisy.kept_apart)
     described = {
         "made": settings or {},
         "order": order,
@@ -178,6 +179,25 @@ def prepare_data(
     del logged["counts"], logged["clean_counts"]
     logger.info("made data: %s", logged)
     return made
+
+
+def _with_kept(source: Splits, kept: Mapping[str, Sequence[int]]) -> Splits:
+    """The sets that came apart from the training set, with the labels in them that people kept."""
+    parts = {"validation": source.validation, "test": source.test}
+    for name, places in kept.items():
+        part = parts.get(name)
+        there = [place for place in places if part is not None and place < len(part)]
+        if len(there) < len(places):
+            logger.warning(
+                "%d labels that people kept are of a %s set that is not here",
+                len(places) - len(there),
+                name,
+            )
+        if part is not None:
+            judged = np.asarray(part.columns.get(JUDGED, np.full(len(part), ""))).astype(object)
+            judged[there] = KEPT
+            parts[name] = replace(part, columns={**part.columns, JUDGED: judged.astype(str)})
+    return replace(source, validation=parts["validation"], test=parts["test"])
 
 
 def _split(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -32,6 +33,8 @@ class NoisyLabels:
         transition: ``(C, C)`` float64 intended P(given = column | true = row), rows sum to 1; None
             where no such matrix was intended (labels from a file).
         judged: ``(N,)`` text, what people said of each label; None where they said nothing.
+        kept_apart: Places of samples whose label people kept, by the set, ``validation`` or
+            ``test``, that came apart from the training set.
     """
 
     label: IntArray
@@ -39,6 +42,7 @@ class NoisyLabels:
     samples: SampleSequence | None = None
     transition: Matrix | None = None
     judged: npt.NDArray[Any] | None = None
+    kept_apart: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.label.shape != self.truth.shape:

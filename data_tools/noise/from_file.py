@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from data_tools.class_names import class_numbers
-from data_tools.labels_file import LabelTable, holds_labels, read_labels
+from data_tools.labels_file import KEPT_APART, LabelTable, holds_labels, read_labels
 from data_tools.noise.base import NoisyLabels, in_order, noise
 from data_tools.npz import open_arrays, read_member
 from data_tools.plain_text import read_text
@@ -74,7 +74,8 @@ def _exported(table: LabelTable, train: SampleSet, file: str) -> NoisyLabels:
         _require_equal(truth, train.label, file)
     given = in_order(table.given[place], train, file)
     judged = None if table.judged is None else table.judged[place]
-    return NoisyLabels(given, train.label.copy(), judged=judged)
+    apart = table.settings.get(KEPT_APART, {})
+    return NoisyLabels(given, train.label.copy(), judged=judged, kept_apart=apart)
 
 
 def _vectors(path: Path) -> Any:

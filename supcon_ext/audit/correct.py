@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.labels_file import JUDGED, LabelTable, write_labels
+from data_tools.labels_file import JUDGED, KEPT_APART, LabelTable, write_labels
 from data_tools.whole_file import whole_file
 from supcon_ext.audit.class_sizes import Allow, class_sizes
+from supcon_ext.audit.decisions import Mask
 from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.settled import Settled, settle
 from supcon_ext.audit.table import AuditTable
@@ -194,17 +195,24 @@ def _manifest_overrides(path: Path, opened: OpenedRun) -> tuple[str, ...]:
     return tuple(made)
 
 
+def _kept_apart(samples: AuditedSamples, kept: Mask) -> dict[str, list[int]]:
+    """Places of kept labels, by the set that came apart from the training set."""
+    found: dict[str, list[int]] = {}
+    for i in range(samples.from_training, len(samples)):
+        if kept[i]:
+            found.setdefault(samples.split[i], []).append(int(samples.index[i]))
+    return found
+
+
 def _write_by_index(path: Path, opened: OpenedRun, table: AuditTable, settled: Settled) -> int:
     """Labels of the images taken from the data set's training set; how many were changed."""
     before, samples = opened.data.labels, table.samples
     count, label = samples.from_training, settled.label
     apart = (label != samples.label) | settled.unusable
-    if table.decisions is not None:
-        apart |= table.decisions.what != ""
     if lost := int(apart[count:].sum()):
         logger.warning(
-            "%d decisions or suggestions are on validation or test images that came apart from the "
-            "training images: %s has no place for them",
+            "%d corrections are of validation or test images that came apart from the training "
+            "images: %s has no place for them",
             lost,
             path,
         )
@@ -218,6 +226,8 @@ def _write_by_index(path: Path, opened: OpenedRun, table: AuditTable, settled: S
         judged = judged[usable]
         judged = judged if (judged != "").any() else None
     settings = {**before.settings, "corrected": opened.folder.name}
+    if settled.judged is not None:
+        settings[KEPT_APART] = _kept_apart(samples, (settled.judged != "") & ~apart)
     columns = (before.index[usable], given[usable], before.held_out[usable])
     write_labels(path, LabelTable.of(*columns, None, settings, judged))
     return int((given != before.given)[usable].sum())

@@ -372,7 +372,7 @@ def test_unusable_pictures_that_are_no_files_are_left_out(name: str, order: str)
     result = supcon("audit", "own", "--decisions", "d.json", "--apply", name)
     assert result.exit_code == 0, result.stderr
     assert "4 unusable and left out" in result.stdout
-    assert "1 decisions or suggestions are on validation or test images" in result.stderr
+    assert "1 corrections are of validation or test images" in result.stderr
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("next: ")]
     overrides = shlex.split(line)[4:]
     after = build_data(parse_recipe(values, overrides).data)

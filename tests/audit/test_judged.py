@@ -92,7 +92,7 @@ def hugging(place: Path) -> dict[str, Any]:
 
 def vectors(place: Path) -> dict[str, Any]:
     x = np.random.default_rng(0).normal(size=(COUNT, 4)).astype(np.float32)
-    split = ["train"] * (COUNT - 4) + ["test"] * 4
+    split = ["train"] * (COUNT - 8) + ["validation"] * 4 + ["test"] * 4
     write_vectors(place / "v.npz", x, label=LABEL, split=split)
     return {"file": "v.npz"}
 
@@ -163,11 +163,11 @@ def test_a_later_audit_knows_what_was_judged(kind: str, suffix: str, here: Path)
     first = made(values)
     samples = AuditedSamples.of(first.data)
     other = int(samples.label[1] + 1) % len(samples.classes)
-    held = samples.voters - 1  # of validation, taken from the training set
-    last = len(samples) - 1  # of the test where there is one: files alone have a place for it
+    held = samples.voters - 1  # of validation: of the vectors it came apart, else from training
+    last = len(samples) - 1  # of the test where there is one
     given = {0: ("keep", int(samples.label[0])), 1: ("relabel", other), 2: ("unusable", 0)}
     given |= {held: ("keep", int(samples.label[held]))}
-    given |= {last: ("keep", int(samples.label[last]))} if kind in OF_FILES else {}
+    given |= {last: ("keep", int(samples.label[last]))}
     before = told(samples, kind)
     keys = [*before]
     written = correct(here / f"new{suffix}", first, audited(first, given), None)
@@ -175,7 +175,7 @@ def test_a_later_audit_knows_what_was_judged(kind: str, suffix: str, here: Path)
     after = told(AuditedSamples.of(second.data), kind)
     expected = {**before, keys[0]: ("kept", before[keys[0]][1]), keys[1]: ("relabelled", other)}
     expected |= {keys[held]: ("kept", before[keys[held]][1])}
-    expected |= {keys[last]: ("kept", before[keys[last]][1])} if kind in OF_FILES else {}
+    expected |= {keys[last]: ("kept", before[keys[last]][1])}
     del expected[keys[2]]
     assert after == expected
     # and it stays: corrected again with nothing new, and in what the run itself writes down
@@ -184,7 +184,26 @@ def test_a_later_audit_knows_what_was_judged(kind: str, suffix: str, here: Path)
     assert told(AuditedSamples.of(third.data), kind) == expected
     if kind not in OF_FILES:
         third.data.export_labels(here / "labels.npz")
-        assert (read_labels("labels.npz").judged != "").sum() == 3  # type: ignore[operator]
+        judged = read_labels("labels.npz").judged
+        assert judged is not None
+        of_training = [key for key, (said, _) in expected.items() if said and key[0] == "train"]  # type: ignore[index]
+        assert (judged != "").sum() == len(of_training) >= 1
+
+
+def test_what_was_kept_of_a_test_set_that_is_not_here(
+    here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = recipe({"kind": "shapes", "size": 8, "train": 4, "test": 2})
+    first = made(values)
+    count = len(AuditedSamples.of(first.data))
+    label = AuditedSamples.of(first.data).label
+    given = {i: ("keep", int(label[i])) for i in (count - 1, count - 12)}
+    written = correct(here / "new.csv", first, audited(first, given), None)
+    assert read_labels("new.csv").settings["kept_apart"] == {"test": [0, 11]}
+    values["data"]["dataset"]["test"] = 1
+    smaller = made(values, *written.overrides).data
+    assert smaller.test.columns["judged"].tolist() == ["kept"] + [""] * 5
+    assert "1 labels that people kept are of a test set that is not here" in caplog.text
 
 
 @pytest.mark.parametrize("order", ["imbalance_then_noise", "noise_then_imbalance"])
