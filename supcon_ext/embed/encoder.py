@@ -11,16 +11,12 @@ from typing import Any
 import torch
 
 from data_tools.input_spec import InputSpec
+from data_tools.picture_reading import EIGHT_BIT_COLOUR, Reading
 from data_tools.registry import Spec, family
 from supcon_ext.experiment.checked_parts import backbone_of
 from supcon_ext.experiment.folder import find_run
 from supcon_ext.experiment.open import open_encoder
-from supcon_ext.experiment.preprocessing import (
-    EIGHT_BIT_COLOUR,
-    Preprocessing,
-    Reading,
-    expect_spec,
-)
+from supcon_ext.experiment.preprocessing import Preprocessing, expect_spec
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.weights import load_weights, read_weights
 from supcon_ext.policies.base import ViewContext

@@ -12,6 +12,7 @@ from typing import Any
 from data_tools.datasets.base import Splits
 from data_tools.image_check import Told
 from data_tools.image_files import list_images
+from data_tools.picture_reading import EIGHT_BIT_COLOUR, Reading
 from data_tools.prepared import PreparedData
 from data_tools.registry import family
 from data_tools.source_check import CheckRules, LeftOut
@@ -24,7 +25,6 @@ from supcon_ext.experiment.build import build_data, left_out_of
 from supcon_ext.experiment.checked_parts import source_of
 from supcon_ext.experiment.folder import RECIPE, find_run, is_run, names_run, runs_begun_by
 from supcon_ext.experiment.named_dataset import briefly, dataset_of, mapping_of
-from supcon_ext.experiment.preprocessing import EIGHT_BIT_COLOUR, Reading
 from supcon_ext.experiment.unlabelled import folder_pictures, table_pictures, vector_rows
 from supcon_ext.recipe.families import load_families
 from supcon_ext.recipe.library import find_recipe

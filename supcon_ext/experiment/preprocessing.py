@@ -7,26 +7,11 @@ from typing import Any
 
 from data_tools.input_spec import Depth, InputSpec, Kind
 from data_tools.picture import Mode
+from data_tools.picture_reading import Reading
 from data_tools.samples import SampleSet
 from supcon_ext.experiment.build import plain_view
 from supcon_ext.policies.base import View, ViewContext
 from supcon_ext.policies.vector_view import VectorContext
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How files of pictures are read that say nothing of it themselves.
-
-    Attributes:
-        mode: ``rgb`` or ``grey``, 8 bits; ``stored`` keeps the channels and depth of the files.
-        scale: The stored value that stands for 1, with ``stored``.
-    """
-
-    mode: Mode
-    scale: float | None
-
-
-EIGHT_BIT_COLOUR = Reading("rgb", None)
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from data_tools.datasets.base import Splits
 from data_tools.datasets.manifest import read_splits
 from data_tools.image_files import ImageFiles, list_images, require_files
 from data_tools.input_spec import InputSpec
+from data_tools.picture_reading import Reading
 from data_tools.printable import printable
 from data_tools.samples import SampleSequence, SampleSet
 from data_tools.tables import Table
 from data_tools.vector_file import VectorFile
 from data_tools.vector_rows import VectorRows
-from supcon_ext.experiment.preprocessing import Reading
 
 UNKNOWN = ("unlabelled",)
 """The class of samples that nothing is known of."""

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from data_tools.image_files import (
 )
 from data_tools.input_spec import SCALES, InputSpec
 from data_tools.picture import Mode
+from data_tools.picture_reading import Reading
 from data_tools.prepared import PreparedData
 from data_tools.samples import IntArray, SampleSequence, SampleSet
 from data_tools.source_check import files_of
@@ -26,18 +27,6 @@ from supcon_ext.synthetic.defect import Defect
 from supcon_ext.synthetic.listing import ListedRow, Listing
 from supcon_ext.synthetic.real_digests import sides_of
 from supcon_ext.synthetic.source import Progress
-
-
-class Reading(NamedTuple):
-    """How files become images like the real ones: see :class:`~data_tools.image_files.ImageFiles`.
-
-    Attributes:
-        mode: Its ``mode``.
-        scale: Its ``scale``.
-    """
-
-    mode: Mode
-    scale: float | None
 
 
 def reading_of(real: SampleSet) -> Reading:
