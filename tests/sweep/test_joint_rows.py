@@ -15,7 +15,7 @@ SHORTER = ["stages.0.epochs=6", "stages.1.epochs=2", "evaluation=[classifier]"]
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("row", ["rolt", "tabasco", "m_dyr_h"])
+@pytest.mark.parametrize("row", ["rolt", "tabasco", "m_dyr_h", "sel_cl_bcl"])
 def test_a_row_trains_and_selects_better_than_chance(row: str, tmp_path: Path) -> None:
     sweep = load_sweep("sweeps/joint-digits", ["seeds=[0]"])
     recipe = next(child.recipe for child in sweep.children if child.name == f"{row}-s0")
