@@ -9,12 +9,12 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from data_tools.input_spec import InputSpec
-from data_tools.samples import SampleSequence, SampleSet
+from data_tools.samples import SampleSequence
+from data_tools.unlabelled import unlabelled
 from supcon_ext.feed.choice import feed_of
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.lora import merged
@@ -62,9 +62,7 @@ class Tunable:
             size: Samples at a time.
             key: Of the augmented view of a place; None for the plain view.
         """
-        whole = SampleSet(
-            samples, np.zeros(len(samples), dtype=np.int64), ("unlabelled",), spec=self.spec
-        )
+        whole = unlabelled(samples, self.spec)
         view = self.plain if key is None else self.augmented
         feed = feed_of(whole, workers=self.workers)
         for x, place in feed.plain(whole, view, places, size, key):

@@ -14,19 +14,11 @@ from data_tools.image_files import ImageFiles, list_images, require_files
 from data_tools.input_spec import InputSpec
 from data_tools.picture_reading import Reading
 from data_tools.printable import printable
-from data_tools.samples import SampleSequence, SampleSet
+from data_tools.samples import SampleSet
 from data_tools.tables import Table
+from data_tools.unlabelled import unlabelled
 from data_tools.vector_file import VectorFile
 from data_tools.vector_rows import VectorRows
-
-UNKNOWN = ("unlabelled",)
-"""The class of samples that nothing is known of."""
-
-
-def unlabelled(samples: SampleSequence, spec: InputSpec, **columns: Any) -> SampleSet:
-    """Samples whose classes are not known."""
-    label = np.zeros(len(samples), dtype=np.int64)
-    return SampleSet(samples, label, UNKNOWN, columns=columns, spec=spec)
 
 
 def folder_pictures(folder: Path, reading: Reading) -> Splits:

@@ -17,10 +17,10 @@ import torch
 from data_tools.image_files import ImageFiles, list_images, reason_of
 from data_tools.printable import printable
 from data_tools.samples import ImageArray, SampleSet
+from data_tools.unlabelled import unlabelled
 from data_tools.vector_checks import check_layout, check_numbers
 from data_tools.vector_file import read_vectors
 from supcon_ext.experiment.preprocessing import Preprocessing, advice, fitting_set, told
-from supcon_ext.experiment.unlabelled import unlabelled
 from supcon_ext.use.picture import AS_PICTURES, array_of, as_picture
 
 
