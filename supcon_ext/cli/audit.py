@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from data_tools.printable import printable
 from supcon_ext.cli.audit_outcome import as_plain, ask, recipe_of, tell, warnings_of
 from supcon_ext.cli.group import WrongInputError, user_input
 from supcon_ext.cli.options import splits_option
@@ -88,8 +87,7 @@ def audit(
 
     RUN is a finished run, whose network is used as it is: its folder, its name under runs/, or the
     beginning of the name. RECIPE, a file or the name of one that ships, is run first, unless it has
-    been run already; KEY=VALUE sets any of its keys. What is both a recipe and the beginning of a
-    run's name is the recipe.
+    been run already; KEY=VALUE sets any of its keys. A whole name goes before the beginning of one.
 
     A label is doubted if the nearest neighbours of its image and a linear head that has not seen it
     speak for another class. Only images and given labels are looked at. Those of the test are
@@ -164,29 +162,22 @@ def audit(
 def _find_finished(subject: str, overrides: tuple[str, ...]) -> Path | None:
     """The folder of a finished run; None where the subject is a recipe.
 
-    What is named whole goes before what is shortened: a run's folder or name, then a recipe, then
-    the beginning of a run's name.
-
     Raises:
-        ValueError: It is neither, or a run that is not finished or is given keys to change.
+        ValueError: It is neither, or several, or a run that is not finished or is given keys to
+            change.
     """
-    from supcon_ext.experiment.folder import find_run, names_run, runs_begun_by
-    from supcon_ext.recipe.library import find_recipe
+    from supcon_ext.experiment.folder import run_meanings
+    from supcon_ext.meanings import one_meaning
+    from supcon_ext.recipe.library import recipe_meanings
     from supcon_ext.tracking.results import read_results
 
-    if not names_run(subject):
-        try:
-            recipe = find_recipe(subject)
-        except ValueError as no_recipe:
-            try:
-                find_run(subject)
-            except ValueError as no_run:
-                raise ValueError(_neither(subject, no_recipe, no_run)) from None
-        else:
-            if (begun := runs_begun_by(subject)) and not overrides:
-                click.echo(_both(subject, recipe, begun), err=True)
-            return None
-    folder = find_run(subject)
+    runs, recipes = run_meanings(subject), recipe_meanings(subject)
+    found = one_meaning(subject, [*runs, *recipes], partial(click.echo, err=True))
+    if found is None:
+        raise ValueError(_neither(subject))
+    if found in recipes:
+        return None
+    folder = found.value
     if overrides:
         raise ValueError(
             f"Expected no KEY=VALUE beside a run, whose recipe is settled, but got "
@@ -194,16 +185,6 @@ def _find_finished(subject: str, overrides: tuple[str, ...]) -> Path | None:
         )
     read_results(folder)
     return folder
-
-
-def _both(subject: str, recipe: Path, begun: Sequence[Path]) -> str:
-    """What was taken of a recipe and of runs whose names begin so, and how to have the other."""
-    newest = max(begun, key=os.path.getmtime)
-    others = f", or {len(begun) - 1:,} others" if len(begun) > 1 else ""
-    return (
-        f"`{printable(subject)}` is a recipe and begins the name of a run: taken as the recipe "
-        f"{printable(recipe)}. For the run: supcon audit {printable(newest)}{others}"
-    )
 
 
 def _run_before(recipe: Recipe) -> Path | None:
@@ -228,13 +209,22 @@ def _run_before(recipe: Recipe) -> Path | None:
     return same[-1].parent
 
 
-def _neither(subject: str, no_recipe: ValueError, no_run: ValueError) -> str:
+def _neither(subject: str) -> str:
+    from supcon_ext.experiment.folder import find_run
+    from supcon_ext.recipe.library import find_recipe
+
     if Path(subject).is_dir():
         return (
             f"Expected a recipe or a run, but {subject} is a folder of neither. "
             f"Try: supcon audit selcl/folder data.dataset.root={subject}"
         )
-    return f"{no_run}\nNor is it a recipe: {no_recipe}"
+    told = []
+    for find in (find_run, find_recipe):
+        try:
+            find(subject)
+        except ValueError as error:
+            told.append(str(error))
+    return "\nNor is it a recipe: ".join(told)
 
 
 def _load(subject: str, overrides: tuple[str, ...]) -> Recipe:

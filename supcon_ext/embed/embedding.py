@@ -113,7 +113,8 @@ def embed_pictures(
     with starting():
         _check_target(target)
         chosen = _policy(policy, views)
-        make = find_encoder(encoder, weights=None if weights is None else Path(weights), size=size)
+        file = None if weights is None else Path(weights)
+        make = find_encoder(encoder, weights=file, size=size, tell=tell)
         named = named_data(data, overrides, reading=make.reading)
         _expect_pictures(named)
         with FileProgress() as files:

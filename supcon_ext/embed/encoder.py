@@ -14,9 +14,10 @@ from data_tools.input_spec import InputSpec
 from data_tools.picture_reading import EIGHT_BIT_COLOUR, Reading
 from data_tools.registry import Spec, family
 from supcon_ext.experiment.checked_parts import backbone_of
-from supcon_ext.experiment.folder import find_run
+from supcon_ext.experiment.folder import find_run, run_meanings
 from supcon_ext.experiment.open import open_encoder
 from supcon_ext.experiment.preprocessing import Preprocessing, expect_spec
+from supcon_ext.meanings import Meaning, one_meaning
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.weights import load_weights, read_weights
 from supcon_ext.policies.base import ViewContext
@@ -101,7 +102,11 @@ class FoundEncoder:
 
 
 def find_encoder(
-    text: str, *, weights: Path | None = None, size: int | None = None
+    text: str,
+    *,
+    weights: Path | None = None,
+    size: int | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> FoundEncoder:
     """The encoder that a user names. What can be known to be wrong by its name is told here.
 
@@ -111,9 +116,10 @@ def find_encoder(
         weights: File of weights for timm's network or the plug-in's, in place of its own.
         size: Side of the pictures; None for the encoder's own. With it, timm's networks and
             plug-ins get pictures from which only what makes them square is cropped.
+        tell: Given a line where a backbone is taken whose name begins a run's.
 
     Raises:
-        ValueError: It is none of these, or takes no file of weights.
+        ValueError: It is none of these, or several, or takes no file of weights.
     """
     load_families()
     if weights is not None and not weights.is_file():
@@ -122,10 +128,9 @@ def find_encoder(
         from supcon_ext.embed.timm_encoder import find_timm
 
         return find_timm(text.removeprefix(TIMM), weights, size)
-    try:
-        folder = find_run(text)
-    except ValueError as no_run:
-        return _plug_in(text, weights, size, no_run)
+    folder = _named(text, tell)
+    if folder is None:
+        return _plug_in(text, weights, size)
     if weights is not None:
         raise ValueError(
             f"Expected no file of weights beside the run {folder}, which has its own, but got "
@@ -152,15 +157,35 @@ def fitting(
     return (sum(mean) / len(mean),), (sum(std) / len(std),)
 
 
-def _plug_in(text: str, weights: Path | None, size: int | None, no_run: ValueError) -> FoundEncoder:
-    backbones = family("backbone")
+def _named(text: str, tell: Callable[[str], None]) -> Path | None:
+    """The folder of the run that a text names; None where it names a backbone.
+
+    Raises:
+        ValueError: It names neither, or several.
+    """
+    meanings: list[Meaning[Path | None]] = [*run_meanings(text)]
+    no_backbone = ""
     try:
-        backbones.get(text)
+        target = family("backbone").get(text).target
     except KeyError as error:
+        no_backbone = error.args[0]
+    else:
+        path = f"{target.__module__}.{target.__qualname__}"
+        meanings.append(Meaning("backbone", path, None))
+    found = one_meaning(text, meanings, tell)
+    if found is not None:
+        return found.value
+    try:
+        return find_run(text)  # says which there are
+    except ValueError as no_run:
         raise ValueError(
-            f"Expected timm:NAME, a finished run or a backbone, but got {text}: {error.args[0]}. "
+            f"Expected timm:NAME, a finished run or a backbone, but got {text}: {no_backbone}. "
             f"Nor is it a run: {no_run}"
         ) from None
+
+
+def _plug_in(text: str, weights: Path | None, size: int | None) -> FoundEncoder:
+    backbones = family("backbone")
 
     def make(channels: int) -> Encoder:
         with seeded_weights(0, text):

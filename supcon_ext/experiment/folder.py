@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data_tools.whole_file import write_whole
+from supcon_ext.meanings import Meaning, as_path, holds, is_path, one_meaning
 from supcon_ext.tracking.journal import JOURNAL_NAME
 
 RECIPE = "recipe.yaml"
@@ -62,7 +63,7 @@ def is_sweep(folder: Path) -> bool:
 
 
 def find_run_or_sweep(text: str | Path, root: Path = RUNS) -> Path:
-    """The folder of a run or a sweep: in the order of :func:`find_run`.
+    """The folder of a run or a sweep, named as in :func:`find_run`.
 
     Raises:
         ValueError: As of :func:`find_run`.
@@ -74,38 +75,54 @@ def find_run(text: str | Path, root: Path = RUNS) -> Path:
     """The folder of a run: by its path, by its name under ``root``, by the name's beginning.
 
     Raises:
-        ValueError: None fits, or more than one does. The message lists what there is.
+        ValueError: None fits, or several do, by the rule of
+            :func:`~supcon_ext.meanings.one_meaning`. The message lists what there is.
     """
     return _find(text, root, is_run)
 
 
-def names_run(text: str | Path, root: Path = RUNS) -> bool:
-    """Whether a text is the path of a run, or its whole name under ``root``."""
-    return bool(str(text).strip()) and any(is_run(each) for each in (Path(text), root / text))
+def run_meanings(
+    text: str | Path, root: Path = RUNS, fits: Callable[[Path], bool] = is_run
+) -> list[Meaning[Path]]:
+    """Every run that a text can mean: the one at that path, and those under ``root``.
+
+    Args:
+        text: What was typed; a ``Path`` at which there is a run is that run.
+        root: Folder that holds the runs.
+        fits: Which folders count.
+    """
+    if not str(text).strip():
+        return []
+    found = []
+    if holds(fits, Path(text)):
+        found.append(_meaning(Path(text), as_path(text)))
+        if isinstance(text, Path):
+            return found
+    if is_path(text):
+        return found
+    if holds(fits, root / text):
+        found.append(_meaning(root / text, str(root / text)))
+    return found + [_meaning(each, str(each), False) for each in _begun(str(text), root, fits)]
 
 
-def runs_begun_by(text: str | Path, root: Path = RUNS) -> list[Path]:
-    """The runs under ``root`` whose names a text begins."""
-    return _begun(text, root, is_run)
+def _meaning(folder: Path, said: str, whole: bool = True) -> Meaning[Path]:
+    return Meaning("sweep" if is_sweep(folder) else "run", said, folder, whole)
 
 
 def _find(text: str | Path, root: Path, fits: Callable[[Path], bool]) -> Path:
     if not str(text).strip():
         raise ValueError("Expected a run's folder or name, but got an empty text")
-    for candidate in (Path(text), root / text):
-        if fits(candidate):
-            return candidate
-    found = _begun(text, root, fits)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(each.name for each in found)
-        raise ValueError(f"Expected one run, but `{text}` begins {len(found)}: {names}")
+    found = one_meaning(text, run_meanings(text, root, fits))
+    if found is not None:
+        return found.value
     names = ", ".join(each.name for each in _begun("", root, fits)[-10:])
     there = f"Under {root} there are: {names}" if names else f"There is none in {root}"
     raise ValueError(f"Expected a run's folder or name, but got `{text}`. {there}")
 
 
-def _begun(text: str | Path, root: Path, fits: Callable[[Path], bool]) -> list[Path]:
+def _begun(text: str, root: Path, fits: Callable[[Path], bool]) -> list[Path]:
+    """Those under a folder whose names a text begins and is not."""
     there = sorted(root.iterdir()) if root.is_dir() else []
-    return [each for each in there if each.name.startswith(str(text)) and fits(each)]
+    return [
+        each for each in there if each.name.startswith(text) and each.name != text and fits(each)
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from data_tools.vector_formats import FORMATS as VECTORS
 from data_tools.vector_parquet import holds_vectors
 from supcon_ext.experiment.build import build_data, left_out_of
 from supcon_ext.experiment.checked_parts import source_of
-from supcon_ext.experiment.folder import RECIPE, find_run, is_run, names_run, runs_begun_by
+from supcon_ext.experiment.folder import RECIPE, is_run, run_meanings
 from supcon_ext.experiment.named_dataset import briefly, dataset_of, mapping_of
 from supcon_ext.experiment.unlabelled import folder_pictures, table_pictures, vector_rows
+from supcon_ext.meanings import Meaning, as_path, one_meaning
 from supcon_ext.recipe.families import load_families
-from supcon_ext.recipe.library import find_recipe
+from supcon_ext.recipe.library import find_recipe, recipe_meanings
 from supcon_ext.recipe.load import load_recipe
 from supcon_ext.recipe.problems import RecipeError
 from supcon_ext.recipe.schema import DataSection
@@ -122,10 +123,11 @@ def named_data(
 ) -> NamedData:
     """The data that a user named.
 
-    In this order it is: a data set as a mapping, ``{kind: digits}``; the folder of a finished run;
-    a folder of pictures, by class or not; a file of vectors or a table, by its suffix; a recipe's
-    file; a run by its whole name; a data set by the name of its kind; a shipped recipe; the
-    beginning of a run's name. A table of Parquet with a column of lists of floats holds vectors.
+    It is a data set as a mapping, ``{kind: digits}``; a folder: of a finished run, or of pictures,
+    by class or not; a file of vectors or a table, by its suffix; a recipe's file or the name of one
+    that ships; a data set by the name of its kind; a run by its name. What could be several of them
+    is told, by the rule of :func:`~supcon_ext.meanings.one_meaning`. A table of Parquet with a
+    column of lists of floats holds vectors.
 
     Args:
         text: What was typed.
@@ -135,8 +137,8 @@ def named_data(
             ``label`` and vectors without labels serve as well.
 
     Raises:
-        ValueError: It is none of these, is not as it should be, or stands beside overrides without
-            being a recipe.
+        ValueError: It is none of these, or several, is not as it should be, or stands beside
+            overrides without being a recipe.
         OSError: It cannot be read.
     """
     load_families()
@@ -175,44 +177,52 @@ def no_overrides(overrides: Sequence[str], option: str) -> None:
 def _found(text: str, overrides: Sequence[str], reading: Reading) -> NamedData:
     if text.lstrip().startswith("{"):
         return _data_set(text, mapping_of(text))
-    path, suffix = Path(text), os.path.splitext(text)[1].lower()
-    if os.path.isdir(text):
-        return _run(text, path) if is_run(path) else _folder(text, path, reading)
-    if suffix in VECTORS and (suffix not in TABLES or holds_vectors(path)):
-        return _vectors(text, path)
-    if suffix in TABLES:
-        return _table(text, path, reading)
-    if suffix in _RECIPES:
-        return _recipe(text, overrides)
+    found = one_meaning(text, _meanings(text, overrides, reading))
+    if found is not None:
+        return found.value()
     if os.path.exists(text):
         kind = "no regular file" if not os.path.isfile(text) else "a file of another kind"
         raise ValueError(f"Expected {FORMS}, but {briefly(text)} is {kind}.")
-    return _by_name(text, overrides)
-
-
-def _by_name(text: str, overrides: Sequence[str]) -> NamedData:
-    """A run by its whole name, a data set, a shipped recipe, or the beginning of a run's name."""
-    if _names_run(text):
-        return _run(text, find_run(text))
-    if text in family("dataset").names():
-        return _data_set(text, text)
+    hint = ""
     try:
         find_recipe(text)
     except RecipeError as error:
-        problem = error.problems[0]
-    else:
-        return _recipe(text, overrides)
-    if runs_begun_by(text):
-        return _run(text, find_run(text))
-    hint = problem.text if "several" in problem.message else problem.suggestion
+        hint = error.problems[0].suggestion
     raise ValueError(f"Expected {FORMS}, but there is none called {briefly(text)}. {hint}")
 
 
-def _names_run(text: str) -> bool:
-    try:
-        return names_run(text)
-    except OSError:  # longer than any name
-        return False
+def _meanings(
+    text: str, overrides: Sequence[str], reading: Reading
+) -> list[Meaning[Callable[[], NamedData]]]:
+    """All that a text can mean, each with what makes it the data."""
+    path, suffix = Path(text), os.path.splitext(text)[1].lower()
+    found: list[Meaning[Callable[[], NamedData]]] = []
+    if suffix in (*VECTORS, *TABLES, *_RECIPES) and not os.path.isdir(text):
+        # a path, whether there is such a file or not
+        found.append(Meaning("file", as_path(text), partial(_file, text, overrides, reading)))
+    elif os.path.isdir(text) and not is_run(path):
+        found.append(Meaning("folder", as_path(text), partial(_folder, text, path, reading)))
+    if text in family("dataset").names():
+        made = partial(_data_set, text, text)
+        found.append(Meaning("data set", f"{{kind: {text}}}", made))
+    for run in run_meanings(text):
+        found.append(Meaning(run.kind, run.said, partial(_run, text, run.value), run.whole))
+    if suffix not in _RECIPES:
+        for each in recipe_meanings(text):
+            if each.said == as_path(text):
+                continue  # a file that is not called as recipes are
+            recipe = partial(_recipe, text, each.value, overrides)
+            found.append(Meaning(each.kind, each.said, recipe, each.whole))
+    return found
+
+
+def _file(text: str, overrides: Sequence[str], reading: Reading) -> NamedData:
+    path, suffix = Path(text), os.path.splitext(text)[1].lower()
+    if suffix in _RECIPES:
+        return _recipe(text, text, overrides)
+    if suffix in VECTORS and (suffix not in TABLES or holds_vectors(path)):
+        return _vectors(text, path)
+    return _table(text, path, reading)
 
 
 def _plain(
@@ -262,8 +272,8 @@ def _unlabelled(data: NamedData) -> NamedData:
     return replace(data, labelled=False)
 
 
-def _recipe(text: str, overrides: Sequence[str]) -> NamedData:
-    section = load_recipe(text, overrides).data
+def _recipe(text: str, path: str | Path, overrides: Sequence[str]) -> NamedData:
+    section = load_recipe(path, overrides).data
     return NamedData(text, "a recipe", section, lambda: source_of(section.dataset))
 
 

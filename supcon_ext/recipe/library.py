@@ -16,6 +16,14 @@ from pathlib import Path
 import yaml
 
 from data_tools.whole_file import write_whole
+from supcon_ext.meanings import (
+    Meaning,
+    SeveralMeaningsError,
+    as_path,
+    holds,
+    is_path,
+    one_meaning,
+)
 from supcon_ext.recipe.limits import LARGEST_TEXT
 from supcon_ext.recipe.problems import Problem, RecipeError, nearest
 
@@ -100,35 +108,47 @@ def find_recipe(name: str | os.PathLike[str], near: Path | None = None) -> Path:
 
     Args:
         name: A path, or a shipped name: the path below the recipes' folder without the ending
-            (``supcon/cifar10``), its last part, or the recipe's own ``name``, where only one recipe
-            has it.
+            (``supcon/cifar10``), the recipe's own ``name``, or, where only one recipe has it and
+            nothing has it for a name, the last part of the path.
         near: Folder that a relative path starts from; the working directory if None.
 
     Raises:
         RecipeError: There is no such file, or several; the message lists names that are near.
     """
-    path = (near or Path()) / Path(name).expanduser()
-    if _is_file(path):
-        return path
-    shipped = list_recipes()
-    wanted = str(name)
-    exact = [info for info in shipped if info.name == wanted]
-    found = exact or [info for info in shipped if wanted in (info.title, Path(info.name).name)]
-    if len(found) == 1:
-        return found[0].path
-    if found:
-        names = ", ".join(info.name for info in found)
-        message = f"Expected the name of one recipe, but several are called `{wanted}`."
-        raise RecipeError([Problem(wanted, None, "", message, f"Try one of: {names}")])
-    raise RecipeError([_not_found(wanted, path, [info.name for info in shipped])])
-
-
-def _is_file(path: Path) -> bool:
-    """Whether there is such a file; there is none of a name that no file can have."""
     try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+        found = one_meaning(name, recipe_meanings(name, near))
+    except SeveralMeaningsError as error:
+        problem = Problem(str(name), None, "", error.message, error.suggestion)
+        raise RecipeError([problem]) from None
+    if found is not None:
+        return found.value
+    path = (near or Path()) / Path(name).expanduser()
+    raise RecipeError([_not_found(str(name), path, [info.name for info in list_recipes()])])
+
+
+def recipe_meanings(name: str | os.PathLike[str], near: Path | None = None) -> list[Meaning[Path]]:
+    """Every recipe that a text can mean: the file at that path, and those that ship.
+
+    Args:
+        name: See :func:`find_recipe`; a ``Path`` at which there is a file is that file.
+        near: As there.
+    """
+    path = (near or Path()) / Path(name).expanduser()
+    found = []
+    if holds(Path.is_file, path):
+        found.append(Meaning("recipe", as_path(name), path))
+        if isinstance(name, Path):
+            return found
+    if is_path(name):
+        return found
+    shipped, wanted = list_recipes(), os.fspath(name)
+    for info in shipped:
+        if wanted in (info.name, info.title):
+            said = str(info.path) if wanted == info.name else info.name
+            found.append(Meaning("recipe", said, info.path))
+        elif Path(info.name).name == wanted:
+            found.append(Meaning("recipe", info.name, info.path, whole=False))
+    return found
 
 
 def _not_found(name: str, path: Path, shipped: list[str]) -> Problem:

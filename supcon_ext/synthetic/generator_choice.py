@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from data_tools.samples import SampleSet
+from supcon_ext.meanings import Meaning, as_path, one_meaning
 from supcon_ext.synthetic.generator import Generator, generator, load_generator
 
 PIPELINE = "pipeline"
@@ -27,12 +28,17 @@ def chosen_generator(text: str, options: Mapping[str, Any]) -> Generator:
         options: Parameters of a pipeline; None stands for what is not said.
 
     Raises:
-        ValueError: It is none of these, or a parameter is wrong.
+        ValueError: It is none of these, or several, or a parameter is wrong.
     """
     import yaml
 
     told = {name: value for name, value in options.items() if value is not None}
     path = Path(text).expanduser()
+    if text in generator.names():
+        named = Meaning("generator", f"{{kind: {text}}}", False)
+        there = "folder" if path.is_dir() else "file"
+        placed = [Meaning(there, as_path(text), True)] if path.exists() else []
+        one_meaning(text, [named, *placed])
     if path.is_file():
         return load_generator(path)
     if path.is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", text):

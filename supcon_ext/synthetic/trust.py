@@ -12,6 +12,7 @@ from data_tools.npz import open_arrays, read_member
 from data_tools.prepared import PreparedData
 from data_tools.samples import IntArray
 from data_tools.tables import read_table
+from supcon_ext.meanings import Meaning, as_path, one_meaning
 from supcon_ext.selectors.base import Role
 from supcon_ext.training.checkpoint import LAST, load_checkpoint
 
@@ -32,9 +33,14 @@ def read_trust(place: str | Path, real: PreparedData) -> Tensor:
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is neither, of other data, of a run that is not finished or doubts nothing,
-            or says nothing of some samples.
+            or says nothing of some samples; or it could be a file and a run.
     """
+    # the experiment builds synthetic samples, and so imports this module
+    from supcon_ext.experiment.folder import run_meanings
+
     path = Path(place)
+    if path.is_file():
+        one_meaning(place, [Meaning("file", as_path(place), path), *run_meanings(place)])
     if path.is_file() or path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet", ".npz"):
         index, trust = _of_arrays(path) if path.suffix.lower() == ".npz" else _of_table(path)
         return _in_order(index, trust, real, path)
@@ -42,7 +48,6 @@ def read_trust(place: str | Path, real: PreparedData) -> Tensor:
 
 
 def _of_run(place: str | Path, real: PreparedData) -> Tensor:
-    # the experiment builds synthetic samples, and so imports this module
     from supcon_ext.experiment.folder import find_run
     from supcon_ext.experiment.standing import CHECKPOINTS
     from supcon_ext.tracking.results import read_results

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from supcon_ext.experiment.folder import find_run, is_run
+from supcon_ext.experiment.folder import find_run, is_run, run_meanings
 from supcon_ext.experiment.model_files import MODEL, TENSORS, SavedModel, has_model, read_model
+from supcon_ext.meanings import Meaning, as_path, holds, one_meaning
 from supcon_ext.tracking.mlflow_client import load_mlflow
 from supcon_ext.tracking.results import read_results
 from supcon_ext.tracking.store_error import explain
@@ -71,8 +72,10 @@ def model_folder(run: str | Path) -> Path:
         ValueError: There is none, or the run is not finished.
     """
     folder = Path(run)
-    if has_model(folder) and not is_run(folder):
-        return folder
+    if holds(has_model, folder) and not is_run(folder):
+        bare = Meaning("folder", as_path(run), folder)
+        if isinstance(run, Path) or one_meaning(run, [bare, *run_meanings(run)]) is bare:
+            return folder
     folder = find_run(run)
     read_results(folder)
     return folder

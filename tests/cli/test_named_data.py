@@ -63,7 +63,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "no recipe in it": (("no.yaml",), "no.yaml"),
     "a table without paths": (("other.csv",), "path"),
     "a sweep": (("quickstart",), "sweep"),
-    "several recipes": (("folder",), "several are called"),
+    "several recipes": (("folder",), "`folder` fits "),
     "no such data set": (("{kind: digitz}",), "digitz"),
     "no parameter of it": (("{kind: digits, sice: 3}",), "sice"),
     "a parameter missing": (("image_folder",), "root"),

@@ -29,10 +29,12 @@ def test_folder_then_name_then_beginning(find: object) -> None:
     assert find("on") == find("one-abc-s0") == find("runs/one-abc-s0") == Path("runs/one-abc-s0")
     made.run(Path("runs/one-abc"), "FINISHED")
     assert find("one-abc") == Path("runs/one-abc")  # a whole name, though it begins another
-    with pytest.raises(ValueError, match="`on` begins 2: one-abc, one-abc-s0"):
+    with pytest.raises(ValueError, match="`on` fits 2: run runs/one-abc, run runs/one-abc-s0"):
         find("on")
     made.run(Path("one-abc"), "FINISHED")
-    assert find("one-abc") == Path("one-abc")
+    assert find(Path("one-abc")) == find("./one-abc") == Path("one-abc")
+    with pytest.raises(ValueError, match=r"fits 2: run \./one-abc, run runs/one-abc\. "):
+        find("one-abc")
     with pytest.raises(ValueError, match=r"got `two`. Under runs there are: one-abc, one-abc-s0"):
         find("two")
 
@@ -43,10 +45,12 @@ def test_a_sweep_is_found_as_a_run_is() -> None:
     with pytest.raises(ValueError, match="There is none in runs"):
         find_run("few")
     made.run(Path("runs/fewer-s0"), "FINISHED")
-    with pytest.raises(ValueError, match="`few` begins 2: few-123456, fewer-s0"):
+    with pytest.raises(ValueError, match="`few` fits 2: sweep runs/few-123456, run runs/fewer-s0"):
         find_run_or_sweep("few")
-    made.run(Path("few-123456"), "FINISHED")  # the run's folder goes before the sweep's name
-    assert find_run_or_sweep("few-123456") == find_run("few-123456") == Path("few-123456")
+    made.run(Path("few-123456"), "FINISHED")  # which only a run's folder is where runs are taken
+    assert find_run("few-123456") == Path("few-123456")
+    with pytest.raises(ValueError, match=r"fits 2: run \./few-123456, sweep runs/few-123456"):
+        find_run_or_sweep("few-123456")
 
 
 def takes_a_run(command: click.Command) -> bool:
@@ -81,34 +85,17 @@ def audit(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["audit", *arguments, "--apply", "x.csv"])
 
 
-def test_both_a_recipe_and_the_beginning_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = audit(monkeypatch, "selcl-digits")
-    assert "TrainedError" in alone.stderr and "is a recipe and begins" not in alone.stderr
+def test_a_recipe_of_the_whole_name_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "TrainedError" in audit(monkeypatch, "selcl-digits").stderr
     made.run(Path("runs/selcl-digits-acb175-s0"), "FINISHED")
-    both = audit(monkeypatch, "selcl-digits")
-    first, *rest = both.stderr.splitlines()
-    assert first.startswith(
-        "`selcl-digits` is a recipe and begins the name of a run: taken as the recipe "
-    )
-    assert first.endswith("digits.yaml. For the run: supcon audit runs/selcl-digits-acb175-s0")
-    assert "TrainedError" in " ".join(rest)
-    # keys to change go with recipes alone
-    changed = audit(monkeypatch, "selcl-digits", "seed=1")
-    assert "TrainedError" in changed.stderr and "is a recipe and" not in changed.stderr
-    made.run(Path("runs/selcl-digits-acb175-s1"), "FINISHED")
-    assert ", or 1 others" in audit(monkeypatch, "selcl-digits").stderr
+    first, *rest = audit(monkeypatch, "selcl-digits").stderr.splitlines()
+    assert "TrainedError" not in first and "TrainedError" in " ".join(rest)
+    assert "TrainedError" in audit(monkeypatch, "selcl-digits", "seed=1").stderr
 
 
-def test_a_run_named_whole_or_begun_as_no_recipe_is_the_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made.run(Path("runs/selcl-digits"), "FAILED")
+def test_a_run_begun_as_no_recipe_is_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     made.run(Path("runs/mine-s0"), "FAILED")
-    for name, place in (
-        ("selcl-digits", "selcl-digits"),
-        ("mine", "mine-s0"),
-        ("runs/mine-s0", "mine-s0"),
-    ):
+    for name in ("mine", "mine-s0", "runs/mine-s0"):
         told = audit(monkeypatch, name)
-        assert told.exit_code == 2 and f"supcon resume runs/{place}" in told.stderr, told.stderr
+        assert told.exit_code == 2 and "supcon resume runs/mine-s0" in told.stderr, told.stderr
         assert len(told.stderr.splitlines()) == 1

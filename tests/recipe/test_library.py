@@ -56,13 +56,17 @@ def test_by_path_below_the_root(shipped: Path) -> None:
     assert find_recipe("selcl-cifar10") == shipped / "selcl" / "cifar10.yaml"
 
 
-def test_a_file_comes_before_a_shipped_name(shipped: Path) -> None:
+def test_a_file_of_a_shipped_name_is_told(shipped: Path) -> None:
     Path("quickstart").write_text("name: mine\n")
-    assert find_recipe("quickstart") == Path("quickstart")
+    with pytest.raises(RecipeError, match=r"fits\s2:\srecipe\s\./quickstart,\srecipe\s+/"):
+        find_recipe("quickstart")
+    for name in ("./quickstart", Path("quickstart"), Path("quickstart").absolute()):
+        assert find_recipe(name) == Path(name)
+    assert find_recipe(str(shipped / "quickstart.yaml")) == shipped / "quickstart.yaml"
 
 
 def test_one_name_of_several(shipped: Path) -> None:
-    with pytest.raises(RecipeError, match=r"(?s)several are called `cifar10`.*bcl/cifar10, selcl/"):
+    with pytest.raises(RecipeError, match=r"(?s)`cifar10` fits.*bcl/cifar10, recipe\s+selcl/"):
         find_recipe("cifar10")
 
 
