@@ -26,9 +26,8 @@ $ supcon sweep quickstart seeds=[0,1,2] data.noise.rate=0.2"""
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Runs at a time, each in a process with its share of the CPU threads.",
+    help="Runs at a time, each in a process with its share of the CPU threads; as the sweep file "
+    "says if not given, but no more than there are CPU cores.",
 )
 @json_option
 @click.pass_context
@@ -37,7 +36,7 @@ def sweep(
     sweep_file: str,
     overrides: tuple[str, ...],
     again: bool,
-    jobs: int,
+    jobs: int | None,
     as_json: bool,
 ) -> None:
     """Run a sweep: a file with a grid, or the name of one that ships.
@@ -57,17 +56,19 @@ def run_sweep_file(
     path: Path,
     overrides: Sequence[str],
     again: bool = False,
-    jobs: int = 1,
+    jobs: int | None = None,
     as_json: bool = False,
 ) -> None:
     """Load a sweep, run it, and print its table.
 
     A run that failed is an exit status of 1, one that could not start of 2.
     """
-    from supcon_ext.sweep import check_jobs, load_sweep, run_sweep
+    from supcon_ext.sweep import check_jobs, jobs_at_hand, load_sweep, run_sweep
 
     with user_input():
         loaded = load_sweep(path, overrides)
+        if jobs is None:
+            jobs = jobs_at_hand(loaded.children, loaded.jobs)
         check_jobs(loaded.children, jobs)
     result = run_sweep(loaded, again=again, jobs=jobs)
     found = result.comparison

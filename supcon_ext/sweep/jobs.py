@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import joblib
 import torch
 
 from supcon_ext.interrupt import (
@@ -107,6 +108,15 @@ def run_side_by_side(
                 for process in set(multiprocessing.active_children()) - before:
                     process.terminate()
             pool.shutdown(cancel_futures=True)
+
+
+def jobs_at_hand(children: Sequence[Child], wanted: int) -> int:
+    """As many of the wanted jobs as there are CPU cores; 1 where a run has several processes."""
+    try:
+        check_jobs(children, wanted)
+    except ValueError:
+        return 1
+    return min(wanted, int(joblib.cpu_count()))
 
 
 def check_jobs(children: Sequence[Child], jobs: int) -> None:

@@ -9,6 +9,7 @@ grid:
   data.noise.rate: [0.2, 0.4]        # or values of one key
 seeds: [0, 1, 2]
 seed_keys: [seed, data.noise.seed]   # which keys a seed sets; `seed` alone if left out
+jobs: 2                              # runs at a time that suit them; 1 if left out
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ class SweepFile(BaseModel):
     description: str = ""
     recipe: str | dict[str, Any]
     grid: Annotated[dict[str, _Variants | _Values], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1)] = [0]
     seed_keys: Annotated[list[str], Field(min_length=1)] = ["seed"]
+    jobs: Annotated[int, Field(ge=1, strict=True)] = 1
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,13 @@ class Sweep:
         name: Of the sweep.
         digest: Hash of all its recipes.
         children: Its runs.
+        jobs: Runs at a time that suit them, as the file says.
     """
 
     name: str
     digest: str
     children: Sequence[Child]
+    jobs: int = 1
 
 
 def load_sweep(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Sweep:
@@ -134,7 +138,7 @@ def load_sweep(source: str | os.PathLike[str], overrides: Sequence[str] = ()) ->
     text = json.dumps([recipe_hash(recipe) for recipe in recipes])
     sources = sorted({plugin_digest(recipe) for recipe in recipes} - {""})
     digest = hashlib.sha256("".join([text, *sources]).encode()).hexdigest()
-    return Sweep(file.name, digest, list(children.values()))
+    return Sweep(file.name, digest, list(children.values()), file.jobs)
 
 
 def _read(path: Path, overrides: Sequence[str]) -> tuple[Document, list[str]]:

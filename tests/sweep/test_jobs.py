@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 from supcon_ext.cli import main
 from supcon_ext.interrupt import Interrupted
-from supcon_ext.sweep import check_jobs, load_sweep, run_sweep
+from supcon_ext.recipe import RecipeError
+from supcon_ext.sweep import check_jobs, jobs_at_hand, load_sweep, run_sweep
 from supcon_ext.sweep.jobs import CONSOLE
 from supcon_ext.tracking.results import read_results
 from tests.sweep.test_sweep import stage, sweep_file
@@ -92,3 +93,78 @@ def test_several_devices_go_with_one_job_alone(tmp_path: Path) -> None:
     path = str(sweep_file(tmp_path))
     told = CliRunner().invoke(main, ["sweep", path, "compute.devices=2", "--jobs", "2"])
     assert told.exit_code == 2 and "--jobs 1" in told.output
+
+
+@pytest.mark.parametrize(
+    ("cores", "overrides", "world", "expected"),
+    [
+        (8, [], "1", 3),
+        (2, [], "1", 2),
+        (1, [], "1", 1),
+        (8, ["compute.devices=2"], "1", 1),
+        (8, [], "2", 1),
+    ],
+)
+def test_as_many_jobs_as_the_file_says_and_the_machine_has_cores(
+    cores: int,
+    overrides: list[str],
+    world: str,
+    expected: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("supcon_ext.sweep.jobs.joblib.cpu_count", lambda: cores)
+    monkeypatch.setenv("WORLD_SIZE", world)
+    sweep = load_sweep(sweep_file(tmp_path, jobs=3), overrides)
+    assert jobs_at_hand(sweep.children, sweep.jobs) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "given", "expected"),
+    [
+        ("run", None, None, 1),
+        ("run", 2, None, 2),
+        ("sweep", None, None, 1),
+        ("sweep", 2, None, 2),
+        ("sweep", 2, "1", 1),
+        ("sweep", None, "3", 3),
+    ],
+)
+def test_what_is_given_goes_before_what_the_file_says(
+    command: str,
+    said: int | None,
+    given: str | None,
+    expected: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("supcon_ext.sweep.jobs.joblib.cpu_count", lambda: 4)
+    asked: list[int] = []
+
+    def ask(sweep: Any, *, again: bool, jobs: int) -> None:
+        asked.append(jobs)
+        raise Interrupted("SIGTERM", signal.SIGTERM)  # enough is known
+
+    monkeypatch.setattr("supcon_ext.sweep.run_sweep", ask)
+    path = sweep_file(tmp_path) if said is None else sweep_file(tmp_path, jobs=said)
+    options = [] if given is None else ["--jobs", given]
+    CliRunner().invoke(main, [command, str(path), *options])
+    assert asked == [expected]
+
+
+def test_the_quickstart_trains_side_by_side() -> None:
+    assert load_sweep("quickstart").jobs == 2
+
+
+@pytest.mark.parametrize("jobs", [0, -1, 1.5, "two", None, True])
+def test_a_number_of_jobs_that_is_none_is_told_with_its_line(jobs: Any, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="jobs") as told:
+        load_sweep(sweep_file(tmp_path, jobs=jobs))
+    assert told.value.problems[0].line is not None
+
+
+@pytest.mark.parametrize("seeds", [[True], [-1], [0.5], ["0"], []])
+def test_seeds_that_are_none_are_told_with_their_line(seeds: Any, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="seeds") as told:
+        load_sweep(sweep_file(tmp_path, seeds=seeds))
+    assert told.value.problems[0].line is not None
