@@ -44,4 +44,17 @@ class Splits:
                 )
 
 
+class NoTrainingSamplesError(ValueError):
+    """A data set has labelled samples, but none to train on.
+
+    Args:
+        message: What was expected, and where.
+        source: What there is; its training set is empty. For whoever does not train.
+    """
+
+    def __init__(self, message: str, source: Splits) -> None:
+        super().__init__(message)
+        self.source = source
+
+
 dataset = Registry[Splits]("dataset", "data_tools.datasets")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_tools.class_names import numbered
-from data_tools.datasets.base import Scale, Splits, dataset
+from data_tools.datasets.base import NoTrainingSamplesError, Scale, Splits, dataset
 from data_tools.image_files import ImageFiles, require_files
 from data_tools.picture import Mode
 from data_tools.samples import SampleSet
@@ -82,12 +82,14 @@ def manifest(
             spec=reader.spec(flips),
         )
 
-    train = part("train")
-    if train is None:
-        raise ValueError(
-            f"Expected a row with split `train` in {path}, but got none. Try: train for some rows."
-        )
-    return Splits(train, part("test"), truth_known=clean, validation=part("val"))
+    train, validation, test = map(part, ("train", "val", "test"))
+    if train is not None:
+        return Splits(train, test, truth_known=clean, validation=validation)
+    nothing = next(each for each in (validation, test) if each is not None)
+    raise NoTrainingSamplesError(
+        f"Expected a row with split `train` in {path}, but got none. Try: train for some rows.",
+        Splits(nothing.take(np.empty(0, np.int64)), test, False, validation),
+    )
 
 
 def _refuse_twice(table: Table, names: list[str]) -> None:

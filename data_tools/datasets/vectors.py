@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from data_tools.class_names import sorted_classes
-from data_tools.datasets.base import Splits, dataset
+from data_tools.datasets.base import NoTrainingSamplesError, Splits, dataset
 from data_tools.input_spec import InputSpec
 from data_tools.samples import SampleSet
 from data_tools.vector_checks import SPLITS
@@ -85,8 +85,10 @@ def vectors(
             if len(index):
                 parts[split] = _taken(whole, index)
     if "train" not in parts:
-        raise ValueError(
-            f"Expected a row with split `train` in {file}, but got none. Try: train for some rows."
+        nothing = next(iter(parts.values())).take(np.empty(0, np.int64))
+        raise NoTrainingSamplesError(
+            f"Expected a row with split `train` in {file}, but got none. Try: train for some rows.",
+            Splits(nothing, parts.get("test"), False, parts.get("validation"), read["train"].meta),
         )
     return Splits(
         train=parts["train"],

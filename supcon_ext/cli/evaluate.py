@@ -72,7 +72,8 @@ def evaluate(
     linear_probe and knn are fitted on the training split of the data, on features of the encoder as
     it is, and scored on the validation and the test split; data without a test split have a fifth
     of each class set aside, or --test FRACTION. classifier is what supcon predict says, where the
-    classes are among the run's. fine_tune trains a copy of the encoder with a linear head there.
+    classes are among the run's, also of data without a training split. fine_tune trains a copy of
+    the encoder with a linear head there.
 
     Measures, tables and figures are added to the run's folder, below evaluations, and to its MLflow
     run if it has one.

@@ -210,6 +210,9 @@ class Evaluator(Protocol):
     Attributes:
         requires: What it needs beyond features: ``"logits"`` of a trained classifier, the
             ``"encoder"`` itself with the samples.
+
+    One may say ``needs_validation = True`` where it selects on the validation samples, and
+    ``needs_training = False`` where it is not fitted on the training samples.
     """
 
     @property

@@ -46,6 +46,11 @@ class Calibration:
         """Whether the judged evaluator does."""
         return getattr(self.of, "needs_validation", False)
 
+    @property
+    def needs_training(self) -> bool:
+        """Whether the judged evaluator is fitted on training samples."""
+        return getattr(self.of, "needs_training", True)
+
     def evaluate(self, data: EvaluationInput, split: Split) -> Report:
         """Metrics ``ece``, ``nll`` and ``brier``; a figure and a table ``reliability``.
 

@@ -21,6 +21,7 @@ class Classifier(Predictor):
     """Softmax of the trained classifier's own logits."""
 
     requires: ClassVar[frozenset[str]] = frozenset({"logits"})
+    needs_training: ClassVar[bool] = False
 
     @staticmethod
     def problems(

@@ -38,6 +38,7 @@ class Embedding:
     samples: Annotated[int, Field(ge=2)] = 5000
 
     requires: ClassVar[frozenset[str]] = frozenset()
+    needs_training: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.method not in ("pca", "tsne"):

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from data_tools.datasets.base import Splits
+from data_tools.datasets.base import NoTrainingSamplesError, Splits
 from data_tools.image_check import Told
 from data_tools.image_files import list_images
 from data_tools.picture_reading import EIGHT_BIT_COLOUR, Reading
@@ -75,13 +75,16 @@ class NamedData:
 
     @cached_property
     def source(self) -> Splits:
-        """The data as they come, before noise and imbalance.
+        """The data as they come, before noise and imbalance; their training set may be empty.
 
         Raises:
             ValueError: They are not as their section says.
             OSError: They cannot be read.
         """
-        return self.read()
+        try:
+            return self.read()
+        except NoTrainingSamplesError as error:
+            return error.source
 
     def training_data(self, progress: Told | None = None) -> PreparedData:
         """What training on it would see: of a recipe and a run with noise and imbalance.
@@ -94,6 +97,8 @@ class NamedData:
             OSError: They cannot be read.
         """
         section = self.section
+        if not len(self.source.train):
+            self.read()  # says what is missing, and where
         if not self.said_whole:
             section = section.model_copy(update={"validation": 0.0})
         return build_data(section, given=self.source, left_out=self.left_out, progress=progress)
@@ -109,7 +114,7 @@ class NamedData:
             bad_images="skip" if skip_bad else section.bad_images,
             decode=section.decode,
             duplicates=section.duplicates,
-            empty_classes=section.empty_classes,
+            empty_classes=section.empty_classes if len(self.source.train) else "keep",
             skip_hint=SKIP_HINT,
         )
 
@@ -262,7 +267,7 @@ def _table(text: str, path: Path, reading: Reading) -> NamedData:
 def _vectors(text: str, path: Path) -> NamedData:
     dataset = family("dataset").spec({"kind": "vectors", "file": text})
     found = read_vectors(path)
-    if found.label is not None and (found.split is None or "train" in found.split):
+    if found.label is not None:
         return _plain(text, "a file of vectors", dataset, lambda: source_of(dataset))
     made = vector_rows(found)
     return _unlabelled(_plain(text, "a file of vectors", dataset, lambda: made))

@@ -49,6 +49,15 @@ LEAST = 1e-12
 PLACE = "evaluations"
 USUAL = ("linear_probe", "knn")
 CLASSIFIER = "classifier"
+NOTHING_TO_TRAIN_ON: dict[str, Any] = {
+    "noise": None,
+    "imbalance": None,
+    "synthetic": [],
+    "validation": 0.0,
+    "empty_classes": "keep",
+}
+"""What is not asked of data without training samples."""
+NO_GROUPS = ShotGroups((), (), (), "no training samples")
 KEYS = 2
 """Columns that tell the rows of :func:`evaluation_rows` apart."""
 
@@ -86,7 +95,7 @@ def evaluate_run(
     Evaluators are fitted on the training split of the data, with frozen features, and scored on its
     validation and test split, so that data of other classes serve as well. ``classifier`` is what
     :func:`~supcon_ext.use.load.load` predicts by, as it is; the data's classes must be among the
-    run's.
+    run's, and no training split is asked for.
 
     Measures, tables and figures go to ``evaluations/<name of the data>`` in the run's folder, which
     is numbered where there is one; the measures to the run's journal too, and from there to MLflow.
@@ -120,11 +129,13 @@ def evaluate_run(
         section = named.section
         if skip_bad:
             section = section.model_copy(update={"bad_images": "skip"})
+        if not len(source.train):
+            section = section.model_copy(update=NOTHING_TO_TRAIN_ON)
         with FileProgress() as files:
             prepared = build_data(section, given=source, left_out=named.left_out, progress=files)
         fitting_set(prepared.train, encoder.preprocessing)
         fits = set(prepared.train.classes) <= set(encoder.classes)
-        specs = _specs(by, fits)
+        specs = _specs(by, fits, bool(len(prepared.train)))
         evaluators = build_evaluators(specs)
         _check(specs, evaluators, prepared, fits, encoder.classes)
     shown = "its own data" if data is None else data
@@ -135,7 +146,7 @@ def evaluate_run(
     )
     if held_out is not None:
         tell(str(held_out))
-    groups = build_groups(section, prepared)
+    groups = build_groups(section, prepared) if len(prepared.train) else NO_GROUPS
     seen = _seen(encoder, prepared, groups, seed, fits)
     reports = reports_of(seen, evaluators)
     results = {
@@ -174,9 +185,10 @@ def _named(
     return named_data(data, overrides, reading=of.reading, labels=True)
 
 
-def _specs(by: Sequence[Any] | None, fits: bool) -> list[Spec]:
-    """The evaluators that were asked for, or the usual ones."""
-    wanted = by if by is not None else [*([CLASSIFIER] if fits else []), *USUAL]
+def _specs(by: Sequence[Any] | None, fits: bool, trains: bool) -> list[Spec]:
+    """The evaluators that were asked for, or the usual ones of those that can be."""
+    usual = [*([CLASSIFIER] if fits else []), *(USUAL if trains or not fits else ())]
+    wanted = by if by is not None else usual
     try:
         return [family("evaluator").spec(each) for each in wanted]
     except PydanticCustomError as error:  # a ValidationError is a ValueError
@@ -197,6 +209,12 @@ def _check(
             "Try: a column `split` of the manifest, or folders train and test"
         )
     for name, part in evaluators.items():
+        if not len(data.train) and getattr(part, "needs_training", True):
+            raise ValueError(
+                f"Expected training samples for evaluator `{name}`, which is fitted on them, but "
+                "the data have none. Try: rows with split `train`, or --by classifier where the "
+                "classes are the run's"
+            )
         if data.validation is None and getattr(part, "needs_validation", False):
             raise ValueError(
                 f"Expected a validation split for evaluator `{name}`, which selects on it, but got "
@@ -230,9 +248,10 @@ def _seen(
             logits = known[:, order]
         return replace(outputs, logits=logits, index=torch.arange(len(samples)))
 
-    train = embedded(data.train)
+    validation, test = embedded(data.validation), embedded(data.test)
+    train = embedded(data.train) if len(data.train) else _none_of(validation or test)
     if train is None:
-        raise ValueError("Expected training samples, but got none.")
+        raise ValueError("Expected samples, but got none.")
     weak = augmented_view(encoder.preprocessing.context)
 
     def augmented(epoch: int) -> Tensor:
@@ -240,8 +259,8 @@ def _seen(
 
     return EvaluationInput(
         train=train,
-        validation=embedded(data.validation),
-        test=embedded(data.test),
+        validation=validation,
+        test=test,
         classes=classes,
         groups=groups,
         seed=seed,
@@ -255,6 +274,14 @@ def _seen(
             workers=encoder.workers,
         ),
     )
+
+
+def _none_of(part: Embedded | None) -> Embedded | None:
+    """A split without a sample, as wide as another."""
+    if part is None:
+        return None
+    logits = None if part.logits is None else part.logits[:0]
+    return Embedded(part.features[:0], part.z[:0], logits, part.label[:0], part.index[:0])
 
 
 def _new_place(folder: Path, name: str) -> Path:
