@@ -12,6 +12,7 @@ from supcon_ext.losses.rows import Source
 
 if TYPE_CHECKING:
     from supcon_ext.models.network import Network
+    from supcon_ext.objectives.passes import Pass
     from supcon_ext.selectors.base import PositiveSelector
 
 
@@ -31,6 +32,7 @@ class TrainingFacts:
         network: The network that is trained, for the sizes of its parts.
         captions: Texts of the captions by the numbers in the rows' column ``caption``.
         new_network: Makes a second network like the first, with weights of its own for a name.
+        passes: What all terms of the stage pass through networks.
     """
 
     samples: int
@@ -44,6 +46,7 @@ class TrainingFacts:
     captions: tuple[str, ...] = ()
     new_network: Callable[[str], Network] | None = None
     real_counts: Tensor | None = None
+    passes: tuple[Pass, ...] = ()
 
     def counts_of(self, source: Source | None) -> Tensor:
         """``(C,)`` int64 samples of each given label: of one source, or of all for None."""

@@ -78,6 +78,16 @@ class EMATwin(nn.Module):
         return cast(Outputs, self.average(images))
 
     @torch.no_grad()
+    def with_tokens(self, images: Tensor) -> tuple[Outputs, Tensor | None]:
+        """The averaged network's :meth:`~supcon_ext.models.network.Network.with_tokens`."""
+        return self.network.with_tokens(images)
+
+    @torch.no_grad()
+    def scores(self, features: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The averaged network's :meth:`~supcon_ext.models.network.Network.scores`."""
+        return self.network.scores(features, tokens)
+
+    @torch.no_grad()
     def token_scores(
         self, images: Tensor, mask: Tensor, mask_token: Tensor | None
     ) -> tuple[Tensor, Tensor]:

@@ -120,13 +120,29 @@ class Network(nn.Module):
         Raises:
             ValueError: A head gave rows of another shape than it tells.
         """
-        features = cast(Tensor, self.backbone(images))
+        return self._said_of(cast(Tensor, self.backbone(images)))
+
+    def _said_of(self, features: Tensor) -> Outputs:
         projection = _rows("projector", self.projector, features)
         more = {}
         if self.predictor is not None:
             more["predictor"] = unit_rows(_rows("predictor", self.predictor, projection))
         logits = _rows("classifier", self.classifier, features)
         return Outputs(features, unit_rows(projection), logits, more)
+
+    def with_tokens(self, images: Tensor) -> tuple[Outputs, Tensor | None]:
+        """All outputs of a batch, and of the same pass its patch tokens for :meth:`scores`.
+
+        Args:
+            images: ``(B, C, H, W)`` float.
+
+        Returns:
+            The outputs; ``(B, T, F)`` tokens, None where there is no head for them.
+        """
+        if self.patch_head is None or not isinstance(self.backbone, TokenBackbone):
+            return self(images), None
+        features, tokens = self.backbone.tokens(images)
+        return self._said_of(features), tokens
 
     def token_scores(
         self, images: Tensor, mask: Tensor, mask_token: Tensor | None
@@ -151,8 +167,17 @@ class Network(nn.Module):
             )
         hidden = None if mask_token is None else mask
         features, tokens = self.backbone.tokens(images, hidden, mask_token)
-        head = self.patch_head if self.cls_head is None else self.cls_head
-        patches = _rows("patch_head", self.patch_head, tokens[mask])
+        return self.scores(features, tokens[mask])
+
+    def scores(self, features: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """What the heads say of ``(B, F)`` features and of ``(n, F)`` patch tokens.
+
+        Returns:
+            ``(B, K)`` and ``(n, K)`` scores.
+        """
+        patch_head = cast(Head, self.patch_head)
+        head = patch_head if self.cls_head is None else self.cls_head
+        patches = _rows("patch_head", patch_head, tokens)
         return _rows("cls_head", head, features), patches
 
 

@@ -16,6 +16,7 @@ from supcon_ext.models.network import Network
 from supcon_ext.objectives.batch import GroupRows, StepBatch
 from supcon_ext.objectives.beliefs import Beliefs
 from supcon_ext.objectives.check_result import check_result
+from supcon_ext.objectives.passes import Pass
 from supcon_ext.selectors.asking import checked_selection
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection
 from supcon_ext.training_facts import TrainingFacts
@@ -24,6 +25,7 @@ __all__ = [
     "Beliefs",
     "GroupRows",
     "Objective",
+    "Pass",
     "StepBatch",
     "Term",
     "TermResult",
@@ -91,6 +93,11 @@ class Term(nn.Module, ABC):
     def peer(self) -> Network | None:
         """The second network that this term trains, for selectors that compare two; else None."""
         return None
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """What :meth:`forward` passes through networks in every step; the plain pass over all."""
+        return (Pass(),)
 
     @property
     def images_only(self) -> str | None:
@@ -183,13 +190,18 @@ class Objective(nn.Module):
         """The second network that a term trains, or None."""
         return next((p.peer for _, p in self if p.peer is not None), None)
 
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """What the terms pass through networks in every step."""
+        return tuple(each for _, part in self for each in part.passes)
+
     def setup(self, facts: TrainingFacts) -> None:
         """Tell every term what is known before training starts.
 
         Raises:
             ValueError: A selector requires a second network, and no term trains one.
         """
-        facts = replace(facts, selector=self.selector_in_use)
+        facts = replace(facts, selector=self.selector_in_use, passes=self.passes)
         for _, part in self:
             part.setup(facts)
         if "peer_logits" in self.requires and self.peer is None:

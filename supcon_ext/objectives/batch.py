@@ -196,7 +196,8 @@ class StepBatch:
         self.generator = generator
         self._network = network
         self._twin = twin
-        self._outputs: dict[str, Outputs] = {}
+        self._outputs: Outputs | None = None
+        self._twin_passes: dict[str, tuple[Outputs, Tensor | None]] = {}
         self._mixes: dict[tuple[float, float], tuple[Mix, Outputs]] = {}
 
     @property
@@ -235,23 +236,31 @@ class StepBatch:
 
     def outputs(self) -> Outputs:
         """Features ``(R, F)``, projections ``(R, D)``, logits ``(R, C)`` of all rows."""
-        if "plain" not in self._outputs:
-            self._outputs["plain"] = passes(self._network, self.inputs, self.synthetic())
-        return self._outputs["plain"]
+        if self._outputs is None:
+            self._outputs = passes(self._network, self.inputs, self.synthetic())
+        return self._outputs
 
     def twin_outputs(self, name: str | None = None) -> Outputs:
         """The same of the EMA twin, without gradient: of one view group alone, or of all rows."""
+        made = [self._twin_pass(each)[0] for each in self._named(name)]
+        return made[0] if len(made) == 1 else Outputs.cat(made)
+
+    def _named(self, name: str | None) -> list[str]:
+        return list(self.groups) if name is None else [name]
+
+    @torch.no_grad()
+    def _twin_pass(self, name: str) -> tuple[Outputs, Tensor | None]:
+        """The twin's only pass over a view group: outputs, and tokens where it has a head for them.
+
+        Group by group, so that it does not matter which term asks first, and for which groups.
+        """
         if self._twin is None:
             raise ValueError(NO_TWIN)
-        if name is not None and "twin" in self._outputs:
-            place = self.rows(name).place
-            return self._outputs["twin"].map(lambda part: part[place])
-        key = "twin" if name is None else f"twin of {name}"
-        if key not in self._outputs:
-            inputs = self.inputs if name is None else [self.groups[name].x]
-            with torch.no_grad():
-                self._outputs[key] = passes(self._twin, inputs, self.synthetic(name))
-        return self._outputs[key]
+        if name not in self._twin_passes:
+            told = self.synthetic(name)
+            with rows_by_source(self._twin, None if told is None else told[0]):
+                self._twin_passes[name] = _with_tokens(self._twin, self.groups[name].x)
+        return self._twin_passes[name]
 
     def inputs_of(self, name: str | None) -> Tensor:
         """``(n, ...)`` inputs of one view group, or of all.
@@ -295,6 +304,23 @@ class StepBatch:
         found: tuple[Tensor, Tensor] = scores(images, mask, None)
         return found
 
+    @torch.no_grad()
+    def twin_scores(self, name: str | None, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The same from the pass of :meth:`twin_outputs`, of all rows of one view group or of all.
+
+        Args:
+            name: The group; None for all, which are then of one size.
+            mask: ``(n, T)`` bool, the patches that are looked at.
+        """
+        made = [self._twin_pass(each) for each in self._named(name)]
+        tokens = [part for _, part in made if part is not None]
+        if not tokens:
+            _no_tokens()
+        features = torch.cat([outputs.features for outputs, _ in made])
+        twin: Any = self._twin
+        found: tuple[Tensor, Tensor] = twin.scores(features, torch.cat(tokens)[mask])
+        return found
+
     def mixed(self, mixup: float, cutmix: float) -> tuple[Mix, Outputs]:
         """A pass over mixed inputs: who was mixed with whom, how much, and the outputs.
 
@@ -321,6 +347,12 @@ class StepBatch:
         """``(C, F)`` the classifier's weights, with gradient; None where the network has none."""
         classifier = getattr(self._network, "classifier", None)
         return None if classifier is None else cast(Tensor, classifier.weight_CF)
+
+
+def _with_tokens(network: Any, images: Tensor) -> tuple[Outputs, Tensor | None]:
+    """A pass, and its tokens where the network can tell them."""
+    both = getattr(network, "with_tokens", None)
+    return (network(images), None) if both is None else both(images)
 
 
 def _no_tokens(*given: Any) -> Any:

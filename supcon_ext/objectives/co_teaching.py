@@ -13,6 +13,7 @@ from supcon_ext.losses.gather import global_mean
 from supcon_ext.models.network import Network
 from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
 from supcon_ext.objectives.batch import passes
+from supcon_ext.objectives.passes import Pass
 from supcon_ext.stage_epochs import StageEpochs
 
 
@@ -65,6 +66,11 @@ class CoTeaching(Term):
     def peer(self) -> Network | None:
         """The second network."""
         return cast(Network | None, self.network_2)
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """Plain inputs, through each network."""
+        return Pass(), Pass("peer", views=self.views, share=1.0)
 
     def setup(self, facts: TrainingFacts) -> None:
         """Make the second network.

@@ -23,6 +23,7 @@ from supcon_ext.objectives.base import (
     view_problems,
 )
 from supcon_ext.objectives.batch import Samples
+from supcon_ext.objectives.passes import Pass, mixed_pass
 from supcon_ext.objectives.selecting import SelectingTerm
 from supcon_ext.objectives.weighed import anchors_of, weighting_step
 from supcon_ext.selectors.base import PositiveSelector
@@ -160,6 +161,12 @@ class Contrastive(SelectingTerm):
             message = "Expected `model.ema` to be set: a queue keeps the EMA twin's keys"
             yield ("queue",), message
 
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """Plain or mixed inputs; those of the queue through the twin."""
+        twin = (Pass("twin", views=self.views),) if self.queue_size else ()
+        return mixed_pass(self.mixup), *twin
+
     def setup(self, facts: TrainingFacts) -> None:
         """Make the queue; tell the weighting what is known."""
         super().setup(facts)
@@ -184,7 +191,7 @@ class Contrastive(SelectingTerm):
             step=step,
         )
         if self.queue is not None:
-            self.queue.push_rows(mine.rows(batch.twin_outputs().z[mine.place]))
+            self.queue.push_rows(mine.rows(batch.twin_outputs(self.views).z))
         return TermResult(result.loss, self._stats(result, batch.step == 0))
 
     def _stats(self, result: LossResult, diagnosed: bool) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from supcon_ext.objectives.base import (
     view_problems,
 )
 from supcon_ext.objectives.batch import Samples, meant_by, source_meant
+from supcon_ext.objectives.passes import Pass, mixed_pass
 from supcon_ext.objectives.stage_selector import Problems, without_posterior
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.stage_epochs import StageEpochs
@@ -114,6 +115,11 @@ class CrossEntropy(Term):
         self.register_buffer("log_prior", (counts / counts.sum()).log())
         if self.bootstrap:
             self.register_buffer("predicted", torch.full((facts.samples,), -1))
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """Plain or mixed inputs."""
+        return (mixed_pass(self.mixup, self.cutmix),)
 
     @property
     def requires(self) -> frozenset[str]:

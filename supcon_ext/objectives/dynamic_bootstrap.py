@@ -22,6 +22,7 @@ from supcon_ext.objectives.base import (
     term,
     view_problems,
 )
+from supcon_ext.objectives.passes import Pass, mixed_pass
 from supcon_ext.objectives.stage_selector import Problems, without_selector
 
 EDGE = 1e-4
@@ -71,6 +72,11 @@ class DynamicBootstrap(Term):
         """What is wrong between this term and its stage."""
         advice = "contrastive: {selector: {kind: bmm, soft: true}}"
         return [*view_problems(params, stage), *without_selector(stage, advice)]
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """Mixed inputs, and plain ones for what is predicted."""
+        return Pass(), mixed_pass(self.mixup)
 
     def setup(self, facts: TrainingFacts) -> None:
         """See that somebody says how far labels are trusted.

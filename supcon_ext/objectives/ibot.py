@@ -27,6 +27,7 @@ from supcon_ext.objectives.base import (
     view_problems,
 )
 from supcon_ext.objectives.masks import Shape, masked_images, patch_masks
+from supcon_ext.objectives.passes import Pass, covered
 from supcon_ext.stage_epochs import StageEpochs
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -43,7 +44,8 @@ class IBot(Term):
     averaged over the hidden patches of an image and then over the images of all processes.
 
     The pass is the term's own, so that other terms see whole images; in the authors' code the
-    contrastive loss sees the images with holes.
+    contrastive loss sees the images with holes. The twin's pass is that of other terms of the stage
+    which ask for it.
 
     With ``cls_weight`` the features learn likewise (Caron et al. 2021, DINO): those of an image
     with holes from the twin's of the other views of the group, or of the same view where there is
@@ -99,6 +101,14 @@ class IBot(Term):
         self.centre_momentum = centre_momentum
         self.cls_weight = cls_weight
         self.epochs = 1
+        self.twin_is_shared = False
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """The masked images with holes; of the twin them alone, or all images for the features."""
+        share = None if self.cls_weight else self.masked_images
+        holes = Pass("student", "holes", self.views, self.masked_images)
+        return holes, Pass("twin", views=self.views, share=share)
 
     @staticmethod
     def problems(
@@ -127,6 +137,7 @@ class IBot(Term):
                 "model.backbone=vit_small_images model.patch_head=dino"
             )
         self.epochs = facts.epochs
+        self.twin_is_shared = covered(self.passes[1], [*facts.passes, *self.passes])
         self.mask_token = nn.Parameter(torch.zeros(network.backbone.patch_dim))
         nn.init.trunc_normal_(self.mask_token, std=0.02)
         self.register_buffer("centre", torch.zeros(head.dim))
@@ -152,12 +163,14 @@ class IBot(Term):
         place, mask = place.to(images.device), mask.to(images.device)
         cls, patches = batch.token_scores(images[place], mask, self.mask_token)
         temperature = self.temperature(batch.progress)
-        if not self.cls_weight:
-            _, told = batch.twin_token_scores(images[place], mask)
-            return TermResult(self._patch_loss(patches, told, mask, temperature))
-        whole = mask.new_zeros(len(rows), mask.shape[1]).index_copy_(0, place, mask)
-        told_cls, told = batch.twin_token_scores(images, whole)
+        if self.twin_is_shared:
+            whole = mask.new_zeros(len(rows), mask.shape[1]).index_copy_(0, place, mask)
+            told_cls, told = batch.twin_scores(self.views, whole)
+        else:  # no term needs the twin's pass over all images: the masked ones are enough
+            told_cls, told = batch.twin_token_scores(images[place], mask)
         loss = self._patch_loss(patches, told, mask, temperature)
+        if not self.cls_weight:
+            return TermResult(loss)
         other = self._cls_loss(cls, told_cls, rows, place, temperature)
         stats = {"patches": loss.detach(), "cls": other.detach()}
         return TermResult(loss + self.cls_weight * other, stats)

@@ -28,6 +28,7 @@ from supcon_ext.objectives.base import (
     term,
     view_problems,
 )
+from supcon_ext.objectives.passes import Pass
 
 CHUNK = 1 << 22  # pairs held at a time
 
@@ -92,6 +93,11 @@ class PaCo(Term):
             message = "Expected `model.ema` to be set: a queue keeps the EMA twin's keys"
             found.append((("queue",), message))
         return found
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """Plain inputs; those of the queue through the twin."""
+        return (Pass(), Pass("twin")) if self.queue_size else (Pass(),)
 
     def setup(self, facts: TrainingFacts) -> None:
         """Take the prior's counts, and make the queue."""

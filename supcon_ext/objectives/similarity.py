@@ -15,6 +15,7 @@ from supcon_ext.losses.asking import asked_targets
 from supcon_ext.losses.mixup import MixupRule
 from supcon_ext.losses.rows import PairRule, PairTile
 from supcon_ext.objectives.base import StepBatch, Term, TermResult, TrainingFacts, term
+from supcon_ext.objectives.passes import Pass, mixed_pass
 from supcon_ext.selectors.base import PositiveSelector
 from supcon_ext.selectors.base import selector as selectors
 
@@ -46,6 +47,11 @@ class Similarity(Term):
         super().__init__()
         self.rule: PairRule | None = None if selector is None else selectors.make(selector)
         self.mixup = mixup
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """Plain or mixed inputs."""
+        return (mixed_pass(self.mixup),)
 
     def setup(self, facts: TrainingFacts) -> None:
         """Take the stage's pair rule.

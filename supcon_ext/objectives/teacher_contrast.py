@@ -22,6 +22,7 @@ from supcon_ext.objectives.base import (
     view_problems,
 )
 from supcon_ext.objectives.batch import Samples
+from supcon_ext.objectives.passes import Pass
 from supcon_ext.objectives.selecting import SelectingTerm
 from supcon_ext.objectives.weighed import anchors_of, weighting_step
 from supcon_ext.selectors.base import PositiveSelector
@@ -122,6 +123,11 @@ class TeacherContrast(SelectingTerm):
             yield (), "Expected `model.ema` to be set: the contrasts are the EMA twin's"
         if params.get("query") == "predictor" and model.get("predictor") is None:
             yield ("query",), "Expected `model.predictor` to be set, or `projector`"
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """Plain inputs; those of ``views`` through the twin."""
+        return Pass(), Pass("twin", views=self.views)
 
     def forward(self, batch: StepBatch) -> TermResult:
         """The loss of global and local anchors; logs the share of anchors without positives."""

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from data_tools.registry import family
 from supcon_ext.losses.gather import world_size
+from supcon_ext.models.ema import EMATwin
 from supcon_ext.models.network import Network, build_network
 from supcon_ext.objectives.assignment import centred, mean_of_all, sinkhorn_knopp
-from supcon_ext.objectives.base import Beliefs, TrainingFacts
+from supcon_ext.objectives.base import Beliefs, Objective, TrainingFacts
 from supcon_ext.objectives.ibot import IBot
 from supcon_ext.objectives.masks import masked_images, patch_masks
+from supcon_ext.objectives.teacher_contrast import TeacherContrast
 from tests.objectives.steps import ViewsOf
 from tests.several import in_processes
 
@@ -182,6 +184,39 @@ def test_the_teachers_temperature_warms_up_in_a_straight_line() -> None:
     expected = [0.04, 0.055, 0.07, 0.07]
     assert [made.temperature(x) for x in (0, 0.25, 0.5, 0.9)] == pytest.approx(expected)
     assert term(network(0)).temperature(0.0) == 0.07
+
+
+def trained_by(*names: str, **params: Any) -> tuple[Tensor, list[Tensor | None], list[int]]:
+    """Loss and gradients of some terms in one step, and the images of each pass of the twin."""
+    student, twin = network(0), EMATwin(network(1), 0.9)
+    kinds = {"ibot": lambda: IBot(**params), "teacher_contrast": TeacherContrast}
+    objective = Objective({name: kinds[name]() for name in names})
+    torch.manual_seed(5)
+    facts = TrainingFacts(5, 3, torch.tensor([2, 2, 1]), dim=4, epochs=10, network=student)
+    objective.setup(facts)
+    objective.double()
+    seen: list[int] = []
+    embed = twin.network.backbone.trunk.get_submodule("patch_embed")
+    embed.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
+    loss, _ = objective(step(student, twin))
+    leaves = list(student.parameters())
+    return loss, list(torch.autograd.grad(loss, leaves, allow_unused=True)), seen
+
+
+@pytest.mark.parametrize("cls_weight", [0.0, 0.5])
+@pytest.mark.parametrize("order", [("teacher_contrast", "ibot"), ("ibot", "teacher_contrast")])
+def test_terms_share_one_pass_of_the_twin(order: tuple[str, str], cls_weight: float) -> None:
+    params: dict[str, Any] = {"cls_weight": cls_weight}
+    loss, gradients, seen = trained_by(*order, **params)
+    assert seen == [10]
+    contrast, ibot = (trained_by(name, **params) for name in ("teacher_contrast", "ibot"))
+    assert contrast[2] == [10] and ibot[2] == [10 if cls_weight else 5]
+    torch.testing.assert_close(loss, contrast[0] + ibot[0], rtol=1e-12, atol=0)
+    for found, *apart in zip(gradients, contrast[1], ibot[1], strict=True):
+        parts = [part for part in apart if part is not None]
+        assert (found is None) == (not parts)
+        if found is not None:
+            torch.testing.assert_close(found, torch.stack(parts).sum(0), rtol=1e-9, atol=1e-14)
 
 
 def test_masks_hide_as_many_as_they_say_and_differ() -> None:

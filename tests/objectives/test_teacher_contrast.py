@@ -184,5 +184,5 @@ def test_it_is_in_the_family() -> None:
     with pytest.raises(ValueError, match=r"model\.predictor=mlp"):
         without = step(Pair(0), Pair(1))
         outputs = without.outputs()
-        without._outputs["plain"] = Outputs(outputs.features, outputs.z, outputs.logits)
+        without._outputs = Outputs(outputs.features, outputs.z, outputs.logits)
         TeacherContrast(query="predictor")(without)
