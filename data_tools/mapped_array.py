@@ -33,6 +33,22 @@ class ArrayPlace:
     dtype: np.dtype[Any]
     fortran: bool
 
+    def mapped(self) -> npt.NDArray[Any]:
+        """The numbers, mapped from the disk; nobody can write to them.
+
+        Raises:
+            OSError: The file cannot be opened.
+            ValueError: It is too short, or the array has no numbers.
+        """
+        return np.memmap(
+            self.path,
+            dtype=self.dtype,
+            mode="r",
+            offset=self.offset or 0,
+            shape=self.shape,
+            order="F" if self.fortran else "C",
+        )
+
 
 def place_in_npz(path: Path, name: str) -> ArrayPlace:
     """Find array ``name`` of an ``.npz`` file, reading only its headers.
@@ -86,18 +102,7 @@ class MappedArray:
     def __init__(self, place: ArrayPlace) -> None:
         self.place = place
         self._depth = depth_of(place.dtype)
-        self._pixels = self._map()
-
-    def _map(self) -> npt.NDArray[Any]:
-        place = self.place
-        return np.memmap(
-            place.path,
-            dtype=place.dtype,
-            mode="r",
-            offset=place.offset or 0,
-            shape=place.shape,
-            order="F" if place.fortran else "C",
-        )
+        self._pixels = place.mapped()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -117,10 +122,19 @@ class MappedArray:
         image = np.array(self._pixels[index], dtype=self._depth)
         return image if image.ndim == 3 else image[:, :, None]
 
+    @property
+    def pixels(self) -> npt.NDArray[Any]:
+        """All images as they lie in the file, mapped."""
+        return self._pixels
+
+    def read(self) -> npt.NDArray[Any]:
+        """``(N, H, W, C)`` all images, in memory."""
+        return np.array(self._pixels, dtype=self._depth).reshape(self.shape)
+
     def __getstate__(self) -> dict[str, Any]:
         return {"place": self.place}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.place = state["place"]
         self._depth = depth_of(self.place.dtype)
-        self._pixels = self._map()
+        self._pixels = self.place.mapped()

@@ -150,14 +150,7 @@ def _is_large(place: ArrayPlace, map_above_mb: int) -> bool:
 
 def _mapped(place: ArrayPlace, where: str) -> Array:
     try:
-        return np.memmap(
-            place.path,
-            dtype=place.dtype,
-            mode="r",
-            offset=place.offset or 0,
-            shape=place.shape,
-            order="F" if place.fortran else "C",
-        )
+        return place.mapped()
     except (ValueError, OSError) as error:
         raise damaged(where) from error
 

@@ -6,7 +6,7 @@ import os
 import pickle
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
@@ -16,6 +16,7 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 
 from supcon_ext.experiment.cannot_start import CannotStart, starting
+from supcon_ext.experiment.sending import NotHere, Parcel, parcel
 from supcon_ext.recipe.schema import Recipe
 
 T = TypeVar("T")
@@ -53,6 +54,9 @@ def launch(recipe: Recipe) -> Fabric:
 def from_first(fabric: Fabric, make: Callable[[], T], patience: timedelta | None = None) -> T:
     """What the first process makes, in every process; what it cannot start with, too.
 
+    Pictures that lie in a file are not sent: every process maps them. Where one does not find that
+    file, it is sent all.
+
     Args:
         fabric: Launched.
         make: Called in the first process alone; what it returns can be pickled.
@@ -64,24 +68,45 @@ def from_first(fabric: Fabric, make: Callable[[], T], patience: timedelta | None
     if fabric.world_size == 1:
         return make()
     group: Any = None if patience is None else dist.new_group(backend="gloo", timeout=patience)
-    made: list[Any] = [None, None]
-    if fabric.global_rank == 0:
+    first = fabric.global_rank == 0
+    made: Any = None
+    sent: list[Any] = [None, None]
+    if first:
         try:
-            made[0] = make()
-            _expect_sendable(made[0])
+            made = make()
+            sent[0] = _sendable(made)
         except CannotStart as error:
-            made = [None, str(error)]
-    dist.broadcast_object_list(made, group=group)
+            sent = [None, str(error)]
+    dist.broadcast_object_list(sent, group=group)
+    if sent[1] is None:
+        made = _received(fabric, sent[0], made, group)
     if group is not None:
         dist.destroy_process_group(group)
-    if made[1] is not None:
-        raise CannotStart(made[1])
-    return cast(T, made[0])
+    if sent[1] is not None:
+        raise CannotStart(sent[1])
+    return cast(T, made)
 
 
-def _expect_sendable(made: Any) -> None:
+def _received(fabric: Fabric, sent: Parcel, made: Any, group: Any) -> Any:
+    """What a parcel holds: in the first process what it made, in all others a copy."""
+    here = fabric.global_rank == 0
+    if not here:
+        with suppress(NotHere):
+            made, here = sent.opened(), True
+    if not sent.files:
+        return made
+    found = [False] * fabric.world_size
+    dist.all_gather_object(found, here, group=group)
+    if all(found):
+        return made
+    whole = [parcel(made, whole=True) if fabric.global_rank == 0 else None]
+    dist.broadcast_object_list(whole, group=group)
+    return made if here else cast(Parcel, whole[0]).opened()
+
+
+def _sendable(made: Any) -> Parcel:
     try:  # tried here, since the others wait for ever where sending fails
-        pickle.dumps(made)
+        return parcel(made)
     except (pickle.PicklingError, AttributeError, TypeError) as error:  # as each class refuses it
         raise CannotStart(
             f"Expected what can be sent from the first process to the others, but {error}. "

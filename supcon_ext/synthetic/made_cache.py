@@ -18,6 +18,7 @@ import numpy.typing as npt
 from filelock import FileLock
 
 from data_tools.facts_cache import cache_folder
+from data_tools.mapped_array import place_in_npz
 from data_tools.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
@@ -51,11 +52,18 @@ def made_once(place: Path) -> Iterator[None]:
         held.release()
 
 
-def read_made(place: Path) -> dict[str, npt.NDArray[Any]] | None:
-    """The arrays that :func:`write_made` kept; None if there are none that can be used."""
+def read_made(place: Path, mapped: str) -> dict[str, npt.NDArray[Any]] | None:
+    """The arrays that :func:`write_made` kept; None if there are none that can be used.
+
+    Args:
+        place: The file.
+        mapped: Name of the array that stays there, unless it is empty: it is large.
+    """
     try:
         with np.load(place, allow_pickle=False) as kept:
-            arrays = {name: kept[name] for name in kept.files}
+            arrays = {name: kept[name] for name in kept.files if name != mapped}
+        lies = place_in_npz(place, mapped)
+        arrays[mapped] = lies.mapped() if 0 not in lies.shape else np.zeros(lies.shape, lies.dtype)
         return arrays if str(arrays.pop(_DIGEST)) == _digest(arrays) else None
     except Exception:  # a damaged file makes the reader raise nearly anything
         return None

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,9 +17,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from data_tools.mapped_array import MappedArray, place_in_npz
 from data_tools.prepared import PreparedData
 from data_tools.registry import Part
-from data_tools.samples import IntArray, SampleSet
+from data_tools.samples import IntArray, SampleSequence, SampleSet
 from data_tools.shot_groups import by_counts
 from data_tools.synthetic_set import SyntheticSet
 from data_tools.vector_rows import VectorRows
@@ -43,7 +45,9 @@ class Generated(SyntheticSource):
 
     Say how many by one of ``per_class``, ``fill_to`` and ``quota``. Where the generator knows
     captions of a class, its samples take turns in them. What was made is kept in the cache folder,
-    and made again where data, trust, generator or numbers change.
+    and made again where data, trust, generator or numbers change. Pictures of one size are mapped
+    from there, by every process of a machine; where the folder cannot be written, or they differ in
+    size, each process has its own.
 
     Args:
         generator: Who makes them: a name, or ``{kind: NAME, parameter: value}``.
@@ -109,13 +113,14 @@ class Generated(SyntheticSource):
         }
         place = made_place({**key, "counts": wanted.tolist()}, ".npz")
         with made_once(place):
-            made = read_made(place)
+            made = read_made(place, "x")
             if made is None:
                 shown = progress is not None
                 made = self._made(real.train, trust, wanted, seed, made_place(key, ".pt"), shown)
                 if made["x"].dtype != object:
                     write_made(place, made)
-        return self._as_set(real.train, made)
+                    made = read_made(place, "x") or made
+            return self._as_set(real.train, made, place)
 
     def _wanted(self, real: PreparedData) -> IntArray:
         """``(C,)`` int64 how many samples of each class."""
@@ -169,12 +174,17 @@ class Generated(SyntheticSource):
             "k": np.array([k for _, k in asked], dtype=np.int64),
         }
 
-    def _as_set(self, train: SampleSet, made: Arrays) -> SyntheticSet:
+    def _as_set(self, train: SampleSet, made: Arrays, place: Path) -> SyntheticSet:
         spec, x = train.spec, made["x"]
+        samples: SampleSequence = x
         if spec.kind == "image":
             spec = replace(spec, size=None if x.dtype == object else tuple(x.shape[1:3]))
+            if isinstance(x, np.memmap):
+                samples = MappedArray(place_in_npz(place, "x"))
+        elif len(x):
+            samples = VectorRows(x)
         return SyntheticSet.of(
-            VectorRows(x) if spec.kind == "vector" and len(x) else x,
+            samples,
             spec,
             train.classes,
             label=made["label"],
