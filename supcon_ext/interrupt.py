@@ -19,6 +19,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
+from data_tools.whole_file import remove_own_drafts
+
 PATIENCE = 4.0
 ACKNOWLEDGE = 0.5
 LAST_WORDS = 2.0  # a line of a file takes no time, but on a busy machine a moment to begin
@@ -137,7 +139,7 @@ class StopRequest:
         else:
             why = f"{name}, twice"
         _say(f"Stopped: {why}{self.advice}")
-        for words in reversed(self.last_words):
+        for words in (*reversed(self.last_words), remove_own_drafts):
             speaker = threading.Thread(target=_quietly, args=(words,), daemon=True)
             speaker.start()
             speaker.join(LAST_WORDS)

@@ -109,12 +109,17 @@ def sync(run_name: str, uri: str | None, name: str | None) -> None:
     probability and distance: mlflow models serve -m models:/NAME/VERSION --env-manager local
     """
     from supcon_ext.experiment import find_run
+    from supcon_ext.experiment.lock import lock
     from supcon_ext.tracking.register import register
     from supcon_ext.tracking.store_error import StoreError
     from supcon_ext.tracking.sync import sync as send
+    from supcon_ext.use.evaluation_record import tell_of_evaluations, untold_evaluations
 
     with user_input():
         folder = find_run(run_name)
+        if untold_evaluations(folder):
+            with lock(folder):
+                tell_of_evaluations(folder)
     try:
         sent = send(folder, uri)
         version = None if name is None else register(folder, name, uri)

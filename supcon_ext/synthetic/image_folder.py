@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_tools.whole_file import DRAFT_END, remove_drafts, whole_file, write_whole
+from data_tools.whole_file import DRAFT, DRAFT_END, remove_drafts, whole_file, write_whole
 from supcon_ext.experiment.lock import lock
 
 MANIFEST = "manifest.jsonl"
@@ -184,8 +184,8 @@ class ImageFolder:
         own = {*files, *(self.folder / wanted.path for wanted in self.wanted)}
         for parent in {file.parent for file in own}:
             for draft in parent.glob(f".*{DRAFT_END}*"):
-                match = re.fullmatch(rf"\.(.+)\.\d+{re.escape(DRAFT_END)}(.*)", draft.name)
-                if match is not None and parent / (match[1] + match[2]) in own:
+                told = DRAFT.fullmatch(draft.name)
+                if told is not None and parent / (told["stem"] + told["suffix"]) in own:
                     draft.unlink(missing_ok=True)
 
     def _there(self, wanted: Wanted) -> bool:

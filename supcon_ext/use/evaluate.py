@@ -25,7 +25,6 @@ from supcon_ext.evaluation.headline import headline, is_long_tailed
 from supcon_ext.evaluation.tunable import Tunable
 from supcon_ext.experiment.build import augmented_view, build_data, build_evaluators, build_groups
 from supcon_ext.experiment.cannot_start import starting
-from supcon_ext.experiment.closing import close_run
 from supcon_ext.experiment.folder import RECIPE, find_run
 from supcon_ext.experiment.lock import lock
 from supcon_ext.experiment.measure import EpochKey, reports_of
@@ -35,18 +34,15 @@ from supcon_ext.experiment.preprocessing import Preprocessing, fitting_set
 from supcon_ext.experiment.report import draw_reports, imbalance_of_splits, write_tables
 from supcon_ext.progress.file_progress import FileProgress
 from supcon_ext.recipe.load import load_recipe
-from supcon_ext.tracking.events import Artifact, Event, Metric, StatusChange
-from supcon_ext.tracking.journal import JOURNAL_NAME, Journal
-from supcon_ext.tracking.mirror_state import MirrorState
 from supcon_ext.tracking.results import read_results, write_results
 from supcon_ext.training.bank import BATCH
+from supcon_ext.use.evaluation_record import PLACE, tell_of_evaluations
 from supcon_ext.use.held_out import SHARE, with_test
 from supcon_ext.use.loaded import LoadedEncoder
 
 LEAST = 1e-12
 """Probability that stands for 0 where its logarithm is taken."""
 
-PLACE = "evaluations"
 USUAL = ("linear_probe", "knn")
 CLASSIFIER = "classifier"
 NOTHING_TO_TRAIN_ON: dict[str, Any] = {
@@ -121,7 +117,7 @@ def evaluate_run(
     """
     with starting():
         folder = find_run(run)
-        steps = int(read_results(folder)["steps"])
+        read_results(folder)  # tells of a run that is not finished
         encoder = LoadedEncoder(read_model(folder), device=device, batch=batch, workers=workers)
         seed = load_recipe(folder / RECIPE).seed
         named = _named(folder, data, overrides, encoder.preprocessing)
@@ -171,7 +167,7 @@ def evaluate_run(
             draw_reports(draft, told)
             write_tables(draft, told)
             write_results(draft, results)
-        mirror = _record(folder, place, results, steps)
+        mirror = tell_of_evaluations(folder)
     return EvaluateResult(place, results, mirror.uri)
 
 
@@ -289,30 +285,6 @@ def _new_place(folder: Path, name: str) -> Path:
     base = re.sub(r"[^\w.-]+", "_", name).strip("._") or "data"
     places = (f"{base}{f'.{number}' if number > 1 else ''}" for number in itertools.count(1))
     return next(folder / PLACE / each for each in places if not (folder / PLACE / each).exists())
-
-
-def _record(folder: Path, place: Path, results: dict[str, Any], step: int) -> MirrorState:
-    """Add an evaluation to the run's journal, and send it to MLflow where the run is there."""
-    now, beside = time.time_ns() // 1_000_000, f"{PLACE}/{place.name}"
-    happened: list[Event] = [
-        Metric(f"{beside}/{split}/{name}/{key}", float(value), step, now)
-        for split, by_evaluator in results["last"].items()
-        for name, metrics in by_evaluator.items()
-        for key, value in metrics.items()
-    ]
-    files = sorted(path for path in place.rglob("*") if path.is_file())
-    happened += [
-        Artifact(
-            path.relative_to(folder).as_posix(), path.parent.relative_to(folder).as_posix(), now
-        )
-        for path in files
-    ]
-    journal = Journal(folder / JOURNAL_NAME)
-    journal.append([*happened, StatusChange("FINISHED", now)])
-    journal.close()
-    mirror = MirrorState.load(folder)
-    close_run(folder, mirror)
-    return mirror
 
 
 def evaluation_rows(results: dict[str, Any]) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ import supcon_ext
 from supcon_ext.cli import main
 from tests.cli.test_json import COMMANDS
 from tests.experiment.tiny import recipe
+from tests.fresh import start
 from tests.runs import made
 from tests.use import toy
 
@@ -251,6 +252,64 @@ def test_stopped_as_it_begins(
     assert told.exit_code == 128 + number, told.output
     assert told.stderr == f"Stopped: {number.name}\n" and told.stdout == ""
     assert tree(here) == before
+
+
+WRITERS = ("recipes copy", "schema", "predict", "export", "compare", "report", "evaluate", "audit")
+"""Commands that write where the next one writes again."""
+
+
+def killed_amid_writing(arguments: tuple[str, ...]) -> None:
+    """A command whose process ends where its first draft would become a file or a folder."""
+    replace = os.replace
+
+    def kill(draft: Any, path: Any) -> None:
+        if Path(path).absolute().is_relative_to(Path.cwd()):  # not a cache
+            os._exit(9)
+        replace(draft, path)
+
+    os.replace = kill
+    main(list(arguments), prog_name="supcon")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_next_command_removes_what_a_killed_one_left(
+    name: str, here: Path, whole: Path
+) -> None:
+    shutil.copytree(whole, here / "whole")
+    (here / "tables").mkdir()
+    case = {**QUICK, **WITH_A_RUN}[name]
+    killed = start(killed_amid_writing, case.arguments, cwd=here)
+    assert killed.wait() == 9, killed.stderr
+    assert [path for path in here.rglob("*") if "draft" in path.name]
+    done = supcon(case)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert not [path for path in here.rglob("*") if "draft" in path.name]
+
+
+def slow_amid_writing(arguments: tuple[str, ...]) -> None:
+    """A command that is asked to stop, and is kept busy, where its first draft would be whole."""
+
+    replace = os.replace
+
+    def busy(draft: Any, path: Any) -> None:
+        if Path(path).absolute().is_relative_to(Path.cwd()):
+            os.system(f"kill -TERM {os.getpid()}; exec sleep 200")  # one call, which goes on
+        replace(draft, path)
+
+    os.replace = busy
+    main(list(arguments), prog_name="supcon")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["recipes copy", *(pytest.param(n, marks=pytest.mark.long) for n in ("export", "schema"))],
+)
+def test_a_stop_that_is_not_answered_in_time_leaves_nothing(name: str, here: Path) -> None:
+    ended = start(slow_amid_writing, QUICK[name].arguments, cwd=here)
+    assert ended.wait() == 143, ended.stderr
+    os.killpg(ended.pid, signal.SIGKILL)
+    assert "took longer than 4 s" in ended.stderr
+    assert not [path for path in here.rglob("*") if "draft" in path.name]
 
 
 class Waiting(io.BytesIO):

@@ -107,6 +107,34 @@ def test_what_needs_the_encoder_finds_the_same_as_in_the_run(folder: Path) -> No
     assert found("other")["last"]["test"]["fine_tune"]["accuracy"] > 0.8
 
 
+def untold(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("then", [["evaluate", "run", "--by", "classifier"], ["sync", "run"]])
+def test_one_that_was_stopped_before_it_told_is_told_of_later(
+    then: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("supcon_ext.use.evaluate.tell_of_evaluations", untold)
+        assert evaluate("--by", "knn").exit_code == 130
+    value = found("own")["last"]["test"]["knn"]["accuracy"]
+    (folder / "run/evaluations/notes").mkdir()  # somebody's own
+    key = "evaluations/own/test/knn/accuracy"
+    assert key not in read_metrics(Path("run"))
+    told = CliRunner().invoke(main, then)
+    assert told.exit_code == 0, told.output
+    steps = json.loads(Path("run/results.json").read_text())["steps"]
+    assert read_metrics(Path("run"))[key] == [(steps, value)]
+    assert ("evaluations/own.2/test/classifier/accuracy" in read_metrics(Path("run"))) == (
+        then[0] == "evaluate"
+    )
+    before = Path("run/journal.jsonl").read_bytes()
+    assert CliRunner().invoke(main, ["sync", "run"]).exit_code == 0
+    assert Path("run/journal.jsonl").read_bytes() == before
+    assert unfinished(Path("run"), load_recipe("run/recipe.yaml")) is None
+
+
 def test_what_is_found_is_in_the_journal_and_in_mlflow(folder: Path) -> None:
     import mlflow
 
