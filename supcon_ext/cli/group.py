@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 
@@ -75,13 +75,16 @@ class CommandLine(click.Group):
                     return made
                 finally:
                     asked = stop.number
-        except (click.exceptions.Exit, click.ClickException):
+        except click.exceptions.Exit:
             raise
+        except click.ClickException as error:
+            if asked is None or not _made_of(asked, error):
+                raise
+            _stopped(ctx, asked)
         except click.Abort:
             if asked is None:
                 raise
-            click.echo(f"Stopped: {signal.Signals(asked).name}", err=True)  # amid a question
-            ctx.exit(128 + asked)
+            _stopped(ctx, asked)  # amid a question
         except KeyboardInterrupt as error:
             told = _is(error, "supcon_ext.interrupt", "Interrupted")
             click.echo(f"Stopped: {error}" if told else "Stopped.", err=True)
@@ -89,6 +92,8 @@ class CommandLine(click.Group):
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
+            if asked is not None and _made_of(asked, error):
+                _stopped(ctx, asked)
             if _is(error, "supcon_ext.recipe.problems", "RecipeError") or _is(
                 error, "supcon_ext.experiment.cannot_start", "CannotStart"
             ):
@@ -96,6 +101,19 @@ class CommandLine(click.Group):
             if has_the_word():
                 _tell(error, bool(ctx.params.get("debug")))
             ctx.exit(FAILED)
+
+
+def _stopped(ctx: click.Context, number: int) -> NoReturn:
+    click.echo(f"Stopped: {signal.Signals(number).name}", err=True)
+    ctx.exit(128 + number)
+
+
+def _made_of(number: int, error: BaseException) -> bool:
+    """Whether an error is what a library made of a signal's exception, as pydantic does amid dumps.
+
+    Such a library keeps the text alone, and not what it was raised from.
+    """
+    return f"Interrupted: {signal.Signals(number).name}" in str(error)
 
 
 def _is(error: BaseException, module: str, name: str) -> bool:

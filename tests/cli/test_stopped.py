@@ -6,6 +6,7 @@ does its work when it is given again. The moments are calls of functions of the 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import inspect
 import io
@@ -14,21 +15,24 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 from PIL import Image
+from pydantic import BaseModel, field_serializer
 
 import data_tools
 import supcon_ext
 from supcon_ext.cli import main
+from supcon_ext.cli.group import CommandLine, user_input
 from tests.cli.test_json import COMMANDS
 from tests.experiment.tiny import recipe
 from tests.fresh import start
@@ -310,6 +314,40 @@ def test_a_stop_that_is_not_answered_in_time_leaves_nothing(name: str, here: Pat
     os.killpg(ended.pid, signal.SIGKILL)
     assert "took longer than 4 s" in ended.stderr
     assert not [path for path in here.rglob("*") if "draft" in path.name]
+
+
+class Dumped(BaseModel):
+    """What is asked to stop while it is made plain values of."""
+
+    number: int
+
+    @field_serializer("number")
+    def asked(self, number: int) -> int:
+        os.kill(os.getpid(), number)
+        return number
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("guard", [user_input, nullcontext])
+def test_a_library_that_makes_another_error_of_it(number: signal.Signals, guard: Any) -> None:
+    @click.command()
+    def dump() -> None:
+        with guard():
+            Dumped(number=number).model_dump()
+
+    @click.command()
+    def full() -> None:
+        try:
+            os.kill(os.getpid(), number)
+        except KeyboardInterrupt:
+            with guard():
+                raise OSError(errno.ENOSPC, "No space left on device") from None
+
+    group = CommandLine("supcon", commands={"dump": dump, "full": full})
+    told = CliRunner().invoke(group, ["dump"])
+    assert (told.exit_code, told.stderr) == (128 + number, f"Stopped: {number.name}\n")
+    told = CliRunner().invoke(group, ["full"])  # what went wrong on the way is still told
+    assert told.exit_code in (1, 2) and "No space left" in told.stderr
 
 
 class Waiting(io.BytesIO):
