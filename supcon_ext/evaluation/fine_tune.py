@@ -40,7 +40,8 @@ class FineTune(Predictor):
     cosine, with cross-entropy on the weak view (crop and flip; of vectors a stored view). They
     search rates and penalties on the validation split, for SGD with Nesterov momentum. The head
     begins at zero. The last epoch is measured, on plain views. What was frozen in the run is
-    trained too. The run's encoder stays as it is.
+    trained too. The run's encoder stays as it is. Of several processes each trains a copy of its
+    own, to the same numbers.
 
     It asks another question than `linear_probe`: not what the features hold, but how good a start
     the weights are where there are labels to train on. On wrong labels it learns them.

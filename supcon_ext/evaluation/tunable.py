@@ -18,6 +18,7 @@ from data_tools.unlabelled import unlabelled
 from supcon_ext.feed.choice import feed_of
 from supcon_ext.models.base import Backbone
 from supcon_ext.models.lora import merged
+from supcon_ext.models.sync_batch_norm import alone
 from supcon_ext.policies.base import View
 
 
@@ -42,8 +43,12 @@ class Tunable:
     workers: int = 0
 
     def copied(self) -> Backbone:
-        """A copy in which every weight learns, nothing frozen and no update beside the weights."""
+        """A copy in which every weight learns, nothing frozen and no update beside the weights.
+
+        Of several processes each trains its own, all to the same numbers: no row is exchanged.
+        """
         own = copy.deepcopy(merged(self.backbone)).to(self.device)
+        alone(own)
         own.still = ()
         return own.requires_grad_(True)
 

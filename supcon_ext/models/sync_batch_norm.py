@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from timm.layers import convert_sync_batchnorm
+from timm.layers.norm_act import SyncBatchNormAct
+from torch import Tensor, nn
 
 from supcon_ext.models.network import Network
 
@@ -29,3 +31,29 @@ def synchronised(network: Network, device: str) -> Network:
     if not isinstance(converted, Network):
         raise TypeError(f"Expected a Network, but got {type(converted).__name__}")
     return converted
+
+
+class AloneBatchNorm(nn.SyncBatchNorm):
+    """A batch norm that sees its own process's rows again; weights and statistics are as before."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``(N, C, ...)`` normalised."""
+        made: Tensor = nn.modules.batchnorm._BatchNorm.forward(self, input)
+        return made
+
+
+class AloneBatchNormAct(SyncBatchNormAct, AloneBatchNorm):  # type: ignore[misc]
+    """The same of timm's, which has its activation in it."""
+
+
+def alone(module: nn.Module) -> None:
+    """Undo :func:`synchronised` in a copy that each process trains by itself, on equal rows.
+
+    Args:
+        module: Changed in place.
+    """
+    for each in module.modules():
+        if type(each) is nn.SyncBatchNorm:
+            each.__class__ = AloneBatchNorm
+        elif type(each) is SyncBatchNormAct:
+            each.__class__ = AloneBatchNormAct

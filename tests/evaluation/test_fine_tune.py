@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from timm.layers import BatchNormAct2d, convert_sync_batchnorm
 from torch import nn
 from torch.nn import functional as F
 
@@ -12,6 +13,7 @@ from supcon_ext.evaluation.fine_tune import FineTune
 from supcon_ext.evaluation.linear_probe import LinearProbe
 from supcon_ext.seeding import seeded_generator
 from tests.evaluation.toy import blob_input, with_encoder
+from tests.several import in_processes
 
 
 def trunk():
@@ -50,6 +52,27 @@ def test_the_numbers_of_a_plain_loop():
     with torch.no_grad():
         expected = F.softmax(head(net.eval()(data.test.features)), dim=1)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
+
+
+def with_norms(exchange):
+    """A trunk with torch's batch norm and timm's, for one process or for several."""
+    net = nn.Sequential(trunk(), nn.Unflatten(1, (8, 1, 1)), BatchNormAct2d(8), nn.Flatten())
+    return convert_sync_batchnorm(net) if exchange else net
+
+
+def tuned(rank, exchange):
+    data = with_encoder(blob_input(seed=4, spread=1.0), with_norms(exchange))
+    fitted = FineTune(epochs=2, batch_size=50).fit(data)
+    return fitted(data.test), list(fitted.backbone.state_dict().values())
+
+
+def test_several_processes_train_to_the_bits_of_one(tmp_path):
+    expected, weights = tuned(0, False)
+    for exchange in (False, True):
+        (tmp_path / str(exchange)).mkdir()
+        for found, theirs in in_processes(tuned, 2, tmp_path / str(exchange), exchange):
+            assert torch.equal(found, expected)
+            assert all(torch.equal(a, b) for a, b in zip(theirs, weights, strict=True))
 
 
 @pytest.mark.parametrize("frozen", [False, True])

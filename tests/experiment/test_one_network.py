@@ -23,6 +23,7 @@ from supcon_ext.training.bank import BATCH, embed
 from supcon_ext.training.checkpoint import load_checkpoint
 from supcon_ext.training.one_network import agree
 from tests.experiment.launched import SMALL, environment, together, torchrun
+from tests.fresh import supcon
 
 SIZES = (1, 5, BATCH, BATCH + 1, 2 * BATCH + 3)
 
@@ -122,7 +123,9 @@ LINES = ("small (seed 0)", "epoch 1/", "epoch 2/", "run     ", "classifier ")
 
 def test_torchrun_makes_one_network_and_says_each_line_once(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
-    started = torchrun(2, "run", "small.yaml", cwd=tmp_path)
+    tuned = "{kind: fine_tune, epochs: 1, lr: 0.001}"
+    evaluation = f"evaluation=[classifier, knn, {tuned}]"
+    started = torchrun(2, "run", "small.yaml", evaluation, cwd=tmp_path)
     assert [process.wait() for process in started] == [0, 0], started[0].stderr
     (folder,) = (tmp_path / "runs").iterdir()
     check_one_network(folder)
@@ -130,6 +133,12 @@ def test_torchrun_makes_one_network_and_says_each_line_once(tmp_path: Path) -> N
     assert said[1] == ""
     for line in LINES[:4]:
         assert said[0].count(line) == 1, line
+    by = ("--by", "knn", "--by", tuned)  # in one process now
+    alone = supcon("evaluate", str(folder), *by, cwd=tmp_path, env={"OMP_NUM_THREADS": "1"})
+    assert alone.wait() == 0, alone.stderr
+    found = read_results(folder / "evaluations" / "own")["last"]["test"]
+    assert found == {name: read_results(folder)["last"]["test"][name] for name in found}
+    assert set(found) == {"knn", "fine_tune"}
 
 
 @pytest.mark.parametrize("where", ["0", "1", "all"])
