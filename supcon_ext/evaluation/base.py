@@ -212,7 +212,10 @@ class Evaluator(Protocol):
             ``"encoder"`` itself with the samples.
 
     One may say ``needs_validation = True`` where it selects on the validation samples, and
-    ``needs_training = False`` where it is not fitted on the training samples.
+    ``needs_training = False`` where it is not fitted on the training samples. ``encoder_passes``
+    are those over the training samples beside the one that gives their features, for the time left:
+    how many only look at them, and how many train a copy of the encoder; ``(0, 0)`` if it does not
+    say.
     """
 
     @property

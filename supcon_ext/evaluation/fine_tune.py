@@ -62,6 +62,11 @@ class FineTune(Predictor):
 
     requires: ClassVar[frozenset[str]] = frozenset({"encoder"})
 
+    @property
+    def encoder_passes(self) -> tuple[int, int]:
+        """Over the training samples: its epochs train."""
+        return 0, self.epochs
+
     def fit(self, data: EvaluationInput) -> FineTuned:
         """Train the copy.
 

@@ -83,6 +83,11 @@ class LinearProbe(Predictor):
         """Where the penalty is chosen there."""
         return self.l2 == "validation"
 
+    @property
+    def encoder_passes(self) -> tuple[int, int]:
+        """Over the training samples: those of ``sgd`` on new views."""
+        return (self.epochs, 0) if self.solver == "sgd" else (0, 0)
+
     def fit(self, data: EvaluationInput) -> FittedProbe:
         """Fit on the training samples.
 

@@ -344,9 +344,8 @@ class Session:
             **made.pages(folder),
             **further_lines(recipe, local_processes(recipe, self.fabric)),
         }
-        sizes = made.data.describe()
-        counts = [int(sizes[split] or 0) for split in ("train", "validation", "test")]
-        self.progress.plan(planned_work(recipe, *counts), what_makes_it_shorter(recipe))
+        if self.first:  # nobody watches the others
+            self.progress.plan(planned_work(made), what_makes_it_shorter(recipe))
         title = f"{recipe.name} (seed {recipe.seed})"
         self.progress.start_run(title, {**made.describe(recipe), **told})
         if self.record is not None and self.watch is not None:  # in the first process

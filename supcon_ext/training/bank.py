@@ -20,6 +20,11 @@ BATCH = 512
 LoaderOf = Callable[[Tensor], Iterable[Any]]
 
 
+def bank_passes(requires: frozenset[str]) -> int:
+    """How many passes over the training set a bank costs that has this."""
+    return (requires - {"truth"} != frozenset()) + ("peer_logits" in requires)
+
+
 @torch.no_grad()
 def embed(network: Network, count: int, loader_of: LoaderOf, device: torch.device) -> Outputs:
     """Outputs of every image of a split, in order, with the network in evaluation mode.
@@ -107,7 +112,7 @@ def make_bank(
     columns = {name: column.cpu() for name, column in beliefs.columns.items()}
     index = torch.arange(len(given))
     shown = truth if "truth" in requires else None
-    if not requires - {"truth"}:
+    if not bank_passes(requires):
         return SampleBank(index, given, classes, truth=shown, real=real, columns=columns)
     made = outputs()
     peer = peer_logits() if peer_logits is not None and "peer_logits" in requires else None

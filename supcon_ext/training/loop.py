@@ -177,7 +177,7 @@ class Trainer:
         self._start_stage(None)
         running = self.running
         self._refresh()
-        running.plan = EpochPlan(0, order=self._order(self.stages[0]))
+        running.plan = self.epoch_plan(0, 0)
         _, stats = self._step(self.stages[0], running, next(iter(running.feed.epoch(running.plan))))
         return {name: float(value) for name, value in stats.items()}
 
@@ -187,7 +187,7 @@ class Trainer:
             restore_random(self, saved)  # last of all: setting up may draw
         stage, done = self.stages[self.at.stage], self.at.epoch - self.at.unvalidated
         if self.at.epoch < stage.epochs:
-            running.plan = EpochPlan(self.at.epoch, self.at.step, self._order(stage))
+            running.plan = self.epoch_plan(self.at.stage, self.at.epoch, self.at.step)
         steps = running.steps
         self.progress.start_stage(stage.name, stage.epochs, steps, done, self.at.step)
 
@@ -202,9 +202,11 @@ class Trainer:
             drop_last=stage.drop_last,
         )
 
-    def _order(self, stage: Stage) -> Any:
-        seed = derived_seed(self.settings.seed, self.at.stage, "sampler")
-        return self.beliefs.order(stage, self.at.epoch, seed)
+    def epoch_plan(self, number: int, epoch: int, start_step: int = 0) -> EpochPlan:
+        """An epoch of a stage, by the stage's number and what is believed now."""
+        seed = derived_seed(self.settings.seed, number, "sampler")
+        order = self.beliefs.order(self.stages[number], epoch, seed)
+        return EpochPlan(epoch, start_step, order)
 
     def _run_stage(self) -> None:
         stage = self.stages[self.at.stage]
@@ -234,7 +236,7 @@ class Trainer:
             with self.stopping.saved_if_bad():
                 self._refresh()
             self.beliefs.gone.drop(self.beliefs.now)
-        running.plan = EpochPlan(self.at.epoch, self.at.step, self._order(stage))
+        running.plan = self.epoch_plan(self.at.stage, self.at.epoch, self.at.step)
         running.module.train()
         steps = running.steps
         for batch in self._batches(running, steps):

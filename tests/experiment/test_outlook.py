@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import joblib
+import numpy as np
 import pytest
 
-from supcon_ext.experiment.outlook import further_lines, planned_work, what_makes_it_shorter
+from supcon_ext.experiment.outlook import (
+    further_lines,
+    mean_rows,
+    planned_work,
+    rows_of_epoch,
+    what_makes_it_shorter,
+)
 from supcon_ext.experiment.workers import workers_at_hand
-from supcon_ext.progress.outlook import Work
-from supcon_ext.recipe import list_recipes, load_recipe
+from supcon_ext.recipe import list_recipes, load_recipe, to_yaml
+from supcon_ext.recipe.reading import read_text
+from tests.experiment import members
+from tests.experiment.counted_work import counted_work, prepared
 from tests.fresh import start_supcon
 
 
@@ -28,21 +38,109 @@ def test_no_more_workers_than_cores(
     assert ("workers" in further_lines(recipe, processes)) == (workers < wanted)
 
 
-def test_the_work_of_every_part() -> None:
-    recipe = load_recipe("selcl/folder", ["validate_every=10", "stages.select.views.count=3"])
-    assert planned_work(recipe, 900, 90, 210) == [
-        Work("warmup", 20 * (2 * 900 + 3)),
-        Work("select", 80 * (3 * 900 + 3)),
-        Work("evaluation", pytest.approx(2 * 1_200 / 3)),
-    ]
-    assert what_makes_it_shorter(recipe) == [
-        "stages.select.epochs=...",
-        "data.image_size=...",
-        "model.backbone=...",
-    ]
+def of_terms() -> dict[str, Any]:
+    """A stage for each term, some of them with a queue or Mixup, and every measure."""
+    names = [name for name in members.members("term") if name not in members.ASKING]
+    stages = []
+    for number, name in enumerate(names):
+        selector = "disagreement" if name == "co_teaching" else ("bmm", "label")[number % 2]
+        stages.append({**members.stage(number, selector, "uniform", name), "name": name})
+    sgd = {"kind": "linear_probe", "solver": "sgd", "epochs": 3, "lr": 0.1}
+    tuned = {"kind": "fine_tune", "epochs": 2, "batch_size": 24}
+    evaluation = ["classifier", sgd, {"kind": "calibration", "of": sgd}, tuned, "knn"]
+    text = members.recipe(stages, validate_every=3, evaluation=evaluation)
+    return {**text, "data": {**text["data"], "validation": 0.1}}
+
+
+def of_captions() -> dict[str, Any]:
+    """Terms that ask for captions, or for tokens, the last without another of the twin's passes."""
+    text = members.synclr()
+    (first, second) = text["stages"]
+    ibot = {"ibot": {"views": "global", "masked_images": 0.25}}
+    image_text = {"image_text": {"vectors": "captions.npz", "views": "local"}}
+    sampler = {"kind": "captions", "images": 3}
+    alone = {**second, "name": "c", "objective": [ibot, "contrastive"], "sampler": sampler}
+    four = {**alone, "name": "d", "objective": [image_text]}
+    shared = {**first, "objective": [ibot, first["objective"][0]]}
+    data = {**text["data"], "synthetic": ["few_made"]}
+    return {**text, "data": data, "stages": [shared, second, alone, four]}
+
+
+def of_vectors() -> dict[str, Any]:
+    """The same on vectors, of which the encoder is frozen."""
+    stages = [members.stage(number, "label", "balanced", "paco") for number in range(2)]
+    text = members.on_vectors(stages, validate_every=1, evaluation=["knn"])
+    return {**text, "model": {**text["model"], "freeze": "all"}}
+
+
+@pytest.mark.parametrize("made", [of_terms, of_captions, of_vectors])
+def test_the_work_planned_is_the_work_done(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    captions, vectors = [f"digit {number}" for number in range(9)], np.eye(9, 5) + 1
+    np.savez("captions.npz", captions=captions, vectors=vectors)
+    recipe, ready, progress = prepared(made())
+    planned = {part.name: part.amount for part in planned_work(ready)}
+    found = counted_work(recipe, ready, progress, tmp_path)
+    assert list(planned) == [stage.name for stage in recipe.stages] + ["evaluation"]
+    for name, amount in planned.items():
+        assert found.get(name, 0.0) == pytest.approx(amount, rel=0.03), name
+
+
+def test_every_term_is_among_them() -> None:
+    stages = [stage for made in (of_terms(), of_captions()) for stage in made["stages"]]
+    kinds = {kind if isinstance(kind, str) else next(iter(kind))
+             for stage in stages for kind in stage["objective"]}  # fmt: skip
+    assert kinds == set(members.members("term"))
+
+
+SMALLER = {"neighbours": 8, "size": 4}
+"""Numbers that a few digits of 8 pixels allow."""
+
+
+def shipped_small(name: str) -> dict[str, Any]:
+    """A shipped recipe on a few digits or vectors, with a small encoder."""
+    text = read_text(to_yaml(load_recipe(name))).value
+    vectors, tokens = name.startswith("features/"), name.startswith("synclr/")
+    few = {"epochs": 2, "batch_size": 24, "drop_last": False}
+    model = {**text["model"], "weights": None, "projector": {"hidden": 8, "dim": 8}}
+    if tokens:
+        theirs = members.synclr()["model"]
+        model |= {key: theirs[key] for key in model.keys() & theirs.keys() if model[key]}
+    elif not vectors:
+        model["backbone"] = {"kind": "conv4", "width": 2}
+    data = {"dataset": "few_vectors" if vectors else "few_digits", "validation": 0.1}
+    data |= {"synthetic": ["few_made"]} if text["data"]["synthetic"] else {}
+    kept = {key: text[key] for key in ("validate_every", "checkpoint", "evaluation")}
+    small = members.recipe([{**stage, **few} for stage in smaller(text["stages"])])
+    return {**small, "model": model, "data": data, **kept}
+
+
+def smaller(value: Any) -> Any:
+    """What stages say, with smaller numbers."""
+    if isinstance(value, list):
+        return [smaller(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: min(each, SMALLER[key]) if key in SMALLER and each else smaller(each)
+        for key, each in value.items()
+    }
 
 
 SHIPPED = [info for info in list_recipes() if not info.is_sweep]
+
+
+@pytest.mark.parametrize("info", SHIPPED, ids=lambda info: info.name)
+def test_the_work_planned_of_shipped_recipes(info: Any, tmp_path: Path) -> None:
+    recipe, ready, progress = prepared(shipped_small(info.name))
+    planned = {part.name: part.amount for part in planned_work(ready)}
+    found = counted_work(recipe, ready, progress, tmp_path)
+    for stage in recipe.stages:  # who will be trusted is not known before; at first all are
+        if stage.sampler.params.get("only") == "trusted":
+            assert 0 < found.pop(stage.name) <= planned.pop(stage.name)
+    assert found == pytest.approx(planned, rel=0.03)
 
 
 @pytest.mark.parametrize("info", SHIPPED, ids=lambda info: info.name)
@@ -52,6 +150,27 @@ def test_what_makes_it_shorter_is_taken(info) -> None:  # type: ignore[no-untype
     given = [key.replace("...", smaller[key[:-4].rpartition(".")[2]]) for key in keys]
     made = load_recipe(info.path, given)
     assert made.model.backbone.kind == "conv4" and 12 in {stage.epochs for stage in made.stages}
+
+
+def test_the_rows_planned_are_those_of_the_feed() -> None:
+    stages = []
+    for number, name in enumerate(members.members("sampler")):
+        for drop_last in (True, False):
+            given = members.given("sampler", name)
+            stage = members.stage(0, "label", "uniform", sampler=given, drop_last=drop_last)
+            stages.append({**stage, "name": f"{name}_{number}_{drop_last}"})
+    growing = {"kind": "with_synthetic", "share": 0.1, "share_end": 0.8}
+    stages.append(members.stage(0, "label", "uniform", sampler=growing, epochs=12))
+    _, made, _ = prepared(members.recipe(stages))
+    trainer = made.trainer
+    for number, stage in enumerate(trainer.stages):
+        rows = []
+        for epoch in range(stage.epochs):
+            plan = trainer.epoch_plan(number, epoch)
+            batches = list(trainer.stage_feed(number).epoch(plan))
+            rows.append(sum(group.samples for batch in batches for group in batch.values()))
+            assert rows_of_epoch(trainer, number, epoch) == rows[-1], stage.name
+        assert mean_rows(trainer, number) == pytest.approx(sum(rows) / len(rows), rel=0.1)
 
 
 def test_a_run_without_a_terminal_speaks_before_its_first_step(tmp_path: Path) -> None:
