@@ -43,18 +43,27 @@ class Measurer:
     seed: int
     workers: int = 0
 
-    def input(self, network: Network, test: bool) -> EvaluationInput:
-        """What evaluators may see of a network; the test split stays shut unless asked for."""
+    def input(self, network: Network, test: bool, fitted: bool = True) -> EvaluationInput:
+        """What evaluators may see of a network; the test split stays shut unless asked for.
+
+        Args:
+            network: Embeds the splits.
+            test: Whether the test split is among them.
+            fitted: Whether something is fitted on the training split; else it has no sample where
+                there is a validation split.
+        """
         train = self.data.train
         validation = self.data.validation
+        held_out = None if validation is None else self._embedded(validation, network)
+        seen = self._embedded(train, network) if fitted or held_out is None else _none_of(held_out)
 
         def augmented_features(epoch: int) -> torch.Tensor:
             key = EpochKey(self.seed, epoch)
             return self.trainer.embed(train, network, self.augmented, key).features
 
         return EvaluationInput(
-            train=self._embedded(train, network),
-            validation=None if validation is None else self._embedded(validation, network),
+            train=seen,
+            validation=held_out,
             test=self._embedded(self.data.test, network) if test and self.data.test else None,
             classes=train.classes,
             groups=self.groups,
@@ -81,14 +90,19 @@ class Measurer:
             samples=images.samples,
         )
 
+    @property
+    def validation_fits(self) -> bool:
+        """Whether :meth:`validate` needs the training split's features: where kNN stands in."""
+        return not self.classifies
+
     def validate(self, network: Network) -> dict[str, float]:
         """Accuracy on the validation split, whose labels are as noisy as the training labels.
 
         The classifier's where one is trained, else kNN's. ``score`` among them is what the best
         epoch is chosen by.
         """
-        data = self.input(network, test=False)
         quick = Classifier() if self.classifies else KNN()
+        data = self.input(network, test=False, fitted=self.validation_fits)
         name = "classifier" if self.classifies else "knn"
         metrics = quick.evaluate(data, "validation").metrics
         values = {f"{name}/{key}": metrics[key] for key in ("accuracy", "balanced_accuracy")}
@@ -108,6 +122,11 @@ def reports_of(
         for split, samples in splits.items()
         if samples is not None
     }
+
+
+def _none_of(some: Embedded) -> Embedded:
+    logits = None if some.logits is None else some.logits[:0]
+    return Embedded(some.features[:0], some.z[:0], logits, some.label[:0], some.index[:0])
 
 
 @dataclass(frozen=True)

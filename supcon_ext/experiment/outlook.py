@@ -38,13 +38,14 @@ def planned_work(made: Prepared) -> list[Work]:
     trainer, data = made.trainer, made.data
     counts = [0 if part is None else len(part) for part in (data.train, data.validation, data.test)]
     train, validation, _ = counts
+    validated = validation + (train if made.measurer.validation_fits else 0)
     whole = math.prod(made.context.shape)
     plain = FORWARD * _size(trainer.data.plain, whole)
     work, done = [], 0
     for number, stage in enumerate(trainer.stages):
         last = number + 1 == len(trainer.stages)
         looks = len(trainer.data.train) * _bank_passes(stage)
-        looks += (train + validation) * _validations(trainer, stage, done, last)
+        looks += validated * _validations(trainer, stage, done, last)
         step = _work_of_a_sample(trainer, stage, whole)
         trained = stage.epochs * mean_rows(trainer, number) * step
         work.append(Work(stage.name, trained + plain * looks))
@@ -122,7 +123,7 @@ def _validates(trainer: Trainer) -> bool:
 
 
 def _validations(trainer: Trainer, stage: Stage, done: int, last: bool) -> int:
-    """How often a stage measures on validation, which passes the training split too."""
+    """How often a stage measures on validation."""
     if not _validates(trainer):
         return 0
     every, end = trainer.settings.validate_every, done + stage.epochs

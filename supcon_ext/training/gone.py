@@ -81,6 +81,8 @@ class GoneImages:
         samples.role = samples.role.masked_fill(gone, int(Role.DROPPED))
 
     def _note(self, index: Tensor, images: SampleSet | None) -> None:
+        # views of an image, and visits of it, are one
+        index = torch.tensor(sorted({*index.tolist()}), dtype=torch.int64)
         training = images is None or images is self.images
         if training:
             index = index[~self.mask[index]]

@@ -10,6 +10,8 @@ import joblib
 import numpy as np
 import pytest
 
+from supcon_ext.evaluation.classifier import Classifier
+from supcon_ext.evaluation.knn import KNN
 from supcon_ext.experiment.outlook import (
     further_lines,
     mean_rows,
@@ -150,6 +152,21 @@ def test_what_makes_it_shorter_is_taken(info) -> None:  # type: ignore[no-untype
     given = [key.replace("...", smaller[key[:-4].rpartition(".")[2]]) for key in keys]
     made = load_recipe(info.path, given)
     assert made.model.backbone.kind == "conv4" and 12 in {stage.epochs for stage in made.stages}
+
+
+@pytest.mark.parametrize("term", ["cross_entropy", None])
+def test_validation_by_the_classifier_needs_no_training_split(term: str | None) -> None:
+    text = members.recipe([members.stage(0, "label", "uniform", term)], validate_every=1)
+    text["data"]["validation"] = 0.2
+    _, made, _ = prepared(text)
+    network, measurer = made.trainer.network, made.measurer
+    found = measurer.validate(network)
+    whole = measurer.input(network, test=False)
+    name, quick = ("classifier", Classifier()) if term else ("knn", KNN())
+    told = quick.evaluate(whole, "validation").metrics
+    kinds = ("accuracy", "balanced_accuracy")
+    assert found == {**{f"{name}/{kind}": told[kind] for kind in kinds}, "score": told["accuracy"]}
+    assert len(measurer.input(network, test=False, fitted=not term).train) == (0 if term else 64)
 
 
 def test_the_rows_planned_are_those_of_the_feed() -> None:

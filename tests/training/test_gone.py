@@ -28,8 +28,9 @@ def test_a_blank_teaches_nothing_in_its_batch_and_is_dropped_afterwards() -> Non
     told: list[str] = []
     gone = GoneImages(images(6), told.append)
     known = samples(6)
-    index, blank = gone.places(torch.tensor([4, ~1, 0, ~3]))
-    assert index.tolist() == [4, 1, 0, 3] and blank.tolist() == [False, True, False, True]
+    index, blank = gone.places(torch.tensor([4, ~1, 0, ~3]).repeat(2))  # two views
+    assert index.tolist() == [4, 1, 0, 3] * 2 and blank.tolist() == [False, True, False, True] * 2
+    index, blank = index[:4], blank[:4]
     seen = gone.believed(known, index, blank)
     assert seen.label[index].tolist() == [0, -1, 0, -1]
     assert seen.trust[index].tolist() == [1, 0, 1, 0]
