@@ -25,6 +25,8 @@ COMMANDS = ("embed", "predict", "evaluate", "export", "filter", "generate")
 LONG = ("embed", "export", "generate")
 """Tried in the long run: they read data as `predict` and `filter` do."""
 
+pytestmark = pytest.mark.timeout(900)  # the first one makes the folder, and imports everything
+
 commands = [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in COMMANDS]
 NEEDS_LABELS = ("evaluate", "filter")
 NEEDS_PICTURES = ("embed", "filter", "generate")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import multiprocessing
 import os
 import runpy
 import sys
 from glob import glob
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import ModuleType
 
@@ -17,7 +19,7 @@ import yaml
 from supcon_ext.cli import main
 from tests.docs.blocks import ROOT, Block, arguments_of_supcon, blocks, pages
 from tests.docs.messy_folder import write_messy_folder
-from tests.fresh import Fresh, start, supcon
+from tests.fresh import Fresh, start
 
 OVERRIDDEN = ("run", "sweep", "validate", "show")  # commands that take KEY=VALUE
 PAGES = [page for page in pages() if any(each.kind != "not run" for each in blocks(page))]
@@ -95,7 +97,7 @@ def _command(words: list[str], more: list[str]) -> None:
     words = [found for word in words for found in (glob(word) if word[-1] == "*" else [word])]
     given = arguments_of_supcon(words)
     if given is not None:
-        done: Fresh = supcon(*given, *(more if given[0] in OVERRIDDEN else []), timeout=600)
+        done: Fresh = start(_supcon, *given, *(more if given[0] in OVERRIDDEN else []))
     elif words[0] == "python":
         done = start(_script, *words[1:])
     else:
@@ -104,6 +106,17 @@ def _command(words: list[str], more: list[str]) -> None:
     print(done.stdout, done.stderr, sep="\n", flush=True)
     if status:
         raise SystemExit(f"{' '.join(words)}: exit status {status}")
+
+
+def _supcon(*arguments: str) -> None:
+    """``supcon``, whose sweeps fork the processes of their jobs: their imports are here already."""
+    context = multiprocessing.get_context
+
+    def forking(method: str | None = None) -> BaseContext:
+        return context("fork" if method == "spawn" else method)
+
+    multiprocessing.get_context = forking  # type: ignore[assignment]
+    main(list(arguments), prog_name="supcon")
 
 
 def _script(path: str, *arguments: str) -> None:
