@@ -31,17 +31,12 @@ def _step(family: str, classes: int) -> Callable[[str], str]:
 
     def told(name: str) -> str:
         if name not in rows:
-            return f"{NEVER}{_why(family, name)}"
+            return NEVER
         times, added = rows[name]["step"], rows[name]["added"]
         low, high = (added + times[side] - times["median"] for side in ("lower", "upper"))
         return f"{1e3 * added:+.1f} ({1e3 * low:+.1f} to {1e3 * high:+.1f})"
 
     return told
-
-
-def _why(family: str, name: str) -> str:
-    reason = report()["not_measured"].get(f"{family}/{name}")
-    return f": {reason}" if reason else ""
 
 
 def _refresh(name: str) -> str:
@@ -70,13 +65,20 @@ def how_measured(family: str) -> str:
         if family == "selector"
         else ""
     )
+    whole = "".join(
+        f" Who needs tokens passes images through the network itself: of `{name}` all of its step, "
+        f"on {network}."
+        for of, network in told.get("on_tokens", {}).items()
+        for kind, _, name in [of.partition("/")]
+        if kind == family
+    )
     program = f"Python {versions['python']}, torch {versions['torch']}"
     return (
         f"A step: what forward and backward of {of['batch']} samples in {of['views']} views of "
         f"{of['dim']} dimensions take beyond {beside} ({took}, in the same rounds): the median of "
-        f"{of['repeats']}, and quartiles in brackets, with default parameters.{refresh} Measured "
-        f"by `python -m tests.benchmarks.cost` on {machine['cpu']}, one thread, {program}, as "
-        f"time of the processor; the machine's load was {told['load'][0]:.1f} to "
+        f"{of['repeats']}, and quartiles in brackets, with default parameters.{whole}{refresh} "
+        f"Measured by `python -m tests.benchmarks.cost` on {machine['cpu']}, one thread, "
+        f"{program}, as time of the processor; the machine's load was {told['load'][0]:.1f} to "
         f"{told['load'][1]:.1f} on {machine['cores']} cores, so that differences smaller than the "
         "brackets say nothing."
     )

@@ -4,7 +4,9 @@
 
 A step is forward and backward of an objective of one term on a batch of two views, all in the same
 rounds: the contrastive term with the selector or with the weighting, which add to plain SupCon; or
-the term by itself, which adds to the bare network. That is a few small layers, the same for all.
+the term by itself, which adds to the bare network. That is a few small layers, the same for all
+but for terms that need tokens: they pass images through a small transformer themselves, and all of
+their step is what they add.
 All parts are as a recipe makes them by default. Times are of the processor, of one thread, so that
 what else the machine does is left out of them. A refresh is what
 a selector does once an epoch, with its own search of neighbours, when features, logits and losses
@@ -27,7 +29,7 @@ import click
 import numpy as np
 import torch
 from rich.console import Console
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from data_tools.registry import family
@@ -48,24 +50,27 @@ from tests.benchmarks.timing import Times, interleaved
 COSTS = Path(__file__).parents[2] / "docs/costs.json"
 FAMILIES = ("selector", "weighting", "term")
 PLAIN, BARE = ("term", "contrastive"), ("network", "bare")
+TRANSFORMER = "vit_small_images"
 VIEWS, EPOCHS, EPOCH, WRONG, CAPTIONS = 2, 100, 90, 0.2, 200
 PARAMETERS: dict[tuple[str, str], dict[str, Any]] = {
     ("selector", "offline_scores"): {"path": "scores.csv"},
     ("term", "image_text"): {"vectors": "captions.npz"},
 }
 """What members are given that have no defaults."""
-NOT_MEASURED = {
-    ("term", "ibot"): "one more pass of the transformer over the masked images: it depends on that"
-}
+ON_TOKENS = {("term", "ibot")}
+"""Who passes images through a network that hands out tokens, and needs no other pass."""
+PATIENCE = 10
+"""How much longer they may take than others."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """N, B and D."""
+    """N, B, D, and the side of the images of who needs tokens."""
 
     samples: int = 10_000
     batch: int = 256
     dim: int = 128
+    side: int = 16
 
 
 class Scene:
@@ -89,6 +94,7 @@ class Scene:
         self.index = torch.randperm(count, generator=draw)[: sizes.batch].repeat(VIEWS)
         noise = torch.randn(len(self.index), dim, generator=draw)
         self.views = self.x[self.index] + 0.3 * noise
+        self.images = torch.randn(len(self.index), 3, sizes.side, sizes.side, generator=draw)
         self.columns = {
             "caption": torch.arange(count) % CAPTIONS,
             "labels": functional.one_hot(self.label, classes).float(),
@@ -128,6 +134,17 @@ class Scene:
 
         return build_network(backbone, dim, self.classes, projector=head, predictor=head, seed=seed)
 
+    def token_network(self, seed: int) -> Network:
+        """The small transformer, with a head on its patches."""
+        encoder = family("backbone").spec({"kind": TRANSFORMER, "image_size": self.sizes.side})
+        return build_network(
+            encoder.bind(),
+            3,
+            self.classes,
+            patch_head=family("head").spec("dino").bind(),
+            seed=seed,
+        )
+
 
 class Contender:
     """An objective of one term, ready for steps.
@@ -140,8 +157,11 @@ class Contender:
     def __init__(self, scene: Scene, of: tuple[str, str]) -> None:
         self.scene = scene
         term = made_term(of)
-        self.objective, self.network = Objective({"term": term}), scene.network(0)
-        self.twin, self.generator = scene.network(1), seeded_generator(0)
+        tokens = of in ON_TOKENS
+        made = scene.token_network if tokens else scene.network
+        self.inputs = scene.images if tokens else scene.views
+        self.objective, self.network = Objective({"term": term}), made(0)
+        self.twin, self.generator = made(1), seeded_generator(0)
         count = len(scene.label)
         self.beliefs = Beliefs(
             scene.label,
@@ -153,8 +173,8 @@ class Contender:
             samples=count,
             classes=scene.classes,
             counts=torch.bincount(scene.label, minlength=scene.classes),
-            dim=scene.sizes.dim,
-            features=scene.sizes.dim,
+            dim=self.network.projector.dim,
+            features=self.network.backbone.dim,
             epochs=EPOCHS,
             selector=term.selector_in_use or Label(),
             network=self.network,
@@ -163,9 +183,9 @@ class Contender:
         )
         with seeded_weights(0, "cost"):
             term.setup(facts)
-        made = term.refresh(scene.bank(EPOCH), EPOCH)
-        if made is not None:
-            self.believe(made)
+        selected = term.refresh(scene.bank(EPOCH), EPOCH)
+        if selected is not None:
+            self.believe(selected)
 
     def believe(self, made: Selection) -> None:
         """Take what was selected."""
@@ -176,10 +196,10 @@ class Contender:
         """Forward and backward."""
         scene = self.scene
         batch = StepBatch(
-            {"views_0": Group(scene.views, scene.index, VIEWS)},
+            {"views_0": Group(self.inputs, scene.index, VIEWS)},
             self.beliefs,
             self.network,
-            self._twin,
+            self.twin,
             EPOCH,
             0,
             EPOCH / EPOCHS,
@@ -193,15 +213,11 @@ class Contender:
 
     def bare_step(self) -> float:
         """The network alone: forward, and backward through all of its heads."""
-        told = self.network(self.scene.views)
+        told = self.network(self.inputs)
         loss = told.z.square().sum() + told.features.square().sum() + told.logits.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         self.network.zero_grad(set_to_none=True)
         return float(loss.detach())
-
-    def _twin(self, x: Tensor) -> Any:
-        with torch.no_grad():
-            return self.twin(x)
 
 
 def made_term(of: tuple[str, str]) -> Term:
@@ -217,7 +233,7 @@ def members() -> list[tuple[str, str]]:
     """Family and name of all that is measured, plain SupCon first."""
     load_families()
     found = [(each, name) for each in FAMILIES for name in family(each).names()]
-    wanted = [of for of in found if _is_own(of) and of != PLAIN and of not in NOT_MEASURED]
+    wanted = [of for of in found if _is_own(of) and of != PLAIN]
     return [PLAIN, *wanted]
 
 
@@ -230,9 +246,11 @@ def steps(scene: Scene, repeats: int, seconds: float) -> dict[tuple[str, str], T
     """Times of a step with each part, in rounds."""
     passes: dict[str, Callable[[], object]] = {
         "/".join(BARE): Contender(scene, PLAIN).bare_step,
-        **{"/".join(of): Contender(scene, of).step for of in members()},
+        **{"/".join(of): Contender(scene, of).step for of in members() if of not in ON_TOKENS},
     }
     timed = interleaved(passes, repeats, seconds, time.process_time)
+    slow = {"/".join(of): Contender(scene, of).step for of in members() if of in ON_TOKENS}
+    timed |= interleaved(slow, repeats, PATIENCE * seconds, time.process_time)
     return {tuple(name.split("/")): times for name, times in timed.items()}  # type: ignore[misc]
 
 
@@ -285,7 +303,7 @@ def measured(sizes: Sizes, classes: list[int], repeats: int, seconds: float) -> 
                 "name": of[1],
                 "classes": number,
                 "step": asdict(times),
-                "added": times.median - (bare if of[0] in ("term", "network") else plain),
+                "added": times.median - _base(of, bare, plain),
             }
             for of, times in timed.items()
         ]
@@ -298,8 +316,15 @@ def measured(sizes: Sizes, classes: list[int], repeats: int, seconds: float) -> 
         "arguments": {**asdict(sizes), "views": VIEWS, "classes": classes, "repeats": repeats},
         "steps": results,
         "refreshes": refreshed,
-        "not_measured": {"/".join(of): reason for of, reason in NOT_MEASURED.items()},
+        "on_tokens": {"/".join(of): f"{TRANSFORMER} at {sizes.side} pixels" for of in ON_TOKENS},
     }
+
+
+def _base(of: tuple[str, str], bare: float, plain: float) -> float:
+    """What a member adds to."""
+    if of in ON_TOKENS:
+        return 0.0
+    return bare if of[0] in ("term", "network") else plain
 
 
 @click.command()
