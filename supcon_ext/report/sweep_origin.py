@@ -17,8 +17,6 @@ from supcon_ext.report.table import table
 from supcon_ext.tracking.results import read_results
 
 IGNORED = ("name", "description", "tracking.")
-OPEN = 40
-"""Rows up to which the table of changes is open."""
 
 
 def data(folders: Sequence[Path]) -> PageSection:
@@ -42,7 +40,7 @@ def data(folders: Sequence[Path]) -> PageSection:
 
 
 def recipes(rows: Sequence[Row]) -> PageSection:
-    """What all methods share, and a column for each of what they do not.
+    """A column for each method of what they differ in, folded what all share or some alone have.
 
     Args:
         rows: Of the comparison, those of one network.
@@ -53,16 +51,21 @@ def recipes(rows: Sequence[Row]) -> PageSection:
     other = [key for key in keys if key not in same]
     body = ""
     if other:
-        names = [", ".join(shown(value) for value in row.variant.values()) for row in rows]
-        lines = [[key, *(each.get(key) for each in found)] for key in other]
-        changes = table(("key", *names), lines)
+        heads = ("key", *(", ".join(map(shown, row.variant.values())) for row in rows))
+        lines = {key: [key, *(each.get(key) for each in found)] for key in other}
+        several = [key for key in other if len({each[key] for each in found if key in each}) > 1]
+        alone = [key for key in other if key not in several]
         body += (
             f"<p>{len(other):,} of {len(keys):,} keys differ between the methods; a dash stands "
             "for a key that a method does not have.</p>"
         )
-        if len(other) > OPEN:
-            changes = f"<details><summary>What each method changes</summary>{changes}</details>"
-        body += changes
+        body += table(heads, [lines[key] for key in several]) if several else ""
+        if alone:
+            count = "1 key" if len(alone) == 1 else f"{len(alone):,} keys"
+            summary = f"<summary>What some methods alone have: {count}</summary>"
+            opened = "" if several else " open"
+            more = table(heads, [lines[key] for key in alone])
+            body += f"<details{opened}>{summary}{more}</details>"
     base = text_lines("\n".join(f"{key}: {found[0][key]}" for key in same))
     summary = f"<summary>What all share: {len(same):,} keys</summary>"
     return PageSection("Recipe", f"{body}<details>{summary}<pre>{base}</pre></details>")

@@ -98,6 +98,13 @@ def test_fingerprints_with_their_runs(tmp_path: Path) -> None:
     assert "<p>1 fingerprint," in data(runs[:2]).body
 
 
+MORE: dict[str, Any] = {
+    "plain": {},
+    "ema": {"model": {"ema": 0.9}},
+    "both": {"model": {"ema": 0.9, "dim": 8}},
+}
+
+
 def recipe(folder: Path, **values: Any) -> Path:
     folder.mkdir()
     (folder / "recipe.yaml").write_text(yaml.safe_dump(values))
@@ -122,6 +129,9 @@ def test_the_recipe_is_parted_in_what_is_shared_and_what_is_changed(tmp_path: Pa
     body = recipes(rows).body
     assert cells(body) == [["stages.0.epochs", "1", "2"], ["stages.0.mixup", "0.5", "–"]]
     assert "2 of 5 keys differ" in body and "tracking" not in body
+    opened, folded, _ = re.split("<details>", body)
+    assert cells(opened) == [["stages.0.epochs", "1", "2"]]
+    assert "What some methods alone have: 1 key<" in folded and "stages.0.mixup" in folded
     text = re.search(r"<pre>(.*)</pre>", body, re.DOTALL)
     assert text is not None
     assert text[1].splitlines() == [
@@ -129,6 +139,16 @@ def test_the_recipe_is_parted_in_what_is_shared_and_what_is_changed(tmp_path: Pa
         "model.backbone: conv4",
         "seed: 0, 1",
     ]
+
+
+def test_what_some_methods_alone_have_is_open_where_nothing_else_differs(tmp_path: Path) -> None:
+    runs = {name: recipe(tmp_path / name, seed=0, **more) for name, more in MORE.items()}
+    rows = [row(name, run) for name, run in runs.items()]
+    body = recipes(rows).body
+    assert "<details open><summary>What some methods alone have: 2 keys" in body
+    assert cells(body) == [["model.ema", "–", "0.9", "0.9"], ["model.dim", "–", "–", "8"]]
+    body = recipes(rows[1:2]).body
+    assert "differ" not in body and "What some" not in body
 
 
 @pytest.mark.parametrize("hostile", ["<script>x</script>", "a\x1b[31m"])
