@@ -80,7 +80,8 @@ def embed(
     """Write the vectors that an encoder makes of pictures to a file that recipes train on.
 
     ENCODER is timm:NAME, with timm's weights; a finished run, by its folder, its name under runs/,
-    or the beginning of the name; or else a backbone of a plug-in, by dotted path.
+    or the beginning of the name; or a backbone, by its name or the dotted path of a plug-in's. A
+    whole name goes before the beginning of one.
 
     DATA is a folder of pictures, by class or without labels; a table of them; a recipe by file or
     name, whose keys KEY=VALUE sets; a data set by name or as {kind: NAME, parameter: value}; or a
