@@ -13,6 +13,7 @@ from torch import nn
 
 from supcon_ext.models.base import Backbone, backbone
 from tests import fresh
+from tests.experiment.lean import without_drawing
 
 
 def environment(rank: int, world: int, port: int) -> dict[str, str]:
@@ -36,16 +37,31 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def torchrun(world: int, *arguments: str, cwd: Path) -> list[fresh.Fresh]:
-    """``torchrun --nproc-per-node WORLD -m supcon_ext ARGUMENTS``, to its end."""
+def torchrun(world: int, *arguments: str, cwd: Path, drawing: bool = True) -> list[fresh.Fresh]:
+    """``torchrun --nproc-per-node WORLD -m supcon_ext ARGUMENTS``, to its end.
+
+    Args:
+        world: Processes.
+        *arguments: Of the command.
+        cwd: Where it runs.
+        drawing: Whether it draws and traces, which takes longer than a short run.
+    """
     port = free_port()
     started = [
-        fresh.start_supcon(*arguments, cwd=cwd, env=environment(rank, world, port))
+        fresh.start(_supcon, arguments, drawing, cwd=cwd, env=environment(rank, world, port))
         for rank in range(world)
     ]
     for process in started:
         process.wait()
     return started
+
+
+def _supcon(arguments: tuple[str, ...], drawing: bool) -> None:
+    from supcon_ext.cli import main
+
+    if not drawing:
+        without_drawing()
+    main(arguments, prog_name="supcon")
 
 
 def together(world: int, work: Callable[..., Any], *arguments: Any) -> list[int]:

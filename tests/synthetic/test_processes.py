@@ -48,7 +48,7 @@ def run(folder: Path, processes: int, sources: Any) -> list[Any]:
     stage |= {"batch_size": 40, "sampler": {"kind": "with_synthetic", "share": 0.5}}
     stage["objective"] = [{"contrastive": {"selector": "synthetic_positives"}}, "cross_entropy"]
     (folder / "mine.yaml").write_text(yaml.safe_dump(made))
-    return torchrun(processes, "run", "mine.yaml", cwd=folder)
+    return torchrun(processes, "run", "mine.yaml", cwd=folder, drawing=False)
 
 
 @pytest.fixture(autouse=True)
