@@ -19,11 +19,13 @@ PLACE = "evaluations"
 
 
 def untold_evaluations(folder: Path) -> list[Path]:
-    """The evaluations in a run's folder that its journal does not know."""
+    """The evaluations in a run's folder that its journal does not know; all where it has none."""
     found = sorted(place.parent for place in (folder / PLACE).glob(f"*/{RESULTS_NAME}"))
     if not found:
         return []
-    known = {event.path for event in read(folder / JOURNAL_NAME) if isinstance(event, Artifact)}
+    journal = folder / JOURNAL_NAME
+    events = read(journal) if journal.is_file() else iter(())
+    known = {event.path for event in events if isinstance(event, Artifact)}
     return [
         place
         for place in found

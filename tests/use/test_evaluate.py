@@ -135,6 +135,16 @@ def test_one_that_was_stopped_before_it_told_is_told_of_later(
     assert unfinished(Path("run"), load_recipe("run/recipe.yaml")) is None
 
 
+def test_a_run_whose_journal_is_gone_is_measured(folder: Path) -> None:
+    Path("run/journal.jsonl").unlink()
+    told = evaluate("--by", "knn")
+    assert told.exit_code == 0, told.output
+    value = found("own")["last"]["test"]["knn"]["accuracy"]
+    assert [each for _, each in read_metrics(Path("run"))["evaluations/own/test/knn/accuracy"]] == [
+        value
+    ]
+
+
 def test_what_is_found_is_in_the_journal_and_in_mlflow(folder: Path) -> None:
     import mlflow
 
