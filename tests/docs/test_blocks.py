@@ -7,7 +7,9 @@ import multiprocessing
 import os
 import runpy
 import sys
+from contextlib import suppress
 from glob import glob
+from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +21,7 @@ import yaml
 from supcon_ext.cli import main
 from tests.docs.blocks import ROOT, Block, arguments_of_supcon, blocks, pages
 from tests.docs.messy_folder import write_messy_folder
-from tests.fresh import Fresh, start
+from tests.fresh import start
 
 OVERRIDDEN = ("run", "sweep", "validate", "show")  # commands that take KEY=VALUE
 PAGES = [page for page in pages() if any(each.kind != "not run" for each in blocks(page))]
@@ -66,13 +68,19 @@ def parses(words: list[str]) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", RUN)
-def test_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_runs(page: str, tmp_path: Path) -> None:
     write_messy_folder(tmp_path)
-    done = start(_run_page, page, cwd=tmp_path, env={"PYTHONPATH": f"{ROOT}:{tmp_path}"})
+    here, there = multiprocessing.Pipe()
+    env = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    done = start(_run_page, page, there, cwd=tmp_path, env=env)
+    there.close()
+    with suppress(EOFError):
+        while True:  # its commands are started here, where fresh processes cost little
+            here.send(_command(*here.recv(), tmp_path, env))
     assert done.wait(1200) == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
 
-def _run_page(page: str) -> None:
+def _run_page(page: str, commands: Connection) -> None:
     """All blocks of a page, in order; those of Python share their names."""
     sys.path.insert(0, os.getcwd())
     module = sys.modules["page"] = ModuleType("page")  # what is pickled is found by its module
@@ -87,25 +95,30 @@ def _run_page(page: str) -> None:
             exec(compile(block.text, where(block), "exec"), vars(module))
         elif block.language == "sh":
             for words in block.commands:
-                _command(words, block.said.split() if block.kind == "in tests" else [])
+                commands.send((words, block.said.split() if block.kind == "in tests" else []))
+                status, told = commands.recv()
+                print(told, flush=True)
+                if status:
+                    raise SystemExit(f"{' '.join(words)}: exit status {status}")
 
 
-def _command(words: list[str], more: list[str]) -> None:
-    """One command in a fresh process; installing is left to the reader."""
+def _command(
+    words: list[str], more: list[str], place: Path, env: dict[str, str]
+) -> tuple[int, str]:
+    """One command in a fresh process, its exit status and what it says; readers alone install."""
     if words[:2] == ["pip", "install"]:
-        return
-    words = [found for word in words for found in (glob(word) if word[-1] == "*" else [word])]
+        return 0, ""
+    many = [sorted(glob(word, root_dir=place)) if word[-1] == "*" else [] for word in words]
+    words = [each for word, found in zip(words, many, strict=True) for each in found or [word]]
     given = arguments_of_supcon(words)
     if given is not None:
-        done: Fresh = start(_supcon, *given, *(more if given[0] in OVERRIDDEN else []))
+        all_ = [*given, *(more if given[0] in OVERRIDDEN else [])]
+        done = start(_supcon, *all_, cwd=place, env=env)
     elif words[0] == "python":
-        done = start(_script, *words[1:])
+        done = start(_script, *words[1:], cwd=place, env=env)
     else:
         raise ValueError(f"Expected supcon, python or pip install, but got {' '.join(words)}")
-    status = done.wait(600)
-    print(done.stdout, done.stderr, sep="\n", flush=True)
-    if status:
-        raise SystemExit(f"{' '.join(words)}: exit status {status}")
+    return done.wait(600), f"{done.stdout}\n{done.stderr}"
 
 
 def _supcon(*arguments: str) -> None:
