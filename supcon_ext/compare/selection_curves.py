@@ -1,4 +1,7 @@
-"""Precision and recall of the selections over epochs: a line for each method, over its seeds."""
+"""Precision and recall of the selections over epochs: a line for each method, over its seeds.
+
+Of all classes, and of the rare ones by themselves where runs have shot groups.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MEASURES = ("precision", "recall")
+GROUPS = {"": "all classes", "_few": "rare classes"}
+"""What a measure's name ends in, and of which classes it then is."""
 
 Curve = list[tuple[int, Spread]]
 
@@ -26,11 +31,12 @@ def selection_curves(runs: Sequence[Path]) -> dict[str, Curve]:
         runs: Folders of runs that differ in their seeds alone.
 
     Returns:
-        Epochs done and values, by measure; a measure that a run has at no epoch is left out.
+        Epochs done and values, by measure, ``precision_few`` and ``recall_few`` of the rare classes
+        among them; a measure that a run has at no epoch is left out.
     """
     tables = [read_selections(run) for run in runs]
     curves: dict[str, Curve] = {}
-    for measure in MEASURES:
+    for measure in (measure + group for group in GROUPS for measure in MEASURES):
         found = [{row["epoch"]: row[measure] for row in t if measure in row} for t in tables]
         shared = sorted(set.intersection(*map(set, found))) if found else []
         if shared:
@@ -42,7 +48,8 @@ def draw_selections(comparison: Comparison, path: Path) -> bool:
     """Draw the curves, with a band of one standard deviation over seeds.
 
     The lines of one pair of axes differ in ``method`` (or, where no axis is called so, in the axis
-    that has most values); each combination of the other axes has a row of its own.
+    that has most values); each combination of the other axes has a row of its own, and a second
+    one for the rare classes where its runs have such.
 
     Args:
         comparison: Whose runs to draw.
@@ -66,15 +73,25 @@ def draw_selections(comparison: Comparison, path: Path) -> bool:
         title = figure_text(", ".join(shown(value) for value in others.values()))
         panels.setdefault(title, []).append((name, row, curves))
     names = list(dict.fromkeys(name for lines in panels.values() for name, _, _ in lines))
-    figure = Figure(figsize=(9.5, 0.8 + 2.9 * len(panels)), layout="constrained")
-    grid = figure.subplots(len(panels), len(MEASURES), sharex=True, sharey="col", squeeze=False)
-    for (title, lines), places in zip(panels.items(), grid, strict=True):
+    rows = [
+        (title, lines, group)
+        for title, lines in panels.items()
+        for group in GROUPS
+        if any(measure + group in curves for _, _, curves in lines for measure in MEASURES)
+    ]
+    grouped = any(group for _, _, group in rows)
+    figure = Figure(figsize=(9.5, 0.8 + 2.9 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), len(MEASURES), sharex=True, sharey="col", squeeze=False)
+    for (title, lines, group), places in zip(rows, grid, strict=True):
         for measure, axes in zip(MEASURES, places, strict=True):
             for name, _, curves in lines:
-                if measure in curves:
-                    _line(axes, curves[measure], name, names.index(name))
+                if measure + group in curves:
+                    _line(axes, curves[measure + group], name, names.index(name))
             axes.set_ylabel(measure)
-            axes.set_title(title, fontsize=9, loc="left")
+            told = [title] if title else []
+            axes.set_title(
+                ", ".join([*told, GROUPS[group]] if grouped else told), fontsize=9, loc="left"
+            )
             axes.grid(alpha=0.25)
             axes.spines[["top", "right"]].set_visible(False)
     for axes in grid[-1]:

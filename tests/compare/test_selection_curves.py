@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from supcon_ext.compare import compare, write_comparison
 from supcon_ext.compare.selection_curves import draw_selections, selection_curves
@@ -52,3 +53,33 @@ def test_nothing_is_drawn_where_none_did(tmp_path: Path) -> None:
     found = compare([make_run(tmp_path / "a", 0, 0.5)])
     assert not draw_selections(found, tmp_path / "selection.png")
     assert not (tmp_path / "selection.png").exists()
+
+
+def test_rare_classes_have_a_row_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, method in enumerate(("sel_cl", "ssr")):
+        folder = make_run(tmp_path / "sweep" / method, 0, 0.5)
+        (folder / "variant.json").write_text(json.dumps({"variant": {"method": method}, "seed": 0}))
+        table = folder / "tables" / "selection.csv"
+        table.parent.mkdir()
+        table.write_text(
+            "stage,epoch,precision,recall,precision_few,recall_few\n"
+            f"select,1,0.9,0.8,0.{number + 3},0.2\nselect,2,0.95,0.85,0.4,0.3\n"
+        )
+    found = compare([tmp_path / "sweep"])
+    curves = selection_curves(found.rows[0].runs)
+    assert [spread.mean for _, spread in curves["precision_few"]] == pytest.approx([0.3, 0.4])
+    drawn: list[tuple[str, str, int]] = []
+
+    def keep(figure: Figure, file: Path, dpi: int) -> None:
+        drawn.extend((a.get_title(loc="left"), a.get_ylabel(), len(a.lines)) for a in figure.axes)
+        file.touch()
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    assert draw_selections(found, tmp_path / "selection.png")
+    assert drawn == [
+        (group, measure, 2)
+        for group in ("all classes", "rare classes")
+        for measure in ("precision", "recall")
+    ]
