@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -48,12 +49,14 @@ class NoTrainingSamplesError(ValueError):
     """A data set has labelled samples, but none to train on.
 
     Args:
-        message: What was expected, and where.
+        file: Where they are.
         source: What there is; its training set is empty. For whoever does not train.
     """
 
-    def __init__(self, message: str, source: Splits) -> None:
-        super().__init__(message)
+    def __init__(self, file: str | Path, source: Splits) -> None:
+        super().__init__(
+            f"Expected a row with split `train` in {file}, but got none. Try: train for some rows."
+        )
         self.source = source
 
 

@@ -87,7 +87,7 @@ def manifest(
         return Splits(train, test, truth_known=clean, validation=validation)
     nothing = next(each for each in (validation, test) if each is not None)
     raise NoTrainingSamplesError(
-        f"Expected a row with split `train` in {path}, but got none. Try: train for some rows.",
+        path,
         Splits(nothing.take(np.empty(0, np.int64)), test, False, validation),
     )
 

@@ -87,7 +87,7 @@ def vectors(
     if "train" not in parts:
         nothing = next(iter(parts.values())).take(np.empty(0, np.int64))
         raise NoTrainingSamplesError(
-            f"Expected a row with split `train` in {file}, but got none. Try: train for some rows.",
+            file,
             Splits(nothing, parts.get("test"), False, parts.get("validation"), read["train"].meta),
         )
     return Splits(
