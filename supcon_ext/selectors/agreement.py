@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from supcon_ext.selectors.flips import flipped
 from supcon_ext.selectors.neighbours import NeighbourGraph
 
 logger = logging.getLogger(__name__)
@@ -55,22 +56,29 @@ def two_round_agreement(
         label: ``(N,)`` int64 given labels.
         classes: Number of classes C.
         balanced: Weigh each vote by one over the number of samples with the label it is for, so
-            that a rare class is not outvoted by its size alone.
+            that a rare class is not outvoted by its size alone; but count it as it is on a label
+            which many images of another class carry, by such votes (:func:`flips.flipped`).
         per_class: At most this many times the size of a sample's class vote on it, the nearest
             first, in place of all K; None for all.
     """
 
-    def cast(voters: Tensor) -> Tensor:
+    def cast(voters: Tensor, balanced: bool) -> Tensor:
         size = torch.bincount(voters[voters >= 0], minlength=classes)
         weight = 1 / size.clamp(min=1).float() if balanced else None
         return graph.vote(voters, classes, weight, reach)
+
+    def two_rounds(balanced: bool) -> Tensor:
+        return cast(cast(label, balanced).argmax(1), balanced)
 
     reach = None
     if per_class is not None:
         size = torch.bincount(label[label >= 0], minlength=classes)
         reach = (per_class * size[label.clamp(min=0)]).ceil().long()
-    first = cast(label).argmax(1)
-    vote = cast(first)
+    vote = two_rounds(balanced)
+    if balanced:
+        counted = two_rounds(balanced=False)
+        flip, _ = flipped(label, counted.argmax(1), classes)
+        vote = torch.where(flip[:, None], counted, vote)
     given = vote.gather(1, label[:, None])[:, 0]
     corrected = vote.argmax(1)
     return Agreement(vote, corrected, -given.clamp(LEAST, MOST).log(), corrected == label)

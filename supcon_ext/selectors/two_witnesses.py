@@ -18,6 +18,7 @@ from torch import Tensor
 from supcon_ext.logistic_regression import fit_logistic_regression
 from supcon_ext.selectors.agreement import two_round_agreement
 from supcon_ext.selectors.base import SampleBank, SampleSelector, Selection, selector
+from supcon_ext.selectors.flips import flipped
 from supcon_ext.selectors.linear_agreement import (
     TOLERANCE,
     as_balanced,
@@ -84,6 +85,7 @@ class TwoWitnesses(SampleSelector):
         trust = own if self.soft else (~heard.flagged).to(device)
         stats = {
             "flagged": float(heard.flagged.sum()),
+            "flipped": float(heard.flipped.sum()),
             "l2": heard.l2,
             "temperature": heard.temperature,
         }
@@ -106,7 +108,10 @@ class Hearing:
         p: ``(N, C)`` float64 probability of each class; rows sum to 1.
         own: ``(N,)`` float64 that of the given label.
         balanced: ``(N,)`` float64 the same, were all classes as large.
-        flagged: ``(N,)`` bool, whether another label is likelier, in balanced classes too.
+        flagged: ``(N,)`` bool, whether another label is likelier, in balanced classes too, or the
+            label is a flip.
+        flipped: ``(N,)`` bool, whether it is a flip (:func:`~supcon_ext.selectors.flips.flipped`).
+        flips: ``(C, C)`` bool classes between which there are some, likeliest by given label.
         l2: Penalty of the head.
         temperature: Of the product.
     """
@@ -115,6 +120,8 @@ class Hearing:
     own: Tensor
     balanced: Tensor
     flagged: Tensor
+    flipped: Tensor
+    flips: Tensor
     l2: float
     temperature: float
 
@@ -145,7 +152,9 @@ def hear(
 
     A label is flagged if another is likelier, and three times as likely were all classes as large:
     so that no label is doubted for the rarity of its class alone. The only sample of a class is not
-    flagged: no other could bear it out. The toolkit's own.
+    flagged: no other could bear it out. Where many images of one class carry the label of another,
+    classes are not counted by their size, for that is what makes the other class large: such a
+    label is flagged, and judged by both witnesses as they are. The toolkit's own.
 
     Args:
         graph: Nearest neighbours, all of them among those that vote; themselves excluded.
@@ -160,8 +169,8 @@ def hear(
     count = len(label) if voters is None else voters
     size = torch.bincount(label[:count], minlength=classes)
     reach = (PER_CLASS * size[label]).ceil().clamp(1, graph.index.shape[1]).double()[:, None]
-    shares, l2 = _head(features.cpu(), label, classes, count, seed, l2)
-    head = _log_smoothed(shares, reach)
+    log_p, l2 = _head(features.cpu(), label, classes, count, seed, l2)
+    head = _log_smoothed(as_balanced(log_p, size).exp(), reach)
     counted, by_size = (
         _log_smoothed(_votes(graph, label, classes, count, balanced), reach)
         for balanced in (False, True)
@@ -174,15 +183,19 @@ def hear(
     lead = rival.max(1).values - _of(rival, label)
     flagged = (p.max(1).values > own) & (lead > math.log(ODDS)) & (size[label] > 1)
     balanced = _of((rival / temperature).softmax(1), label)
-    return Hearing(p, own, balanced, flagged, l2, temperature)
+    as_they_are = _log_smoothed(log_p.exp(), reach) + counted
+    flip, flips = flipped(label, as_they_are.argmax(1), classes, count)
+    p = torch.where(flip[:, None], (as_they_are / temperature).softmax(1), p)
+    own = _of(p, label)
+    balanced = torch.where(flip, own, balanced)
+    return Hearing(p, own, balanced, flagged | flip, flip, flips, l2, temperature)
 
 
 def _head(
     features: Tensor, label: Tensor, classes: int, count: int, seed: int, l2: float | None
 ) -> tuple[Tensor, float]:
-    """``(N, C)`` probabilities of balanced classes, of heads that have not seen the sample."""
+    """``(N, C)`` log probabilities, of heads that have not seen the sample."""
     given = label[:count]
-    size = torch.bincount(given, minlength=classes)
     x = standardised(features[:count], features)
     fold = held_out(given, seed)
     if l2 is None:
@@ -191,7 +204,7 @@ def _head(
     if count < len(label):
         whole = fit_logistic_regression(x[:count], given, classes, l2, tolerance=TOLERANCE)
         log_p = torch.cat([log_p, whole.logits(x[count:]).log_softmax(1)])
-    return as_balanced(log_p, size).exp(), l2
+    return log_p, l2
 
 
 def _votes(
