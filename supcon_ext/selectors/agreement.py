@@ -77,7 +77,7 @@ def two_round_agreement(
     vote = two_rounds(balanced)
     if balanced:
         counted = two_rounds(balanced=False)
-        flip, _ = flipped(label, counted.argmax(1), classes)
+        flip = flipped(label, counted.argmax(1), classes)
         vote = torch.where(flip[:, None], counted, vote)
     given = vote.gather(1, label[:, None])[:, 0]
     corrected = vote.argmax(1)

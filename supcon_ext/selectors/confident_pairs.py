@@ -52,7 +52,8 @@ class ConfidentPairs(PositiveSelector):
             that agree.
         interpolation: Of that quantile for ``equal``, between the numbers of two classes:
             ``linear``, or the ``lower`` of them.
-        balanced_votes: Weigh votes by one over the size of the class that they are for.
+        balanced_votes: Weigh votes by one over the size of the class that they are for, but for
+            labels that many images of another class carry.
         neighbours_per_class: At most this many times the size of its class vote on a sample.
         pair_threshold: ``global``, or ``per_class``: a quantile of each class, drawn to the global
             one where a class has few pairs.

@@ -111,7 +111,6 @@ class Hearing:
         flagged: ``(N,)`` bool, whether another label is likelier, in balanced classes too, or the
             label is a flip.
         flipped: ``(N,)`` bool, whether it is a flip (:func:`~supcon_ext.selectors.flips.flipped`).
-        flips: ``(C, C)`` bool classes between which there are some, likeliest by given label.
         l2: Penalty of the head.
         temperature: Of the product.
     """
@@ -121,7 +120,6 @@ class Hearing:
     balanced: Tensor
     flagged: Tensor
     flipped: Tensor
-    flips: Tensor
     l2: float
     temperature: float
 
@@ -184,11 +182,11 @@ def hear(
     flagged = (p.max(1).values > own) & (lead > math.log(ODDS)) & (size[label] > 1)
     balanced = _of((rival / temperature).softmax(1), label)
     as_they_are = _log_smoothed(log_p.exp(), reach) + counted
-    flip, flips = flipped(label, as_they_are.argmax(1), classes, count)
+    flip = flipped(label, as_they_are.argmax(1), classes, count)
     p = torch.where(flip[:, None], (as_they_are / temperature).softmax(1), p)
     own = _of(p, label)
     balanced = torch.where(flip, own, balanced)
-    return Hearing(p, own, balanced, flagged | flip, flip, flips, l2, temperature)
+    return Hearing(p, own, balanced, flagged | flip, flip, l2, temperature)
 
 
 def _head(
