@@ -32,7 +32,7 @@ from supcon_ext.audit.suspicion import suspect
 from supcon_ext.audit.two_witnesses import judge
 from supcon_ext.selectors.neighbours import nearest_neighbours
 
-NOISES = ("symmetric", "next class")
+NOISES = ("symmetric", "next class", "drawn class")
 RATES = (0.2, 0.4)
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 """Of cleanlab's regression; the one under which held-out given labels are likeliest."""
@@ -76,7 +76,11 @@ def cut(
     )
     true = y[kept]
     other = drawn.choice(classes, len(true), p=size / size.sum())
-    other = other if noise == "symmetric" else (true + 1) % classes
+    if noise == "next class":
+        other = (true + 1) % classes
+    elif noise == "drawn class":  # each class to one other, large ones to rare ones too
+        target = [np.delete(np.arange(classes), each) for each in range(classes)]
+        other = np.array([drawn.choice(several) for several in target])[true]
     return x[kept], np.where(drawn.random(len(true)) < rate, other, true), true
 
 
