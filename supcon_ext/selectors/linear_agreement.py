@@ -16,7 +16,6 @@ from torch import Tensor
 from data_tools.randomness import generator
 from supcon_ext.logistic_regression import fit_logistic_regression
 from supcon_ext.selectors.base import SampleBank, SampleSelector, Selection, selector
-from supcon_ext.selectors.flips import flipped
 from supcon_ext.selectors.per_class import folds_by_class
 
 logger = logging.getLogger(__name__)
@@ -34,9 +33,7 @@ class LinearAgreement(SampleSelector):
     labels is hard to beat (NI-ERM, Zhu et al. 2024) because it is too simple to learn them by
     heart. Logistic regression on standardised features gives each sample log probabilities from
     the other folds; less the log share of each given label they are those of balanced classes, in
-    which a rare label is not outvoted for its rarity; but not on a label that many images of
-    another class carry (:func:`~supcon_ext.selectors.flips.flipped`), which its number speaks
-    against. m is that of the given label less the best
+    which a rare label is not outvoted for its rarity. m is that of the given label less the best
     other one. Trust is ``sigmoid(sharpness m)``: at 1 the odds of the label against its rival, at 2
     their square; it is above 0.5 where the head agrees. Weigh a cross-entropy by it
     (``weigh_by_trust``), so that samples near a border, which classifiers need, keep a say.
@@ -82,8 +79,7 @@ class LinearAgreement(SampleSelector):
         if self._chosen is None:
             self._chosen = likeliest_penalty(x, label, classes, fold == 0)
         log_p = out_of_sample(x, label, classes, fold, self._chosen)
-        flip = flipped(label, log_p.argmax(1), classes)
-        balanced = torch.where(flip[:, None], log_p, as_balanced(log_p, count))
+        balanced = as_balanced(log_p, count)
         own = _own(balanced, label)
         rival = balanced.scatter(1, label[:, None], -torch.inf).amax(1)
         margin = own - rival
@@ -91,7 +87,6 @@ class LinearAgreement(SampleSelector):
         trust = torch.sigmoid(self.sharpness * margin) if self.soft else agreed
         stats = {
             "agreed": float(agreed.sum()),
-            "flipped": float(flip.sum()),
             "l2": self._chosen,
             "log_likelihood": float(_own(log_p, label).mean()),
         }

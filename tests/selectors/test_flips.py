@@ -15,7 +15,6 @@ from supcon_ext.audit.two_witnesses import judge
 from supcon_ext.selectors.base import PositiveSelector, SampleBank
 from supcon_ext.selectors.confident_pairs import ConfidentPairs
 from supcon_ext.selectors.flips import flipped, surely_at_least
-from supcon_ext.selectors.linear_agreement import LinearAgreement
 from supcon_ext.selectors.two_witnesses import TwoWitnesses, hear
 
 X, TRUE = load_digits(return_X_y=True)
@@ -110,7 +109,6 @@ def test_the_audit_finds_images_filed_under_a_rare_class(seed: int, rate: float)
     [
         pytest.param(TwoWitnesses(soft=False), id="two_witnesses"),
         pytest.param(TwoWitnesses(), id="two_witnesses, soft"),
-        pytest.param(LinearAgreement(), id="linear_agreement"),
         pytest.param(
             ConfidentPairs(
                 100, per_class="threshold", neighbours_per_class=0.25, balanced_votes=True
@@ -126,7 +124,7 @@ def test_whoever_weighs_votes_by_class_does_not_believe_flips(
     made = chosen.refresh(a_bank(x, label), 0)
     filed = (label == 9) & (true == 0)
     assert filed.sum() > 3 * ((label == 9) & (true == 9)).sum()
-    assert (made.trust[filed] > 0.5).float().mean() < 0.45
+    assert (made.trust[filed] > 0.5).float().mean() < 0.35
     assert (made.trust[label == true] > 0.5).float().mean() > 0.5
 
 
