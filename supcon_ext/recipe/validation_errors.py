@@ -113,6 +113,8 @@ def _expected(error: Mapping[str, Any]) -> str | None:
         return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
     if kind == "int_from_float":
         return "a whole number"
+    if kind == "sequence_str":  # text where a list or a tuple serves
+        return "a list"
     stem, _, end = kind.rpartition("_")
     return _TYPES.get(stem) if end in ("type", "parsing") else None
 

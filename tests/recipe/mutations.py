@@ -106,7 +106,7 @@ def spoilt(name: str, done: list[Mutation]) -> dict[str, Any]:
     """A shipped file's document after mutations; what they no longer find, they leave."""
     value = copy.deepcopy(document(name))
     for mutation in done:
-        holder = _at(value, mutation.at[:-1])
+        holder = inner(value, mutation.at[:-1])
         step = mutation.at[-1]
         try:
             before = holder[step]
@@ -122,7 +122,7 @@ def _act(m: Mutation, value: Any, holder: Any, step: Any, before: Any) -> None:
         "nest": lambda: {m.key: before},
         "listify": lambda: [before],
         "empty": lambda: type(before)() if isinstance(before, (dict, list, str)) else None,
-        "transplant": lambda: copy.deepcopy(_at(value, m.other)),
+        "transplant": lambda: copy.deepcopy(inner(value, m.other)),
         "negate": lambda: -before if isinstance(before, (int, float)) else m.value,
         "grow": lambda: before * 10**9 if isinstance(before, (int, float)) else m.value,
         "retype": lambda: str(before) if not isinstance(before, str) else 1,
@@ -139,7 +139,8 @@ def _act(m: Mutation, value: Any, holder: Any, step: Any, before: Any) -> None:
         before.append(m.value)
 
 
-def _at(value: Any, path: Path_) -> Any:
+def inner(value: Any, path: Path_) -> Any:
+    """What a document has at a place; None for nothing."""
     for step in path:
         try:
             value = value[step]

@@ -104,6 +104,19 @@ def check_overrides(name: str, texts: list[str]) -> None:
     check_command("validate", name, "--", *texts)
 
 
+@pytest.mark.parametrize("value", ["text", {"a": 1}])
+def test_something_else_where_a_list_is_wanted(value: Any) -> None:
+    """At every list of every shipped recipe; a key that takes both is loaded."""
+    seen = 0
+    for name in made.RECIPES:
+        whole = made.document(name)
+        for at in made.PLACES[name]:
+            if isinstance(made.inner(whole, at), list):
+                check_plain(made.spoilt(name, [made.Mutation(at, "replace", value, "", ())]))
+                seen += 1
+    assert seen > 100
+
+
 @short
 @given(spoilt_recipes)
 def test_plain_values(value: dict[str, Any]) -> None:
