@@ -27,12 +27,14 @@ class Agreement:
 
     Attributes:
         vote: ``(N, C)`` float32, the second round's shares.
+        counted: ``(N, C)`` float32, those of votes that are not weighed; the same, where none is.
         corrected: ``(N,)`` int64 label with most votes in the second round.
         loss: ``(N,)`` float32, -log of the given label's share, clipped to [0.01, 0.99].
         agrees: ``(N,)`` bool, the given label has most votes.
     """
 
     vote: Tensor
+    counted: Tensor
     corrected: Tensor
     loss: Tensor
     agrees: Tensor
@@ -74,14 +76,13 @@ def two_round_agreement(
     if per_class is not None:
         size = torch.bincount(label[label >= 0], minlength=classes)
         reach = (per_class * size[label.clamp(min=0)]).ceil().long()
-    vote = two_rounds(balanced)
+    vote = counted = two_rounds(balanced=False)
     if balanced:
-        counted = two_rounds(balanced=False)
         flip = flipped(label, counted.argmax(1), classes)
-        vote = torch.where(flip[:, None], counted, vote)
+        vote = torch.where(flip[:, None], counted, two_rounds(balanced=True))
     given = vote.gather(1, label[:, None])[:, 0]
     corrected = vote.argmax(1)
-    return Agreement(vote, corrected, -given.clamp(LEAST, MOST).log(), corrected == label)
+    return Agreement(vote, counted, corrected, -given.clamp(LEAST, MOST).log(), corrected == label)
 
 
 def agreeing_per_class(

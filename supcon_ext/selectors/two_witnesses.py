@@ -169,10 +169,7 @@ def hear(
     reach = (PER_CLASS * size[label]).ceil().clamp(1, graph.index.shape[1]).double()[:, None]
     log_p, l2 = _head(features.cpu(), label, classes, count, seed, l2)
     head = _log_smoothed(as_balanced(log_p, size).exp(), reach)
-    counted, by_size = (
-        _log_smoothed(_votes(graph, label, classes, count, balanced), reach)
-        for balanced in (False, True)
-    )
+    counted, by_size = (_log_smoothed(vote, reach) for vote in _votes(graph, label, classes, count))
     both = head + (counted + by_size) / 2
     temperature = temperature_of(both[:count], label[:count])
     p = (both / temperature).softmax(1)
@@ -205,20 +202,21 @@ def _head(
     return log_p, l2
 
 
-def _votes(
-    graph: NeighbourGraph, label: Tensor, classes: int, count: int, balanced: bool
-) -> Tensor:
-    """``(N, C)`` float64 shares of the second round; those without a say change no others."""
+def _votes(graph: NeighbourGraph, label: Tensor, classes: int, count: int) -> tuple[Tensor, Tensor]:
+    """``(N, C)`` float64 shares of the second round, as they are and each class by its size.
+
+    Those without a say change no others.
+    """
 
     def cast(rows: int) -> Tensor:
         part = NeighbourGraph(graph.index[:rows], graph.similarity[:rows])
-        found = two_round_agreement(
-            part, label[:rows], classes, per_class=PER_CLASS, balanced=balanced
-        )
-        return found.vote.double()
+        found = two_round_agreement(part, label[:rows], classes, per_class=PER_CLASS, balanced=True)
+        return torch.stack([found.counted, found.vote]).double()
 
-    first = cast(count)
-    return first if count == len(label) else torch.cat([first, cast(len(label))[count:]])
+    votes = cast(count)
+    if count < len(label):
+        votes = torch.cat([votes, cast(len(label))[:, count:]], dim=1)
+    return votes[0], votes[1]
 
 
 def temperature_of(log_p: Tensor, label: Tensor) -> float:

@@ -46,7 +46,8 @@ def test_each_class_keeps_the_same_number(
     agrees = torch.zeros(20, dtype=torch.bool)
     for class_, count in enumerate([4, 2, 3, 1]):
         agrees[5 * class_ : 5 * class_ + count] = True
-    voted = Agreement(torch.ones(20, 4) / 4, label, torch.arange(20.0) % 5, agrees)
+    vote = torch.ones(20, 4) / 4
+    voted = Agreement(vote, vote, label, torch.arange(20.0) % 5, agrees)
     monkeypatch.setattr(
         "supcon_ext.selectors.knn_agreement.two_round_agreement", lambda *_, **__: voted
     )
