@@ -28,8 +28,8 @@ class LinearTransition(SampleSelector):
     :func:`~supcon_ext.selectors.transition.estimate_transition`. Weigh a cross-entropy by the trust
     (``weigh_by_trust``), or learn the posterior (``target: posterior``).
 
-    Each refresh fits some 30 linear heads, and ten more for each doubt that it looks into. Where fewer than two classes have
-    samples every sample is trusted.
+    Each refresh fits some 30 linear heads, and ten more for each doubt that it looks into. Where
+    fewer than two classes have samples every sample is trusted.
 
     Args:
         soft: Trust by the probability; otherwise wholly above a half and not at all below.

@@ -88,8 +88,8 @@ def estimate_transition(
         label: ``(N,)`` int64 given labels, of at least two classes.
         classes: C.
         seed: Of the folds.
-        l2: Penalty beside the mean loss; None chooses of seven from 3 to 0.001, largest first, the
-            last one that made held-out labels likelier.
+        l2: Penalty beside the mean loss; None chooses of seven from 3 to 0.001 the one under which
+            a fifth of the labels is likeliest to the head of the others.
     """
     present, given = torch.unique(label, return_inverse=True)
     problem = _Problem(standardised(features).float(), given, held_out(given, seed))
@@ -142,16 +142,15 @@ class _Problem:
         self.spread, self.x = spread.clamp(min=0).float(), x @ directions.float()
 
     def likeliest_penalty(self) -> float:
-        """The last of the grid that makes the labels of the first fold likelier."""
+        """The one of the grid under which the labels of the first fold are likeliest."""
         matrix, out = self._alike(RATE), self.fold == 0
         chosen, least = L2_GRID[0], float("inf")
         for l2 in L2_GRID:
             rows, scale = self._rows(l2)
             head = self._fit(rows[~out], scale, l2, self.label[~out], matrix, None)
             got, _, _ = self._calibrated(_scores(rows[out], head), self.label[out], matrix)
-            if got >= least:
-                break
-            chosen, least = l2, got
+            if got < least:
+                chosen, least = l2, got
         return chosen
 
     def search(self, l2: float) -> _Found:
