@@ -26,11 +26,14 @@ ROUNDS = 2
 """How often heads are fitted through a matrix and the matrix through heads."""
 BELIEVED = 3
 """How often heads learn what heads before them said, for the first matrix."""
+FIRST_L2 = 0.1
+"""Their penalty: a middling one, since theirs is the start alone."""
 NEARLY = 0.8
 """A class given another label this often, beside its own, may be that class mistaken."""
-MOVES = 10
+MOVES = 5
 """At most as many such mistakes are looked into."""
-TOLERANCE = 1e-4
+TOLERANCE = 1e-6
+"""A search ends where a step gains less, in nats a label."""
 STEPS = 100
 TINY = 1e-12
 
@@ -93,9 +96,10 @@ def estimate_transition(
     """
     present, given = torch.unique(label, return_inverse=True)
     problem = _Problem(standardised(features).float(), given, held_out(given, seed))
+    first = problem.first()
     if l2 is None:
-        l2 = problem.likeliest_penalty()
-    found = problem.search(l2)
+        l2 = problem.likeliest_penalty(first)
+    found = problem.search(l2, first)
     posterior = told(found.p, found.matrix, given)
     matrix = torch.eye(classes, device=label.device)
     matrix[present[:, None], present] = found.matrix
@@ -141,9 +145,28 @@ class _Problem:
         spread, directions = torch.linalg.eigh((x.T @ x / len(x)).double())
         self.spread, self.x = spread.clamp(min=0).float(), x @ directions.float()
 
-    def likeliest_penalty(self) -> float:
+    def first(self) -> Tensor:
+        """Which labels a class carries, by what heads say of it that learned their own answers.
+
+        Only of labels of smaller classes: the others' are taken for accidents.
+        """
+        rows, scale = self._rows(FIRST_L2)
+        believed = self.label
+        for _ in range(BELIEVED):
+            scores, _ = self._out_of_sample(rows, scale, FIRST_L2, believed, None, [None] * FOLDS)
+            believed = scores.argmax(1)
+        cell = believed * self.classes + self.label
+        count = torch.bincount(cell, minlength=self.classes**2).view(self.classes, -1).float()
+        size = count.sum(1, keepdim=True)
+        alike = self._alike(1 - float(count.diag().sum() / count.sum()))
+        share = (count + PULL * alike) / (size + PULL)
+        share = torch.where(size >= size.T, share, torch.minimum(share, alike))
+        share = torch.minimum(share, share.diag()[:, None])
+        return share / share.sum(1, keepdim=True)
+
+    def likeliest_penalty(self, matrix: Tensor) -> float:
         """The one of the grid under which the labels of the first fold are likeliest."""
-        matrix, out = self._alike(RATE), self.fold == 0
+        out = self.fold == 0
         chosen, least = L2_GRID[0], float("inf")
         for l2 in L2_GRID:
             rows, scale = self._rows(l2)
@@ -153,8 +176,8 @@ class _Problem:
                 chosen, least = l2, got
         return chosen
 
-    def search(self, l2: float) -> _Found:
-        """The likeliest matrix found."""
+    def search(self, l2: float, first: Tensor) -> _Found:
+        """The likeliest matrix found from the first one."""
         rows, scale = self._rows(l2)
 
         def solve(matrix: Tensor, states: States) -> _Found:
@@ -168,7 +191,7 @@ class _Problem:
 
         fresh: States = [None] * FOLDS
         tried: set[tuple[int, int]] = set()
-        best = solve(self._first(rows, scale, l2), fresh)
+        best = solve(first, fresh)
         for _ in range(MOVES):
             move = self._doubtful(best.matrix, tried)
             if move is None:
@@ -191,24 +214,6 @@ class _Problem:
         """
         scale = (self.spread / 2 + l2).rsqrt()
         return self.x * scale, scale
-
-    def _first(self, rows: Tensor, scale: Tensor, l2: float) -> Tensor:
-        """Which labels a class carries, by what heads say of it that learned their own answers.
-
-        Only of labels of smaller classes: the others' are taken for accidents.
-        """
-        believed = self.label
-        for _ in range(BELIEVED):
-            scores, _ = self._out_of_sample(rows, scale, l2, believed, None, [None] * FOLDS)
-            believed = scores.argmax(1)
-        cell = believed * self.classes + self.label
-        count = torch.bincount(cell, minlength=self.classes**2).view(self.classes, -1).float()
-        size = count.sum(1, keepdim=True)
-        alike = self._alike(1 - float(count.diag().sum() / count.sum()))
-        share = (count + PULL * alike) / (size + PULL)
-        share = torch.where(size >= size.T, share, torch.minimum(share, alike))
-        share = torch.minimum(share, share.diag()[:, None])
-        return share / share.sum(1, keepdim=True)
 
     def _doubtful(self, matrix: Tensor, tried: set[tuple[int, int]]) -> tuple[int, int] | None:
         """The class, and the label, that it has most nearly as often as its own; not tried yet."""
@@ -328,7 +333,7 @@ def _minimise(free: Sequence[Tensor], loss: Callable[[], Tensor]) -> float:
         max_iter=STEPS,
         max_eval=2 * STEPS,
         tolerance_grad=TOLERANCE,
-        tolerance_change=0.0,
+        tolerance_change=TOLERANCE,
         history_size=10,
         line_search_fn="strong_wolfe",
     )

@@ -1,4 +1,4 @@
-"""The estimated transition matrix: Bayes, scikit-learn's heads, matrices that are known, a rare class."""
+"""The estimated transition matrix: Bayes, scikit-learn's heads, known matrices, a rare class."""
 
 from __future__ import annotations
 
@@ -79,16 +79,14 @@ MATRICES = {
 
 
 @pytest.mark.parametrize("kind", MATRICES)
-@pytest.mark.parametrize(
-    "sizes", [(400, 400, 400, 400), (800, 400, 200, 100)], ids=["even", "rare"]
-)
+@pytest.mark.parametrize("sizes", [(200, 200, 200, 200), (600, 300, 150, 80)], ids=["even", "rare"])
 def test_a_matrix_that_is_known_is_found(kind: str, sizes: tuple[int, ...]) -> None:
     """With samples of every class known to be right one would count; here there are none."""
     x, label, truth = scene(sizes, MATRICES[kind])
     made = estimate_transition(x, label, 4)
     counted = torch.zeros(4, 4).index_put_((truth, label), torch.ones(len(label)), accumulate=True)
     counted = counted / counted.sum(1, keepdim=True)
-    assert float((made.matrix - counted).abs().max()) < 0.09
+    assert float((made.matrix - counted).abs().max()) < 0.13
     right = label == truth
     trusted = made.posterior.gather(1, label[:, None])[:, 0] > 0.5
     assert float((trusted == right).float().mean()) > 0.93
@@ -96,28 +94,27 @@ def test_a_matrix_that_is_known_is_found(kind: str, sizes: tuple[int, ...]) -> N
 
 
 def test_images_filed_wholesale_under_a_rare_class_are_known() -> None:
-    """Of 192 labels of the rare class 160 are another's, which the balanced head believes."""
-    x, label, truth = scene((400, 200, 32), flips(3, (0, 2, 0.4)))
-    label = label.clone()
+    """Of four labels of the rare class three are another's; the balanced head believes many."""
+    x, label, truth = scene((400, 200, 60), flips(3, (0, 2, 0.4)))
     bank = SampleBank(torch.arange(len(label)), label, 3, features=x)
     right, rare = label == truth, label == 2
-    assert float(right[rare].float().mean()) < 0.2
+    assert float(right[rare].float().mean()) < 0.3
     made = LinearTransition().select(bank, 0)
     trusted = made.trust > 0.5
     assert float((trusted == right)[rare].float().mean()) > 0.9
     assert float(trusted[rare & right].float().mean()) > 0.8
     balanced = LinearAgreement().select(bank, 0).trust > 0.5
-    assert float((balanced == right)[rare].float().mean()) < 0.6
+    assert float((balanced == right)[rare].float().mean()) < 0.85
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_right_labels_of_a_rare_class_are_kept(seed: int) -> None:
-    x, label, truth = scene((600, 300, 150, 30), alike(4, 0.4), seed)
+    x, label, truth = scene((600, 300, 150, 60), alike(4, 0.4), seed)
     made = LinearTransition().select(SampleBank(torch.arange(len(x)), label, 4, features=x), 0)
     trusted, rare, right = made.trust > 0.5, label == 3, label == truth
-    assert float(right[rare].float().mean()) < 0.3
-    assert float(trusted[rare & right].float().mean()) > 0.7
-    assert float(right[rare & trusted].float().mean()) > 0.7
+    assert float(right[rare].float().mean()) < 0.35
+    assert float(trusted[rare & right].float().mean()) > 0.9
+    assert float(right[rare & trusted].float().mean()) > 0.8
     assert made.stats["wrong"] == pytest.approx(float((~right).float().mean()), abs=0.04)
 
 
@@ -141,12 +138,12 @@ def test_the_matrix_makes_the_labels_likelier_than_none() -> None:
     assert through > (label.bincount()[label] / len(label)).log().mean() + 0.1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_whatever_the_labels_its_rows_are_shares_led_by_their_own(data: st.DataObject) -> None:
     classes = data.draw(st.integers(2, 4))
     label = torch.tensor(data.draw(st.lists(st.integers(0, classes - 1), min_size=3, max_size=20)))
-    width = data.draw(st.integers(1, 30))
+    width = data.draw(st.integers(1, 8))
     seed = data.draw(st.integers(0, 99))
     x = torch.randn(len(label), width, generator=torch.Generator().manual_seed(seed))
     made = LinearTransition().select(
