@@ -15,7 +15,7 @@ from torch.nn import functional
 from supcon_ext.selectors.linear_agreement import FOLDS, L2_GRID, held_out, standardised
 
 RATE = 0.4
-"""Where the search begins: so many labels are wrong, drawn from all classes alike."""
+"""A class that is looked into anew begins with so many wrong labels, of all classes alike."""
 PULL = 20.0
 """As many labels of each class are thought of before any is seen, wrong as all classes' are."""
 FOUND = 20.0
@@ -78,9 +78,10 @@ def estimate_transition(
     Four things keep it from what the likelihood alone cannot exclude. No class is given any other
     label more often than its own. Wrong labels fall alike in all classes as far as :data:`PULL`
     labels say so. Each class is thought to have :data:`FOUND` images, or a quarter of the labels
-    that it is given. And where a class has another label
-    nearly as often as its own, it may in truth be images of the other which were filed under it:
-    that is tried, and kept where it makes the labels likelier.
+    that it is given, before any is seen. And where a class has another label nearly as often as its
+    own, it may in truth be images of the other which were filed under it: that is tried, and kept
+    where it makes the labels likelier. Of classes of some dozens of images the likelihood says too
+    little to be sure.
 
     The start has the labels that many images of a larger class carry, by what heads say after they
     learned their own answers twice (which the more frequent of two labels of a class wins). The
