@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,10 +32,14 @@ FIRST_L2 = 0.1
 NEARLY = 0.8
 """A class given another label this often, beside its own, may be that class mistaken."""
 MOVES = 5
-"""At most as many such mistakes are looked into."""
+"""At most as many such mistakes are looked into, of classes with enough labels to tell."""
 TOLERANCE = 1e-6
 """A search ends where a step gains less, in nats a label."""
 STEPS = 100
+WIDTH = 10.0
+"""Standard deviation, before any label is seen, of what else would be free to run off."""
+SHARPEST = 5.0
+"""Log of the inverse temperature, at most."""
 TINY = 1e-12
 
 States = list[tuple[Tensor, Tensor] | None]
@@ -117,8 +122,24 @@ def told(p: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
         matrix: ``(C, C)``.
         label: ``(N,)`` int64.
     """
-    both = p * matrix.T[label]
-    return both / both.sum(1, keepdim=True).clamp(min=TINY)
+    both = p.clamp(min=TINY) * matrix.T[label].clamp(min=TINY)
+    return both / both.sum(1, keepdim=True)
+
+
+class _Coordinates(NamedTuple):
+    """Features in which the loss of a head curves at most alike in all directions.
+
+    The bound is Böhning's (1992), as for :func:`fit_logistic_regression`.
+
+    Attributes:
+        rows: ``(N, F)``.
+        scale: ``(F,)`` that the features were multiplied by.
+        l2: Penalty of the head.
+    """
+
+    rows: Tensor
+    scale: Tensor
+    l2: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,10 +172,10 @@ class _Problem:
 
         Only of labels of smaller classes: the others' are taken for accidents.
         """
-        rows, scale = self._rows(FIRST_L2)
+        inside = self._coordinates(FIRST_L2)
         believed = self.label
         for _ in range(BELIEVED):
-            scores, _ = self._out_of_sample(rows, scale, FIRST_L2, believed, None, [None] * FOLDS)
+            scores, _ = self._out_of_sample(inside, believed, None, [None] * FOLDS)
             believed = scores.argmax(1)
         cell = believed * self.classes + self.label
         count = torch.bincount(cell, minlength=self.classes**2).view(self.classes, -1).float()
@@ -170,23 +191,22 @@ class _Problem:
         out = self.fold == 0
         chosen, least = L2_GRID[0], float("inf")
         for l2 in L2_GRID:
-            rows, scale = self._rows(l2)
-            head = self._fit(rows[~out], scale, l2, self.label[~out], matrix, None)
-            got, _, _ = self._calibrated(_scores(rows[out], head), self.label[out], matrix)
+            inside = self._coordinates(l2)
+            head = self._fit(inside, ~out, self.label, matrix, None)
+            scores = _scores(inside.rows[out], head)
+            got, _, _ = self._calibrated(scores, self.label[out], matrix)
             if got < least:
                 chosen, least = l2, got
         return chosen
 
     def search(self, l2: float, first: Tensor) -> _Found:
         """The likeliest matrix found from the first one."""
-        rows, scale = self._rows(l2)
+        inside = self._coordinates(l2)
 
         def solve(matrix: Tensor, states: States) -> _Found:
-            found = _Found(float("inf"), matrix, rows, states)
+            found = _Found(float("inf"), matrix, inside.rows, states)
             for _ in range(ROUNDS):
-                scores, states = self._out_of_sample(
-                    rows, scale, l2, self.label, found.matrix, found.states
-                )
+                scores, states = self._out_of_sample(inside, self.label, found.matrix, found.states)
                 found = _Found(*self._calibrated(scores, self.label, found.matrix), states)
             return found
 
@@ -208,18 +228,16 @@ class _Problem:
         eye = torch.eye(self.classes, device=self.x.device)
         return (1 - rate) * eye + rate / self.classes
 
-    def _rows(self, l2: float) -> tuple[Tensor, Tensor]:
-        """Features in which the loss curves at most alike in all directions; ``(F,)`` scale.
-
-        The bound is Böhning's (1992), as for :func:`fit_logistic_regression`.
-        """
+    def _coordinates(self, l2: float) -> _Coordinates:
+        """Those of a penalty."""
         scale = (self.spread / 2 + l2).rsqrt()
-        return self.x * scale, scale
+        return _Coordinates(self.x * scale, scale, l2)
 
     def _doubtful(self, matrix: Tensor, tried: set[tuple[int, int]]) -> tuple[int, int] | None:
         """The class, and the label, that it has most nearly as often as its own; not tried yet."""
         ratio = matrix / matrix.diag()[:, None]
         ratio.fill_diagonal_(0)
+        ratio[torch.bincount(self.label) < 2 * PULL] = 0
         for class_, label in tried:
             ratio[class_, label] = 0
         place = int(ratio.argmax())
@@ -234,41 +252,36 @@ class _Problem:
         return made / made.sum(1, keepdim=True)
 
     def _out_of_sample(
-        self,
-        rows: Tensor,
-        scale: Tensor,
-        l2: float,
-        label: Tensor,
-        matrix: Tensor | None,
-        states: States,
+        self, inside: _Coordinates, label: Tensor, matrix: Tensor | None, states: States
     ) -> tuple[Tensor, States]:
         """``(N, C)`` scores of heads that have not seen the sample, and where these ended."""
-        scores = rows.new_zeros(len(rows), self.classes)
+        scores = inside.rows.new_zeros(len(label), self.classes)
         ended: States = []
         for held, start in enumerate(states):
             out = self.fold == held
-            head = self._fit(rows[~out], scale, l2, label[~out], matrix, start)
-            scores[out] = _scores(rows[out], head)
+            head = self._fit(inside, ~out, label, matrix, start)
+            scores[out] = _scores(inside.rows[out], head)
             ended.append(head)
         return scores, ended
 
     def _fit(
         self,
-        rows: Tensor,
-        scale: Tensor,
-        l2: float,
+        inside: _Coordinates,
+        seen: Tensor,
         label: Tensor,
         matrix: Tensor | None,
         start: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, Tensor]:
-        """Weights ``(C, F)`` and bias of the head to which the labels are likeliest."""
+        """Weights ``(C, F)`` and bias of the head to which the labels seen are likeliest."""
+        rows, label = inside.rows[seen], label[seen]
         zero = rows.new_zeros(self.classes, rows.shape[1]), rows.new_zeros(self.classes)
         weight, bias = (part.clone().requires_grad_() for part in start or zero)
         expected = self._expected(label)
 
         def loss() -> Tensor:
             scores = rows @ weight.T + bias
-            penalty = l2 / 2 * (weight * scale).square().sum()
+            penalty = inside.l2 / 2 * (weight * inside.scale).square().sum()
+            penalty = penalty + _far([bias], label)
             if matrix is None:
                 return functional.cross_entropy(scores, label) + penalty
             p = scores.softmax(1)
@@ -301,16 +314,20 @@ class _Problem:
             odds = (-functional.softplus(below)).exp() * (1 - eye) + eye
             return odds / odds.sum(1, keepdim=True)
 
+        def calibrated() -> Tensor:
+            return (sharpness.clamp(-SHARPEST, SHARPEST).exp() * scores + bias).softmax(1)
+
         def loss() -> Tensor:
-            p, made = (sharpness.exp() * scores + bias).softmax(1), matrix()
+            p, made = calibrated(), matrix()
             share = wrong.sigmoid()
             alike = ((1 - share) * eye + share * falls.softmax(0)).clamp(min=1e-6)
             pull = (alike * (alike.log() - made.clamp(min=TINY).log())).sum()
-            return _surprise(p, made, label) + _lost(p, expected) + PULL / len(label) * pull
+            least = _surprise(p, made, label) + _lost(p, expected)
+            return least + PULL / len(label) * pull + _far(free, label)
 
         least = _minimise(free, loss)
         with torch.no_grad():
-            return least, matrix(), (sharpness.exp() * scores + bias).softmax(1)
+            return least, matrix(), calibrated()
 
 
 def _scores(rows: Tensor, head: tuple[Tensor, Tensor]) -> Tensor:
@@ -325,6 +342,12 @@ def _surprise(p: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
 def _lost(p: Tensor, expected: Tensor) -> Tensor:
     """What it costs that classes are hardly there."""
     return -(expected * p.mean(0).clamp(min=TINY).log()).sum()
+
+
+def _far(free: Sequence[Tensor], label: Tensor) -> Tensor:
+    """What it costs to be far from 0: next to nothing, but where labels say nothing."""
+    square = torch.stack([each.square().sum() for each in free]).sum()
+    return square / (2 * WIDTH**2 * len(label))
 
 
 def _minimise(free: Sequence[Tensor], loss: Callable[[], Tensor]) -> float:

@@ -56,8 +56,7 @@ def test_without_a_matrix_the_heads_are_scikit_learns() -> None:
     x, label, _ = scene((80, 40, 20), alike(3, 0.3))
     fold = held_out(label, 0)
     problem = _Problem(standardised(x).float(), label, fold)
-    rows, scale = problem._rows(0.1)
-    scores, _ = problem._out_of_sample(rows, scale, 0.1, label, None, [None] * 5)
+    scores, _ = problem._out_of_sample(problem._coordinates(0.1), label, None, [None] * 5)
     for held in range(5):
         out = (fold == held).numpy()
         model = LogisticRegression(C=1 / (0.1 * int((~out).sum())), tol=1e-10, max_iter=10000)
@@ -138,7 +137,7 @@ def test_the_matrix_makes_the_labels_likelier_than_none() -> None:
     assert through > (label.bincount()[label] / len(label)).log().mean() + 0.1
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(data=st.data())
 def test_whatever_the_labels_its_rows_are_shares_led_by_their_own(data: st.DataObject) -> None:
     classes = data.draw(st.integers(2, 4))
