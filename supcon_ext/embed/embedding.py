@@ -207,7 +207,7 @@ def _embed(
         with CountedProgress("embedding", "images", done=partial.done) as progress:
             batches = feed.plain(pictures.samples, views, places, samples_a_batch, keys)
             for x_BVCHW, told in batches if len(places) else ():
-                x = x_BVCHW.flatten(0, 1).to(device, memory_format=torch.channels_last)
+                x = x_BVCHW.flatten(0, 1).to(device)
                 vectors = network(x).float().cpu().numpy()
                 with np.errstate(over="ignore"):  # told of by the check
                     rows = vectors.reshape(len(told), *partial.shape).astype(partial.dtype)

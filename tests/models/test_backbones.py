@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import resnet18 as torchvision_resnet18
 
 from supcon_ext.models.backbones.preact_resnet import PreActBlock
@@ -92,6 +92,59 @@ def test_width_zero_is_refused_directly_and_in_a_recipe(name: str) -> None:
         make(name, 1, width=0)
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         backbone.spec({"kind": name, "width": 0})
+
+
+NARROW = [
+    ("resnet18_small", 2),
+    ("resnet34_small", 9),
+    ("resnet50_small", 1),
+    ("preact_resnet18", 2),
+]
+
+
+@pytest.mark.parametrize("given", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("name", "width"), NARROW)
+def test_narrow_strided_shortcuts_have_the_gradient_of_the_formula(
+    name: str, width: int, given: torch.memory_format
+) -> None:
+    # oneDNN writes past its memory where these are kept channels-last
+    torch.manual_seed(0)
+    network = make(name, 3, width=width)
+    seen: dict[nn.Conv2d, list[Tensor]] = {}
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) != module.stride:
+            module.register_forward_hook(
+                lambda layer, args, out: seen.update({layer: [args[0], out]})
+            )
+    for _ in range(3):
+        network.zero_grad()
+        features = network(torch.randn(4, 3, 16, 16).to(memory_format=given))
+        for _, out in seen.values():
+            out.retain_grad()
+        features.square().sum().backward()
+        for layer, (taken, out) in seen.items():
+            rows, columns = layer.stride
+            assert out.grad is not None
+            wanted = torch.einsum(
+                "bihw,bohw->oi", taken[..., ::rows, ::columns].double(), out.grad.double()
+            )
+            assert layer.weight.grad is not None
+            found = layer.weight.grad[..., 0, 0].double()
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+            if layer.in_channels < 16:
+                assert taken.is_contiguous()
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(("name", "settings"), [("resnet18_small", {}), ("conv4", {"width": 2})])
+def test_others_are_kept_channels_last(name: str, settings: dict[str, Any]) -> None:
+    network = make(name, 3, **settings)
+    weights = [weight for weight in network.parameters() if weight.ndim == 4]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
+    reached: list[Tensor] = []
+    network.trunk.register_forward_pre_hook(lambda _, args: reached.append(args[0]))
+    network(torch.randn(2, 3, 16, 16))
+    assert reached[0].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_padded_shortcut_skips_pixels_and_adds_zeros_on_both_sides() -> None:
