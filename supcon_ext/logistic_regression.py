@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from supcon_ext.minimise import minimise
+
 logger = logging.getLogger(__name__)
 
 
@@ -83,25 +85,12 @@ def fit_logistic_regression(
         direction, bias = start.weight @ root, start.bias + start.weight @ mean
     direction.requires_grad_()
     bias.requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [direction, bias],
-        max_iter=max_iterations,
-        max_eval=2 * max_iterations,
-        tolerance_grad=tolerance,
-        tolerance_change=0.0,
-        history_size=10,
-        line_search_fn="strong_wolfe",
-    )
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
+    def loss() -> Tensor:
         penalty = l2 / 2 * (direction @ inverse).square().sum()
-        loss = F.cross_entropy(rows @ direction.T + bias, label) + penalty
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+        return F.cross_entropy(rows @ direction.T + bias, label) + penalty
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    closure()
+    minimise([direction, bias], loss, steps=max_iterations, gradient=tolerance)
     slope = max(float(p.grad.abs().max()) for p in (direction, bias) if p.grad is not None)
     if not slope <= tolerance:
         logger.warning(

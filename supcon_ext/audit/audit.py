@@ -23,6 +23,7 @@ from supcon_ext.audit.look_alikes import find_alike
 from supcon_ext.audit.outliers import NEAREST, find_outliers
 from supcon_ext.audit.outside_scores import by_scores
 from supcon_ext.audit.page import write_page
+from supcon_ext.audit.rules import Rule, rules_of
 from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.table import AuditTable
 from supcon_ext.audit.votes import ask_neighbours, find_neighbours, nearest_agreeing
@@ -47,6 +48,7 @@ class AuditResult:
         count: Number of samples that are listed.
         flagged: How many of their labels look wrong.
         left_out: A few words on each part of the data set that is not listed.
+        rules: Which classes carry which other label as a rule.
         corrections: What was written with ``apply``, or None.
         sizes: Every class: its samples, how many look wrong, and how many corrections leave.
     """
@@ -58,6 +60,7 @@ class AuditResult:
     count: int
     flagged: int
     left_out: list[str]
+    rules: list[Rule]
     corrections: Corrections | None
     sizes: list[ClassSize]
 
@@ -137,6 +140,7 @@ def audit(
     shown = table.flagged()[:top]
     groups = judging_groups(outputs.features, samples.label, verdict.suggested.numpy(), shown)
     title = f"Labels of {opened.folder.name}"
+    rules = rules_of(verdict.transition, samples.classes)
     told = left_out(opened, samples, splits)
     write_page(
         folder / PAGE,
@@ -148,6 +152,7 @@ def audit(
         findings=findings,
         groups=groups,
         left_out=told,
+        rules=rules,
     )
     corrections = None
     if apply is not None:
@@ -160,6 +165,7 @@ def audit(
         count=sum(listed),
         flagged=len(table.flagged()),
         left_out=told,
+        rules=rules,
         corrections=corrections,
         sizes=class_sizes(table, None if corrections is None else corrections.settled),
     )

@@ -17,6 +17,7 @@ from data_tools.picture import Mode
 from data_tools.registry import family
 from data_tools.samples import IntArray, SampleSet
 from data_tools.vector_rows import gather_vectors
+from supcon_ext.audit.rules import Rule, rules_of
 from supcon_ext.audit.suspicion import Verdict
 from supcon_ext.audit.two_witnesses import judge
 from supcon_ext.embed.encoder import find_encoder
@@ -39,12 +40,14 @@ class LabelIssues:
     Attributes:
         rank: ``(N,)`` int64 place of each sample by suspicion; 0 is the most suspicious.
         order: ``(N,)`` int64 the samples, the most suspicious first.
-        flagged: ``(N,)`` bool, another label is likelier, were all classes as large too.
+        flagged: ``(N,)`` bool, another label is likelier, were all classes as large too
+            (of a rule of wrong labels: another one is likelier).
         given: ``(N,)`` the given labels.
         suggested: ``(N,)`` the likeliest label; the given one where it is not flagged.
         confidence: ``(N,)`` float64 in (0, 1), probability of ``suggested``.
         trust: ``(N,)`` float64 in (0, 1), probability of ``given``.
         neighbours: ``(N, 5)`` int64 nearest samples of another label, -1 where there are fewer.
+        rules: Which classes carry which other label as a rule, as far as one was seen.
     """
 
     rank: IntArray
@@ -55,6 +58,7 @@ class LabelIssues:
     confidence: npt.NDArray[np.float64]
     trust: npt.NDArray[np.float64]
     neighbours: IntArray
+    rules: tuple[Rule, ...] = ()
 
     def __len__(self) -> int:
         """How many labels look wrong."""
@@ -153,6 +157,7 @@ def _told(verdict: Verdict, names: npt.NDArray[Any], train: SampleSet) -> LabelI
         confidence=verdict.confidence.numpy(),
         trust=1 - verdict.suspicion.numpy(),
         neighbours=verdict.disagreeing.numpy(),
+        rules=tuple(rules_of(verdict.transition, train.classes)),
     )
 
 

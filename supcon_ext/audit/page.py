@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from data_tools.whole_file import write_whole
 from supcon_ext.audit.findings import Findings
 from supcon_ext.audit.page_content import page_content, pictured
 from supcon_ext.audit.page_pictures import write_pictures
+from supcon_ext.audit.rules import Rule, told_rules
 from supcon_ext.audit.table import AuditTable
 from supcon_ext.progress.console import ConsoleProgress
 
@@ -32,6 +34,7 @@ def write_page(
     findings: Findings | None = None,
     groups: list[list[int]] | None = None,
     left_out: list[str] | None = None,
+    rules: Sequence[Rule] = (),
 ) -> None:
     """Write the page of the labels that look wrong, each beside its neighbours, to decide on them.
 
@@ -49,6 +52,7 @@ def write_page(
         findings: Duplicates and outliers.
         groups: Flagged samples to be judged together.
         left_out: A few words on each part of the data set that is not listed.
+        rules: Which classes carry which other label as a rule.
     """
     flagged = table.flagged()
     shown = flagged[:top]
@@ -58,6 +62,8 @@ def write_page(
     summary = summarise(len(flagged), len(shown), sum(table.listed), csv_name)
     if left_out:
         summary += f" Left out: {', '.join(left_out)}."
+    if rules:
+        summary += f" {told_rules(rules)}."
     filled = {
         "title": html.escape(printable(title)),
         "summary": html.escape(printable(summary)),

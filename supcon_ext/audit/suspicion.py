@@ -30,6 +30,8 @@ class Verdict:
         flagged: ``(N,)`` bool, another class than the given one is suggested.
         disagreeing: ``(N, 5)`` int64 nearest neighbours with another given label, the nearest
             first; -1 where there are fewer.
+        transition: ``(C, C)`` float32, how often each class is given each label, by the rule
+            that wrong labels have; None where none was seen.
     """
 
     suspicion: Tensor
@@ -37,6 +39,7 @@ class Verdict:
     confidence: Tensor
     flagged: Tensor
     disagreeing: Tensor
+    transition: Tensor | None = None
 
     def order(self) -> Tensor:
         """``(N,)`` int64 the most suspicious first; ties in the order of the data set."""

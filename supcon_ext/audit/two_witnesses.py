@@ -10,7 +10,13 @@ from torch import Tensor
 
 from supcon_ext.audit.suspicion import Verdict, nearest_disagreeing, suspect
 from supcon_ext.selectors.neighbours import NeighbourGraph
-from supcon_ext.selectors.two_witnesses import hear
+from supcon_ext.selectors.transition import (
+    Transition,
+    estimate_transition,
+    likeliest_through,
+    told,
+)
+from supcon_ext.selectors.two_witnesses import hear, log_votes
 
 LEAST = 1e-9
 """No label is surer than this, nor less sure."""
@@ -23,9 +29,15 @@ def judge(
     classes: int,
     voters: int | None = None,
 ) -> Verdict:
-    """What both witnesses say, see :func:`~supcon_ext.selectors.two_witnesses.hear`.
+    """What both witnesses say of each label.
 
-    Where fewer than two classes have samples the neighbours are heard alone.
+    Where wrong labels have a rule, such as one class filed under another
+    (:attr:`~supcon_ext.selectors.transition.Transition.rule`), each of the two is told the label
+    through that rule, and the mean of what they say then is believed: a label is flagged where
+    another class is likelier. Such labels agree with each other, and only by the rule can they be
+    told from right ones. Otherwise see
+    :func:`~supcon_ext.selectors.two_witnesses.hear`. Where fewer than two classes have samples the
+    neighbours are heard alone.
 
     Args:
         graph: Nearest neighbours, all of them among those that vote; themselves excluded.
@@ -37,13 +49,34 @@ def judge(
     """
     if int((label[:voters].bincount() > 0).sum()) < 2:
         return suspect(graph, label, classes)
-    heard = hear(graph, features, label, classes, voters)
-    suggested = torch.where(heard.flagged, heard.p.argmax(1), label)
-    confidence = heard.p.gather(1, suggested[:, None])[:, 0]
+    count = len(label) if voters is None else voters
+    features = features.cpu()
+    made = estimate_transition(features, label, classes, count)
+    if made.rule is not None:
+        p = _by_rule(made.rule, made, graph, label, count)
+        own = p.gather(1, label[:, None])[:, 0]
+        alone = torch.bincount(label[:count], minlength=classes)[label] <= 1
+        flagged = (p.max(1).values > own) & ~alone
+    else:
+        heard = hear(graph, features, label, classes, count)
+        p, own, flagged = heard.p, heard.own, heard.flagged
+    suggested = torch.where(flagged, p.argmax(1), label)
+    confidence = p.gather(1, suggested[:, None])[:, 0]
     return Verdict(
-        suspicion=(1 - heard.own).clamp(LEAST, 1 - LEAST),
+        suspicion=(1 - own).clamp(LEAST, 1 - LEAST),
         suggested=suggested,
         confidence=confidence.clamp(LEAST, 1 - LEAST),
-        flagged=heard.flagged,
+        flagged=flagged,
         disagreeing=nearest_disagreeing(graph, label),
+        transition=made.rule,
     )
+
+
+def _by_rule(
+    rule: Tensor, made: Transition, graph: NeighbourGraph, label: Tensor, count: int
+) -> Tensor:
+    """``(N, C)`` float64 mean of what the head and the neighbours say, told the label."""
+    votes = log_votes(graph, label, len(rule), count).mean(0)
+    said = [made.p.clamp(min=LEAST).log(), votes]
+    heard = [told(likeliest_through(each, rule, label, count), rule, label) for each in said]
+    return torch.stack(heard).double().mean(0)

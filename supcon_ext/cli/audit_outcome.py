@@ -39,6 +39,10 @@ def tell(result: AuditResult, folder: Path, min_confidence: float | None) -> Non
     click.echo(f"{told}; see {result.page} and {result.csv}")
     if also := _listed_too(result):
         click.echo(f"listed too: {also}")
+    if result.rules:
+        from supcon_ext.audit.rules import told_rules
+
+        click.echo(told_rules(result.rules))
     if result.left_out:
         click.echo(f"left out: {', '.join(result.left_out)}")
     if result.corrections is not None:
@@ -96,6 +100,7 @@ def as_plain(result: AuditResult, folder: Path, min_confidence: float | None) ->
         },
         "outliers": {"samples": len(outliers), "csv": place / OUTLIERS},
         "left_out": result.left_out,
+        "rules": [dataclasses.asdict(each) for each in result.rules],
         "decided": None if decisions is None else decisions.count,
         "warnings": warnings_of(result),
         "classes": [

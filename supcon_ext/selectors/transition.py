@@ -1,10 +1,11 @@
 """How often each class is given each label: a transition matrix, and a linear head behind it.
 
-Letters: N samples, F features, C classes.
+Letters: N samples, F features, C classes, H heads that are fitted side by side.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from supcon_ext.minimise import minimise
 from supcon_ext.selectors.linear_agreement import FOLDS, L2_GRID, held_out, standardised
 
 RATE = 0.4
@@ -33,6 +35,8 @@ NEARLY = 0.8
 """A class given another label this often, beside its own, may be that class mistaken."""
 MOVES = 5
 """At most as many such mistakes are looked into, of classes with enough labels to tell."""
+LEAST_OF_A_RULE = 0.1
+"""Share of a class below which another label of it is no rule."""
 TOLERANCE = 1e-6
 """A search ends where a step gains less, in nats a label."""
 STEPS = 100
@@ -42,8 +46,8 @@ SHARPEST = 5.0
 """Log of the inverse temperature, at most."""
 TINY = 1e-12
 
-States = list[tuple[Tensor, Tensor] | None]
-"""Weights and bias of the head of each fold, to begin at; None to begin at zero."""
+Through = Callable[[Tensor], Tensor]
+"""A matrix ``(C, C)``, by the rate of wrong labels ``(1,)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,11 @@ class Transition:
         posterior: ``(N, C)`` float32 the same, told its label.
         l2: Penalty of the heads.
         objective: What was minimised, in nats a label.
+        rule: ``(C, C)`` float32, the matrix with nothing but a rule: other labels that a tenth of a
+            class or more is given, and all other wrong labels of all classes alike. None where
+            there is no such label, or the labels do not bear it out.
+        gain: By how many nats, of all labels together, they are likelier through that than if all
+            wrong labels were of all classes alike.
     """
 
     matrix: Tensor
@@ -65,10 +74,18 @@ class Transition:
     posterior: Tensor
     l2: float
     objective: float
+    rule: Tensor | None
+    gain: float
 
 
 def estimate_transition(
-    features: Tensor, label: Tensor, classes: int, *, seed: int = 0, l2: float | None = None
+    features: Tensor,
+    label: Tensor,
+    classes: int,
+    voters: int | None = None,
+    *,
+    seed: int = 0,
+    l2: float | None = None,
 ) -> Transition:
     """Estimate the transition matrix, without samples known to be right.
 
@@ -96,22 +113,35 @@ def estimate_transition(
         features: ``(N, F)`` of an encoder.
         label: ``(N,)`` int64 given labels, of at least two classes.
         classes: C.
+        voters: The first V samples have a say; of the others the heads of all folds tell. None:
+            all have.
         seed: Of the folds.
         l2: Penalty beside the mean loss; None chooses of seven from 3 to 0.001 the one under which
             a fifth of the labels is likeliest to the head of the others.
     """
-    present, given = torch.unique(label, return_inverse=True)
-    problem = _Problem(standardised(features).float(), given, held_out(given, seed))
+    count = len(label) if voters is None else voters
+    present, given = torch.unique(label[:count], return_inverse=True)
+    x = standardised(features[:count], features).float()
+    problem = _Problem(x, given, held_out(given, seed))
     first = problem.first()
     if l2 is None:
         l2 = problem.likeliest_penalty(first)
     found = problem.search(l2, first)
-    posterior = told(found.p, found.matrix, given)
     matrix = torch.eye(classes, device=label.device)
     matrix[present[:, None], present] = found.matrix
+    place = torch.full((classes,), -1, device=label.device)
+    place[present] = torch.arange(len(present), device=label.device)
+    known = place[label] >= 0
+    posterior = found.p.clone()
+    posterior[known] = told(found.p[known], found.matrix, place[label[known]])
     full = found.p.new_zeros(2, len(label), classes)
     full[:, :, present] = torch.stack([found.p, posterior])
-    return Transition(matrix, full[0], full[1], l2, found.objective)
+    rule, gain = _rule(found, given)
+    if rule is not None:
+        whole = torch.eye(classes, device=label.device)
+        whole[present[:, None], present] = rule
+        rule = whole
+    return Transition(matrix, full[0], full[1], l2, found.objective, rule, gain)
 
 
 def told(p: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
@@ -126,57 +156,70 @@ def told(p: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
     return both / both.sum(1, keepdim=True)
 
 
-class _Coordinates(NamedTuple):
-    """Features in which the loss of a head curves at most alike in all directions.
+def likeliest_through(
+    scores: Tensor, matrix: Tensor, label: Tensor, voters: int | None = None
+) -> Tensor:
+    """``(N, C)`` float32 probabilities of a softmax of scores, made sure and even as labels say.
 
-    The bound is Böhning's (1992), as for :func:`fit_logistic_regression`.
+    The temperature and the bias are those under which the labels are likeliest through the matrix.
+
+    Args:
+        scores: ``(N, C)`` of whatever has not been told the label.
+        matrix: ``(C, C)``.
+        label: ``(N,)`` int64.
+        voters: Those of the first V samples. None: of all.
+    """
+    return _tempered(scores.float(), label[:voters], lambda _: matrix)[1]
+
+
+class _Heads(NamedTuple):
+    """Linear heads, of one penalty or another.
 
     Attributes:
-        rows: ``(N, F)``.
-        scale: ``(F,)`` that the features were multiplied by.
-        l2: Penalty of the head.
+        weight: ``(H, C, F)``, in coordinates in which the loss curves at most alike in all
+            directions; the bound is Böhning's (1992), as for :func:`fit_logistic_regression`.
+        bias: ``(H, C)``.
     """
 
-    rows: Tensor
-    scale: Tensor
-    l2: float
+    weight: Tensor
+    bias: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """A matrix, what heads say through it, and where these ended."""
+    """A matrix, what heads say through it, and these."""
 
     objective: float
     matrix: Tensor
     p: Tensor
-    states: States
+    heads: _Heads
 
 
 class _Problem:
     """Labels of C classes that all have some, on features in the directions of their spread.
 
     Args:
-        x: ``(N, F)`` float32, centred.
-        label: ``(N,)`` int64.
-        fold: ``(N,)`` int64 in [0, FOLDS).
+        x: ``(N, F)`` float32, the first V centred.
+        label: ``(V,)`` int64.
+        fold: ``(V,)`` int64 in [0, FOLDS).
     """
 
     def __init__(self, x: Tensor, label: Tensor, fold: Tensor) -> None:
         self.label, self.fold = label, fold.to(x.device)
-        self.classes = int(label.max()) + 1
-        spread, directions = torch.linalg.eigh((x.T @ x / len(x)).double())
-        self.spread, self.x = spread.clamp(min=0).float(), x @ directions.float()
+        self.classes, count = int(label.max()) + 1, len(label)
+        spread, directions = torch.linalg.eigh((x[:count].T @ x[:count] / count).double())
+        self.spread, rows = spread.clamp(min=0).float(), x @ directions.float()
+        self.x, self.others = rows[:count], rows[count:]
 
     def first(self) -> Tensor:
         """Which labels a class carries, by what heads say of it that learned their own answers.
 
         Only of labels of smaller classes: the others' are taken for accidents.
         """
-        inside = self._coordinates(FIRST_L2)
-        believed = self.label
+        believed, heads = self.label, None
         for _ in range(BELIEVED):
-            scores, _ = self._out_of_sample(inside, believed, None, [None] * FOLDS)
-            believed = scores.argmax(1)
+            scores, heads = self._out_of_sample(FIRST_L2, believed, None, heads)
+            believed = scores[: len(self.label)].argmax(1)
         cell = believed * self.classes + self.label
         count = torch.bincount(cell, minlength=self.classes**2).view(self.classes, -1).float()
         size = count.sum(1, keepdim=True)
@@ -188,50 +231,42 @@ class _Problem:
 
     def likeliest_penalty(self, matrix: Tensor) -> float:
         """The one of the grid under which the labels of the first fold are likeliest."""
-        out = self.fold == 0
-        chosen, least = L2_GRID[0], float("inf")
-        for l2 in L2_GRID:
-            inside = self._coordinates(l2)
-            head = self._fit(inside, ~out, self.label, matrix, None)
-            scores = _scores(inside.rows[out], head)
-            got, _, _ = self._calibrated(scores, self.label[out], matrix)
-            if got < least:
-                chosen, least = l2, got
-        return chosen
+        l2, out = self.x.new_tensor(L2_GRID), self.fold == 0
+        heads = self._fit(l2, (~out[:, None]).expand(-1, len(l2)), self.label, matrix, None)
+        least, _, _ = self._calibrated(
+            _scores(self.x[out], heads.weight * self._scale(l2), heads.bias),
+            self.label[out],
+            matrix,
+        )
+        return L2_GRID[int(least.argmin())]
 
     def search(self, l2: float, first: Tensor) -> _Found:
         """The likeliest matrix found from the first one."""
-        inside = self._coordinates(l2)
-
-        def solve(matrix: Tensor, states: States) -> _Found:
-            found = _Found(float("inf"), matrix, inside.rows, states)
-            for _ in range(ROUNDS):
-                scores, states = self._out_of_sample(inside, self.label, found.matrix, found.states)
-                found = _Found(*self._calibrated(scores, self.label, found.matrix), states)
-            return found
-
-        fresh: States = [None] * FOLDS
         tried: set[tuple[int, int]] = set()
-        best = solve(first, fresh)
+        best = self._solved(l2, first, None)
         for _ in range(MOVES):
             move = self._doubtful(best.matrix, tried)
             if move is None:
                 break
             tried.add(move)
-            other = solve(self._refiled(best.matrix, *move), best.states)
+            other = self._solved(l2, self._refiled(best.matrix, *move), best.heads)
             if other.objective < best.objective:
                 best = other
         return best
+
+    def _solved(self, l2: float, matrix: Tensor, heads: _Heads | None) -> _Found:
+        """Heads through a matrix and the matrix through heads, in turn."""
+        for _ in range(ROUNDS):
+            scores, heads = self._out_of_sample(l2, self.label, matrix, heads)
+            least, made, p = self._calibrated(scores[:, None], self.label, matrix)
+            matrix = made[0]
+        assert heads is not None
+        return _Found(float(least), matrix, p[:, 0], heads)
 
     def _alike(self, rate: float) -> Tensor:
         """``(C, C)``, wrong labels being drawn from all classes alike."""
         eye = torch.eye(self.classes, device=self.x.device)
         return (1 - rate) * eye + rate / self.classes
-
-    def _coordinates(self, l2: float) -> _Coordinates:
-        """Those of a penalty."""
-        scale = (self.spread / 2 + l2).rsqrt()
-        return _Coordinates(self.x * scale, scale, l2)
 
     def _doubtful(self, matrix: Tensor, tried: set[tuple[int, int]]) -> tuple[int, int] | None:
         """The class, and the label, that it has most nearly as often as its own; not tried yet."""
@@ -252,122 +287,193 @@ class _Problem:
         return made / made.sum(1, keepdim=True)
 
     def _out_of_sample(
-        self, inside: _Coordinates, label: Tensor, matrix: Tensor | None, states: States
-    ) -> tuple[Tensor, States]:
-        """``(N, C)`` scores of heads that have not seen the sample, and where these ended."""
-        scores = inside.rows.new_zeros(len(label), self.classes)
-        ended: States = []
-        for held, start in enumerate(states):
-            out = self.fold == held
-            head = self._fit(inside, ~out, label, matrix, start)
-            scores[out] = _scores(inside.rows[out], head)
-            ended.append(head)
-        return scores, ended
+        self, l2: float, label: Tensor, matrix: Tensor | None, start: _Heads | None
+    ) -> tuple[Tensor, _Heads]:
+        """``(N, C)`` scores by the head that has not seen the sample, and the heads.
+
+        Those without a say are seen by none, and have the mean.
+        """
+        penalties = self.x.new_full((FOLDS,), l2)
+        folds = torch.arange(FOLDS, device=self.x.device)
+        heads = self._fit(penalties, self.fold[:, None] != folds, label, matrix, start)
+        weight = heads.weight * self._scale(penalties)
+        every = _scores(self.x, weight, heads.bias)
+        own = every[torch.arange(len(every), device=every.device), self.fold]
+        return torch.cat([own, _scores(self.others, weight, heads.bias).mean(1)]), heads
+
+    def _scale(self, l2: Tensor) -> Tensor:
+        """``(H, 1, F)`` what the coordinates of each penalty are multiplied by."""
+        return torch.rsqrt(self.spread / 2 + l2[:, None])[:, None]
 
     def _fit(
         self,
-        inside: _Coordinates,
+        l2: Tensor,
         seen: Tensor,
         label: Tensor,
         matrix: Tensor | None,
-        start: tuple[Tensor, Tensor] | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Weights ``(C, F)`` and bias of the head to which the labels seen are likeliest."""
-        rows, label = inside.rows[seen], label[seen]
-        zero = rows.new_zeros(self.classes, rows.shape[1]), rows.new_zeros(self.classes)
-        weight, bias = (part.clone().requires_grad_() for part in start or zero)
-        expected = self._expected(label)
+        start: _Heads | None,
+    ) -> _Heads:
+        """The heads to which the labels that each sees are likeliest.
+
+        Args:
+            l2: ``(H,)`` their penalties.
+            seen: ``(N, H)`` bool.
+            label: ``(N,)`` int64 what they learn.
+            matrix: Through which; None for none.
+            start: Where to begin; at zero if None.
+        """
+        anyone = seen.any(1)
+        x, label, seen = self.x[anyone], label[anyone], seen[anyone].float()
+        count, scale = seen.sum(0), self._scale(l2)
+        share = seen / count
+        expected = _expected(share.T @ functional.one_hot(label, self.classes).float(), count)
+        if start is None:
+            shape = len(l2), self.classes
+            start = _Heads(x.new_zeros(*shape, x.shape[1]), x.new_zeros(shape))
+        weight, bias = (part.clone().requires_grad_() for part in start)
+        place = label[:, None, None].expand(-1, len(l2), 1)
 
         def loss() -> Tensor:
-            scores = rows @ weight.T + bias
-            penalty = inside.l2 / 2 * (weight * inside.scale).square().sum()
-            penalty = penalty + _far([bias], label)
+            inside = weight * scale
+            scores = _scores(x, inside, bias)
+            penalty = l2 / 2 * inside.square().sum((1, 2)) + _far([bias], count)
             if matrix is None:
-                return functional.cross_entropy(scores, label) + penalty
-            p = scores.softmax(1)
-            return _surprise(p, matrix, label) + _lost(p, expected) + penalty
+                own = scores.log_softmax(2).gather(2, place)[..., 0]
+                return penalty - (share * own).sum(0)
+            p = scores.softmax(2)
+            own = _seen_through(p, matrix[None], label)
+            lost = _lost(torch.einsum("nh,nhc->hc", share, p), expected)
+            return penalty - (share * own).sum(0) + lost
 
-        _minimise([weight, bias], loss)
-        return weight.detach(), bias.detach()
-
-    def _expected(self, label: Tensor) -> Tensor:
-        """``(C,)`` share of the images that each class is thought to have, before any is seen."""
-        given = torch.bincount(label, minlength=self.classes)
-        return (FOUND_SHARE * given).clamp(max=FOUND) / len(label)
+        minimise([weight, bias], loss, steps=STEPS, gradient=TOLERANCE, change=TOLERANCE)
+        return _Heads(weight.detach(), bias.detach())
 
     def _calibrated(
         self, scores: Tensor, label: Tensor, start: Tensor
-    ) -> tuple[float, Tensor, Tensor]:
-        """Objective, matrix and ``(n, C)`` probabilities, likeliest to labels not learned."""
-        scores = scores - scores.mean(0)
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Likeliest to labels that were not learned, for each of H heads.
+
+        Args:
+            scores: ``(n, H, C)``.
+            label: ``(v,)`` int64 of the first ones, which decide.
+            start: ``(C, C)`` matrix to begin at.
+
+        Returns:
+            ``(H,)`` objective, ``(H, C, C)`` matrix, ``(n, H, C)`` probabilities.
+        """
+        count, heads = len(label), scores.shape[1]
+        scores = scores - scores[:count].mean(0)
         eye = torch.eye(self.classes, device=scores.device)
         start = start.clamp(min=1e-4)
         gap = (start.diag()[:, None].log() - start.log()).clamp(min=1e-2)
-        rate = float(1 - start.diag().mean())
-        sharpness, bias = scores.new_zeros(()), scores.new_zeros(self.classes)
+        rate = (1 - start.diag().mean()).clamp(0.02, 0.9)
         below = gap + (-torch.expm1(-gap)).log()  # softplus of it is the gap
-        wrong, falls = torch.logit(scores.new_tensor(rate).clamp(0.02, 0.9)), bias.clone()
-        free = [each.requires_grad_() for each in (sharpness, bias, below, wrong, falls)]
-        expected = self._expected(label)
+        begin = [rate.new_zeros(()), rate.new_zeros(self.classes), below, torch.logit(rate)]
+        begin.append(begin[1])
+        free = [each.repeat(heads, *[1] * each.ndim).requires_grad_() for each in begin]
+        sharpness, bias, below, wrong, falls = free
+        given = torch.bincount(label, minlength=self.classes) / count
+        expected = _expected(given, scores.new_tensor(count))
 
         def matrix() -> Tensor:
             odds = (-functional.softplus(below)).exp() * (1 - eye) + eye
-            return odds / odds.sum(1, keepdim=True)
-
-        def calibrated() -> Tensor:
-            return (sharpness.clamp(-SHARPEST, SHARPEST).exp() * scores + bias).softmax(1)
+            return odds / odds.sum(2, keepdim=True)
 
         def loss() -> Tensor:
-            p, made = calibrated(), matrix()
-            share = wrong.sigmoid()
-            alike = ((1 - share) * eye + share * falls.softmax(0)).clamp(min=1e-6)
-            pull = (alike * (alike.log() - made.clamp(min=TINY).log())).sum()
-            least = _surprise(p, made, label) + _lost(p, expected)
-            return least + PULL / len(label) * pull + _far(free, label)
+            p, made = _softened(scores[:count], sharpness[:, None], bias), matrix()
+            rate = wrong.sigmoid()[:, None, None]
+            alike = ((1 - rate) * eye + rate * falls.softmax(1)[:, None]).clamp(min=1e-6)
+            pull = (alike * (alike.log() - made.clamp(min=TINY).log())).sum((1, 2))
+            least = _lost(p.mean(0), expected) - _seen_through(p, made, label).mean(0)
+            return least + PULL / count * pull + _far(free, count)
 
-        least = _minimise(free, loss)
+        least = minimise(free, loss, steps=STEPS, gradient=TOLERANCE, change=TOLERANCE)
         with torch.no_grad():
-            return least, matrix(), calibrated()
+            return least, matrix(), _softened(scores, sharpness[:, None], bias)
 
 
-def _scores(rows: Tensor, head: tuple[Tensor, Tensor]) -> Tensor:
-    return rows @ head[0].T + head[1]
+def _rule(found: _Found, label: Tensor) -> tuple[Tensor | None, float]:
+    """The rule in a matrix, and what it is worth; None where it is not worth its cells.
+
+    Each cell costs the log of how many cells there are to choose from, and that of the number of
+    labels: the extended criterion of Chen and Chen 2008, with their gamma at 1 and its second part
+    doubled, for the cells were found by the same labels.
+    """
+    classes = len(found.matrix)
+    eye = torch.eye(classes, device=label.device)
+    cells = torch.where((found.matrix >= LEAST_OF_A_RULE) & (eye == 0), found.matrix, 0.0)
+    count = int((cells > 0).sum())
+    if not count:
+        return None, 0.0
+
+    def beside(kept: Tensor) -> Through:
+        rest = 1 - kept.sum(1, keepdim=True)
+        return lambda rate: kept + rest * ((1 - rate) * eye + rate / classes)
+
+    log_p = found.p.clamp(min=TINY).log()
+    alike, _, _ = _tempered(log_p, label, beside(torch.zeros_like(cells)))
+    least, _, rule = _tempered(log_p, label, beside(cells))
+    gain = len(label) * (alike - least)
+    cost = count * (math.log(classes * (classes - 1)) + math.log(len(label)))
+    return (rule if gain > cost else None), gain
 
 
-def _surprise(p: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
-    """Mean of -log p(label), the labels seen through the matrix."""
-    return -(p * matrix.T[label]).sum(1).clamp(min=TINY).log().mean()
+def _tempered(scores: Tensor, label: Tensor, through: Through) -> tuple[float, Tensor, Tensor]:
+    """Objective, ``(n, C)`` probabilities and matrix, likeliest to labels that were not learned.
+
+    Args:
+        scores: ``(n, C)``.
+        label: ``(v,)`` int64 of the first ones, which decide.
+        through: The matrix, by a rate of wrong labels that is free.
+    """
+    count, classes = len(label), scores.shape[1]
+    scores = scores - scores[:count].mean(0)
+    sharpness, bias, wrong = (scores.new_zeros(1, size) for size in (1, classes, 1))
+    free = [each.requires_grad_() for each in (sharpness, bias, wrong)]
+    expected = _expected(torch.bincount(label, minlength=classes) / count, scores.new_tensor(count))
+
+    def loss() -> Tensor:
+        p = _softened(scores[:count], sharpness, bias)
+        own = _seen_through(p[:, None], through(wrong.sigmoid())[None], label).mean()
+        return _lost(p.mean(0), expected) - own + _far(free, count)
+
+    least = minimise(free, loss, steps=STEPS, gradient=TOLERANCE, change=TOLERANCE)
+    with torch.no_grad():
+        return float(least), _softened(scores, sharpness, bias), through(wrong.sigmoid())
+
+
+def _softened(scores: Tensor, sharpness: Tensor, bias: Tensor) -> Tensor:
+    """Probabilities at a temperature, the log of whose inverse is told."""
+    return (sharpness.clamp(-SHARPEST, SHARPEST).exp() * scores + bias).softmax(-1)
+
+
+def _scores(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``(n, H, C)`` of ``(n, F)`` features, by ``(H, C, F)`` weights."""
+    return (x @ weight.flatten(0, 1).T).view(len(x), *weight.shape[:2]) + bias
+
+
+def _seen_through(p: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
+    """``(n, H)`` log p(label), of ``(n, H, C)`` through ``(H or 1, C, C)``."""
+    given = matrix.mT.index_select(1, label).transpose(0, 1)
+    return (p * given).sum(2).clamp(min=TINY).log()
+
+
+def _expected(given: Tensor, count: Tensor) -> Tensor:
+    """Share of the images that each class is thought to have, before any is seen.
+
+    Args:
+        given: ``(..., C)`` share of the labels.
+        count: ``(...)`` of labels.
+    """
+    return torch.minimum(FOUND_SHARE * given, FOUND / count[..., None])
 
 
 def _lost(p: Tensor, expected: Tensor) -> Tensor:
-    """What it costs that classes are hardly there."""
-    return -(expected * p.mean(0).clamp(min=TINY).log()).sum()
+    """``(H,)`` what it costs that classes are hardly there, of ``(H, C)`` their shares."""
+    return -(expected * p.clamp(min=TINY).log()).sum(-1)
 
 
-def _far(free: Sequence[Tensor], label: Tensor) -> Tensor:
-    """What it costs to be far from 0: next to nothing, but where labels say nothing."""
-    square = torch.stack([each.square().sum() for each in free]).sum()
-    return square / (2 * WIDTH**2 * len(label))
-
-
-def _minimise(free: Sequence[Tensor], loss: Callable[[], Tensor]) -> float:
-    """Change the free tensors until the loss is least; that loss."""
-    optimizer = torch.optim.LBFGS(
-        list(free),
-        max_iter=STEPS,
-        max_eval=2 * STEPS,
-        tolerance_grad=TOLERANCE,
-        tolerance_change=TOLERANCE,
-        history_size=10,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = loss()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        return float(loss())
+def _far(free: Sequence[Tensor], count: Tensor | int) -> Tensor:
+    """``(H,)`` what it costs to be far from 0: next to nothing, but where labels say nothing."""
+    square = torch.stack([each.square().reshape(len(each), -1).sum(1) for each in free]).sum(0)
+    return square / (2 * WIDTH**2 * count)

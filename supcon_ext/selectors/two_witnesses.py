@@ -166,10 +166,10 @@ def hear(
     """
     count = len(label) if voters is None else voters
     size = torch.bincount(label[:count], minlength=classes)
-    reach = (PER_CLASS * size[label]).ceil().clamp(1, graph.index.shape[1]).double()[:, None]
     log_p, l2 = _head(features.cpu(), label, classes, count, seed, l2)
+    reach = _reach(graph, label, classes, count)
     head = _log_smoothed(as_balanced(log_p, size).exp(), reach)
-    counted, by_size = (_log_smoothed(vote, reach) for vote in _votes(graph, label, classes, count))
+    counted, by_size = log_votes(graph, label, classes, count)
     both = head + (counted + by_size) / 2
     temperature = temperature_of(both[:count], label[:count])
     p = (both / temperature).softmax(1)
@@ -202,10 +202,16 @@ def _head(
     return log_p, l2
 
 
-def _votes(graph: NeighbourGraph, label: Tensor, classes: int, count: int) -> tuple[Tensor, Tensor]:
-    """``(N, C)`` float64 shares of the second round, as they are and each class by its size.
+def log_votes(graph: NeighbourGraph, label: Tensor, classes: int, count: int) -> Tensor:
+    """``(2, N, C)`` float64 log of smoothed shares of the second round's votes.
 
-    Those without a say change no others.
+    Counted as they are, and each class by its size. Those without a say change no others.
+
+    Args:
+        graph: Nearest neighbours, all of them among those that vote; themselves excluded.
+        label: ``(N,)`` int64 given labels.
+        classes: C.
+        count: How many have a say, the first ones.
     """
 
     def cast(rows: int) -> Tensor:
@@ -216,7 +222,13 @@ def _votes(graph: NeighbourGraph, label: Tensor, classes: int, count: int) -> tu
     votes = cast(count)
     if count < len(label):
         votes = torch.cat([votes, cast(len(label))[:, count:]], dim=1)
-    return votes[0], votes[1]
+    return _log_smoothed(votes, _reach(graph, label, classes, count))
+
+
+def _reach(graph: NeighbourGraph, label: Tensor, classes: int, count: int) -> Tensor:
+    """``(N, 1)`` float64 how many neighbours vote."""
+    size = torch.bincount(label[:count], minlength=classes)
+    return (PER_CLASS * size[label]).ceil().clamp(1, graph.index.shape[1]).double()[:, None]
 
 
 def temperature_of(log_p: Tensor, label: Tensor) -> float:
@@ -238,7 +250,7 @@ def temperature_of(log_p: Tensor, label: Tensor) -> float:
 
 def _log_smoothed(share: Tensor, voters: Tensor) -> Tensor:
     """Rule of succession over C classes: one more vote for each."""
-    return ((share * voters + 1) / (voters + share.shape[1])).log()
+    return ((share * voters + 1) / (voters + share.shape[-1])).log()
 
 
 def _of(values: Tensor, label: Tensor) -> Tensor:

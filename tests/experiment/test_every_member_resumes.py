@@ -116,7 +116,9 @@ def anywhere(ends: list[int], turn: int) -> list[Stop]:
     return stops
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, PARTS))]
+)
 def test_every_member_stopped_inside_an_epoch(part: int, tmp_path: Path) -> None:
     assert chain(members.every_member(part, PARTS), tmp_path, inside) == []
 

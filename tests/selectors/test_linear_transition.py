@@ -56,7 +56,7 @@ def test_without_a_matrix_the_heads_are_scikit_learns() -> None:
     x, label, _ = scene((80, 40, 20), alike(3, 0.3))
     fold = held_out(label, 0)
     problem = _Problem(standardised(x).float(), label, fold)
-    scores, _ = problem._out_of_sample(problem._coordinates(0.1), label, None, [None] * 5)
+    scores, _ = problem._out_of_sample(0.1, label, None, None)
     for held in range(5):
         out = (fold == held).numpy()
         model = LogisticRegression(C=1 / (0.1 * int((~out).sum())), tol=1e-10, max_iter=10000)
@@ -137,7 +137,42 @@ def test_the_matrix_makes_the_labels_likelier_than_none() -> None:
     assert through > (label.bincount()[label] / len(label)).log().mean() + 0.1
 
 
-@settings(max_examples=5, deadline=None)
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", MATRICES)
+def test_a_rule_is_seen_where_there_is_one(kind: str, seed: int) -> None:
+    x, label, _ = scene((600, 300, 150, 80), MATRICES[kind], seed)
+    made = estimate_transition(x, label, 4)
+    cells = (MATRICES[kind] >= 0.1) & ~np.eye(4, dtype=bool)
+    if kind in ("right", "alike, 40 %", "alike, 60 %"):
+        assert made.rule is None
+        return
+    assert made.rule is not None and made.gain > 20
+    torch.testing.assert_close(made.rule.sum(1), torch.ones(4))
+    assert ((made.rule.numpy() >= 0.1) & ~np.eye(4, dtype=bool) == cells).all()
+    assert float((made.rule - torch.from_numpy(MATRICES[kind])).abs().max()) < 0.15
+
+
+def test_those_without_a_say_are_told_by_all_heads_and_change_nothing() -> None:
+    x, label, truth = scene((300, 200, 100), flips(3, (0, 1, 0.3)))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    x, label, truth = x[order], label[order], truth[order]
+    alone = estimate_transition(x[:500], label[:500], 3)
+    for shift in (0, 1):
+        given_labels = label.clone()
+        given_labels[500:] = (label[500:] + shift) % 3
+        whole = estimate_transition(x, given_labels, 3, 500)
+        torch.testing.assert_close(whole.matrix, alone.matrix)
+        torch.testing.assert_close(whole.posterior[:500], alone.posterior)
+        torch.testing.assert_close(whole.posterior.sum(1), torch.ones(600))
+        assert float((whole.p[500:].argmax(1) == truth[500:]).float().mean()) > 0.9
+    strange = label.clone()
+    strange[-1] = 3  # a class that nobody with a say has
+    whole = estimate_transition(x, strange, 4, 500)
+    assert float(whole.posterior[-1, 3]) == 0
+    torch.testing.assert_close(whole.posterior[-1], whole.p[-1])
+
+
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_whatever_the_labels_its_rows_are_shares_led_by_their_own(data: st.DataObject) -> None:
     classes = data.draw(st.integers(2, 4))
@@ -154,6 +189,8 @@ def test_whatever_the_labels_its_rows_are_shares_led_by_their_own(data: st.DataO
         assert torch.equal(found.posterior.gather(1, label[:, None])[:, 0], made.trust)
         torch.testing.assert_close(found.matrix.sum(1), torch.ones(classes))
         torch.testing.assert_close(found.posterior.sum(1), torch.ones(len(label)))
+        if found.rule is not None:
+            torch.testing.assert_close(found.rule.sum(1), torch.ones(classes))
         assert bool((found.matrix <= found.matrix.diag()[:, None] + 1e-6).all())
 
 
