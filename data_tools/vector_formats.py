@@ -48,9 +48,10 @@ def _npz(path: Path, map_above_mb: int) -> Found:
     with archive:
         names = set(archive.files)
         if "vectors" not in names:
+            pictures = f" Try: {{kind: arrays, file: {path}}}, for pictures"
             raise ValueError(
                 f"Expected an array `vectors` in {path}, but got "
-                f"{', '.join(sorted(names)) or 'none'}."
+                f"{', '.join(sorted(names)) or 'none'}.{pictures if 'x_train' in names else ''}"
             )
         where = f"`vectors` of {path}"
         try:

@@ -51,6 +51,10 @@ CASES = {
     "no such encoder": (("nothing_like_it", "pics"), "Expected timm:NAME, a finished run or a"),
     "no such module": (("nowhere.means", "pics"), "cannot import backbone `nowhere.means`"),
     "no encoder": ((f"{HERE}.no_encoder", "pics"), "is no backbone"),
+    "pictures for vectors": (
+        (TIMM, "five.npz"),
+        "Try: {kind: arrays, file: five.npz}, for pictures",
+    ),
     "weights that the hub has": (("timm:resnet10t", "pics"), "--weights FILE"),
     "weights that nobody has": ((TIMM + ".nope", "pics"), "--weights FILE"),
     "no file of weights": ((TIMM, "pics", "--weights", "no.pt"), "no.pt does not exist"),
