@@ -45,6 +45,8 @@ WIDTH = 10.0
 SHARPEST = 5.0
 """Log of the inverse temperature, at most."""
 TINY = 1e-12
+AT_ONCE = 2**26
+"""Heads are fitted side by side while samples, heads and classes together are no more than this."""
 
 Through = Callable[[Tensor], Tensor]
 """A matrix ``(C, C)``, by the rate of wrong labels ``(1,)``."""
@@ -322,6 +324,19 @@ class _Problem:
             matrix: Through which; None for none.
             start: Where to begin; at zero if None.
         """
+        several = max(1, AT_ONCE // (len(label) * self.classes))
+        if len(l2) > several:
+            parts = [
+                self._fit(
+                    l2[at : at + several],
+                    seen[:, at : at + several],
+                    label,
+                    matrix,
+                    start and _Heads(*(part[at : at + several] for part in start)),
+                )
+                for at in range(0, len(l2), several)
+            ]
+            return _Heads(*map(torch.cat, zip(*parts, strict=True)))
         anyone = seen.any(1)
         x, label, seen = self.x[anyone], label[anyone], seen[anyone].float()
         count, scale = seen.sum(0), self._scale(l2)

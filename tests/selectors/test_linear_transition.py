@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from supcon_ext.selectors import transition
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.linear_agreement import LinearAgreement, held_out, standardised
 from supcon_ext.selectors.linear_transition import LinearTransition
@@ -135,6 +136,17 @@ def test_the_matrix_makes_the_labels_likelier_than_none() -> None:
     through = (made.p @ made.matrix).gather(1, label[:, None]).log().mean()
     assert through > made.p.gather(1, label[:, None]).clamp(min=1e-12).log().mean() + 0.1
     assert through > (label.bincount()[label] / len(label)).log().mean() + 0.1
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_heads_fitted_in_turn_say_the_same(heads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, label, _ = scene((120, 60, 30), flips(3, (0, 1, 0.3)))
+    together = estimate_transition(x, label, 3)
+    monkeypatch.setattr(transition, "AT_ONCE", heads * 210 * 3)
+    apart = estimate_transition(x, label, 3)
+    assert apart.l2 == together.l2
+    torch.testing.assert_close(apart.matrix, together.matrix, rtol=0, atol=5e-3)
+    torch.testing.assert_close(apart.posterior, together.posterior, rtol=0, atol=2e-2)
 
 
 @pytest.mark.parametrize("seed", range(2))
