@@ -128,10 +128,11 @@ def generate(
             if data is None:
                 no_overrides(overrides, "--data")
             told = None if data is None else fit_data(data, trust, overrides)
+            asked = _written(captions, concepts, template, backgrounds, caption_maker)
             if told is not None:
                 _fit(maker, told, seed)
             maker.expect_ready()
-            asked = _captions(maker, captions, concepts, template, backgrounds, caption_maker)
+            asked = asked or _own(maker, captions)
             found = () if asked is None else asked.found
             names = None if told is None else told.names
             wanted = wanted_images(maker, found, per_caption, seed, names)
@@ -167,18 +168,17 @@ def _fit(maker: Generator, told: Any, seed: int) -> None:
         maker.fit(told.samples, told.trust, seed, steps)
 
 
-def _captions(
-    maker: Generator,
+def _written(
     captions: str | None,
     concepts: Path | None,
     template: str,
     backgrounds: Path | None,
     caption_maker: str | None,
 ) -> CaptionList | None:
-    """What is asked for; None for the generator's classes.
+    """The captions that files tell, before a generator is fitted; None where they tell none.
 
     Raises:
-        ValueError: It is said in two ways, or in none where it must be.
+        ValueError: It is said in two ways, or a file cannot be read.
     """
     from supcon_ext.synthetic import caption_list as lists
 
@@ -192,9 +192,20 @@ def _captions(
         return lists.from_template(template, names, [text for _, text in grounds])
     if caption_maker is not None or backgrounds is not None:
         raise ValueError("Expected --concepts beside --caption-maker or --backgrounds.")
-    own = [text for label in range(len(maker.classes)) for text in maker.captions_of(label)]
     if captions is not None and not captions.isdecimal():
         return lists.read_captions(Path(captions))
+    return None
+
+
+def _own(maker: Generator, captions: str | None) -> CaptionList | None:
+    """The generator's own captions, all or so many; None for its classes.
+
+    Raises:
+        ValueError: It has not so many, or neither captions nor classes.
+    """
+    from supcon_ext.synthetic import caption_list as lists
+
+    own = [text for label in range(len(maker.classes)) for text in maker.captions_of(label)]
     if captions is not None:
         return lists.CaptionList(tuple(map(lists.Caption, _first(maker, own, int(captions)))), 0)
     if own:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -155,7 +154,6 @@ def here(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
     monkeypatch.setattr(experiment, "run", train)
     monkeypatch.setattr(sweep, "run_sweep", train)
-    monkeypatch.setattr(import_module("supcon_ext.cli.generate"), "_fit", train)
     monkeypatch.setattr("supcon_ext.use.evaluate.draw_reports", lambda *a: [])
     yield
 

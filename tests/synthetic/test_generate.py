@@ -178,6 +178,16 @@ WRONG = [
 ]
 
 
+@pytest.mark.parametrize("asked", ["--captions", "--concepts"])
+def test_files_of_captions_are_read_before_anything_is_fitted(asked: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n")
+    arguments = ("class_vae", "-o", "made", "--data", "digits", asked, "empty.txt")
+    done = supcon("generate", *arguments, cwd=tmp_path)
+    assert done.wait() == 2, done.stderr
+    assert "empty.txt, but it is empty" in " ".join(done.stderr.split())
+    assert "fitting" not in done.stderr and not (tmp_path / "made").exists()
+
+
 @pytest.mark.parametrize(("arguments", "message"), WRONG, ids=[" ".join(a) for a, _ in WRONG])
 def test_wrong_input(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
     """One line, exit 2, and no folder begun."""
