@@ -35,7 +35,8 @@ def judge(
     (:attr:`~supcon_ext.selectors.transition.Transition.rule`), each of the two is told the label
     through that rule, and the mean of what they say then is believed: a label is flagged where
     another class is likelier. Such labels agree with each other, and only by the rule can they be
-    told from right ones. Otherwise see
+    told from right ones. Flips are judged as they are without: where most labels of a rare class
+    are another's, its own images are too few to tell what they look like. Otherwise see
     :func:`~supcon_ext.selectors.two_witnesses.hear`. Where fewer than two classes have samples the
     neighbours are heard alone.
 
@@ -52,14 +53,14 @@ def judge(
     count = len(label) if voters is None else voters
     features = features.cpu()
     made = estimate_transition(features, label, classes, count)
+    heard = hear(graph, features, label, classes, count)
+    p, own, flagged = heard.p, heard.own, heard.flagged
     if made.rule is not None:
-        p = _by_rule(made.rule, made, graph, label, count)
+        by_rule = _by_rule(made.rule, made, graph, label, count)
+        p = torch.where(heard.flipped[:, None], p, by_rule)
         own = p.gather(1, label[:, None])[:, 0]
         alone = torch.bincount(label[:count], minlength=classes)[label] <= 1
-        flagged = (p.max(1).values > own) & ~alone
-    else:
-        heard = hear(graph, features, label, classes, count)
-        p, own, flagged = heard.p, heard.own, heard.flagged
+        flagged = heard.flipped | ((p.max(1).values > own) & ~alone)
     suggested = torch.where(flagged, p.argmax(1), label)
     confidence = p.gather(1, suggested[:, None])[:, 0]
     return Verdict(
