@@ -8,15 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from supcon_ext.audit.rules import rule_in
 from supcon_ext.audit.suspicion import Verdict, nearest_disagreeing, suspect
+from supcon_ext.selectors.calibration import likeliest_through
 from supcon_ext.selectors.neighbours import NeighbourGraph
-from supcon_ext.selectors.transition import (
-    Transition,
-    estimate_transition,
-    likeliest_through,
-    told,
-)
-from supcon_ext.selectors.two_witnesses import hear, log_votes
+from supcon_ext.selectors.transition import estimate_transition, told
+from supcon_ext.selectors.two_witnesses import hear
 
 LEAST = 1e-9
 """No label is surer than this, nor less sure."""
@@ -32,7 +29,7 @@ def judge(
     """What both witnesses say of each label.
 
     Where wrong labels have a rule, such as one class filed under another
-    (:attr:`~supcon_ext.selectors.transition.Transition.rule`), each of the two is told the label
+    (:func:`~supcon_ext.audit.rules.rule_in`), each of the two is told the label
     through that rule, and the mean of what they say then is believed: a label is flagged where
     another class is likelier. Such labels agree with each other, and only by the rule can they be
     told from right ones. Flips are judged as they are without: where most labels of a rare class
@@ -53,10 +50,13 @@ def judge(
     count = len(label) if voters is None else voters
     features = features.cpu()
     made = estimate_transition(features, label, classes, count)
+    rule, _ = rule_in(made, label, count)
     heard = hear(graph, features, label, classes, count)
     p, own, flagged = heard.p, heard.own, heard.flagged
-    if made.rule is not None:
-        by_rule = _by_rule(made.rule, made, graph, label, count)
+    if rule is not None:
+        said = made.p.clamp(min=LEAST).log(), heard.votes
+        by_each = [told(likeliest_through(each, rule, label, count), rule, label) for each in said]
+        by_rule = torch.stack(by_each).double().mean(0)
         p = torch.where(heard.flipped[:, None], p, by_rule)
         own = p.gather(1, label[:, None])[:, 0]
         alone = torch.bincount(label[:count], minlength=classes)[label] <= 1
@@ -69,15 +69,5 @@ def judge(
         confidence=confidence.clamp(LEAST, 1 - LEAST),
         flagged=flagged,
         disagreeing=nearest_disagreeing(graph, label),
-        transition=made.rule,
+        transition=rule,
     )
-
-
-def _by_rule(
-    rule: Tensor, made: Transition, graph: NeighbourGraph, label: Tensor, count: int
-) -> Tensor:
-    """``(N, C)`` float64 mean of what the head and the neighbours say, told the label."""
-    votes = log_votes(graph, label, len(rule), count).mean(0)
-    said = [made.p.clamp(min=LEAST).log(), votes]
-    heard = [told(likeliest_through(each, rule, label, count), rule, label) for each in said]
-    return torch.stack(heard).double().mean(0)

@@ -5,8 +5,6 @@ Letters: N samples, F features, C classes, H heads that are fitted side by side.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,16 +13,22 @@ from torch import Tensor
 from torch.nn import functional
 
 from supcon_ext.minimise import minimise
+from supcon_ext.selectors.calibration import (
+    STEPS,
+    TINY,
+    TOLERANCE,
+    calibrated,
+    expected_images,
+    far,
+    lost,
+    seen_through,
+)
 from supcon_ext.selectors.linear_agreement import FOLDS, L2_GRID, held_out, standardised
 
 RATE = 0.4
 """A class that is looked into anew begins with so many wrong labels, of all classes alike."""
 PULL = 20.0
 """As many labels of each class are thought of before any is seen, wrong as all classes' are."""
-FOUND = 20.0
-"""As many images of each class are thought of before any is seen: so none is lost."""
-FOUND_SHARE = 0.25
-"""Of a class with few labels only this share of them."""
 ROUNDS = 2
 """How often heads are fitted through a matrix and the matrix through heads."""
 BELIEVED = 3
@@ -35,21 +39,8 @@ NEARLY = 0.8
 """A class given another label this often, beside its own, may be that class mistaken."""
 MOVES = 5
 """At most as many such mistakes are looked into, of classes with enough labels to tell."""
-LEAST_OF_A_RULE = 0.1
-"""Share of a class below which another label of it is no rule."""
-TOLERANCE = 1e-6
-"""A search ends where a step gains less, in nats a label."""
-STEPS = 100
-WIDTH = 10.0
-"""Standard deviation, before any label is seen, of what else would be free to run off."""
-SHARPEST = 5.0
-"""Log of the inverse temperature, at most."""
-TINY = 1e-12
 AT_ONCE = 2**26
 """Heads are fitted side by side while samples, heads and classes together are no more than this."""
-
-Through = Callable[[Tensor], Tensor]
-"""A matrix ``(C, C)``, by the rate of wrong labels ``(1,)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +55,6 @@ class Transition:
         posterior: ``(N, C)`` float32 the same, told its label.
         l2: Penalty of the heads.
         objective: What was minimised, in nats a label.
-        rule: ``(C, C)`` float32, the matrix with nothing but a rule: other labels that a tenth of a
-            class or more is given, and all other wrong labels of all classes alike. None where
-            there is no such label, or the labels do not bear it out.
-        gain: By how many nats, of all labels together, they are likelier through that than if all
-            wrong labels were of all classes alike.
     """
 
     matrix: Tensor
@@ -76,8 +62,6 @@ class Transition:
     posterior: Tensor
     l2: float
     objective: float
-    rule: Tensor | None
-    gain: float
 
 
 def estimate_transition(
@@ -138,12 +122,7 @@ def estimate_transition(
     posterior[known] = told(found.p[known], found.matrix, place[label[known]])
     full = found.p.new_zeros(2, len(label), classes)
     full[:, :, present] = torch.stack([found.p, posterior])
-    rule, gain = _rule(found, given)
-    if rule is not None:
-        whole = torch.eye(classes, device=label.device)
-        whole[present[:, None], present] = rule
-        rule = whole
-    return Transition(matrix, full[0], full[1], l2, found.objective, rule, gain)
+    return Transition(matrix, full[0], full[1], l2, found.objective)
 
 
 def told(p: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
@@ -156,22 +135,6 @@ def told(p: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
     """
     both = p.clamp(min=TINY) * matrix.T[label].clamp(min=TINY)
     return both / both.sum(1, keepdim=True)
-
-
-def likeliest_through(
-    scores: Tensor, matrix: Tensor, label: Tensor, voters: int | None = None
-) -> Tensor:
-    """``(N, C)`` float32 probabilities of a softmax of scores, made sure and even as labels say.
-
-    The temperature and the bias are those under which the labels are likeliest through the matrix.
-
-    Args:
-        scores: ``(N, C)`` of whatever has not been told the label.
-        matrix: ``(C, C)``.
-        label: ``(N,)`` int64.
-        voters: Those of the first V samples. None: of all.
-    """
-    return _tempered(scores.float(), label[:voters], lambda _: matrix)[1]
 
 
 class _Heads(NamedTuple):
@@ -341,7 +304,7 @@ class _Problem:
         x, label, seen = self.x[anyone], label[anyone], seen[anyone].float()
         count, scale = seen.sum(0), self._scale(l2)
         share = seen / count
-        expected = _expected(share.T @ functional.one_hot(label, self.classes).float(), count)
+        expected = expected_images(share.T @ functional.one_hot(label, self.classes).float(), count)
         if start is None:
             shape = len(l2), self.classes
             start = _Heads(x.new_zeros(*shape, x.shape[1]), x.new_zeros(shape))
@@ -351,14 +314,14 @@ class _Problem:
         def loss() -> Tensor:
             inside = weight * scale
             scores = _scores(x, inside, bias)
-            penalty = l2 / 2 * inside.square().sum((1, 2)) + _far([bias], count)
+            penalty = l2 / 2 * inside.square().sum((1, 2)) + far([bias], count)
             if matrix is None:
                 own = scores.log_softmax(2).gather(2, place)[..., 0]
                 return penalty - (share * own).sum(0)
             p = scores.softmax(2)
-            own = _seen_through(p, matrix[None], label)
-            lost = _lost(torch.einsum("nh,nhc->hc", share, p), expected)
-            return penalty - (share * own).sum(0) + lost
+            own = seen_through(p, matrix[None], label)
+            few = lost(torch.einsum("nh,nhc->hc", share, p), expected)
+            return penalty - (share * own).sum(0) + few
 
         minimise([weight, bias], loss, steps=STEPS, gradient=TOLERANCE, change=TOLERANCE)
         return _Heads(weight.detach(), bias.detach())
@@ -376,119 +339,31 @@ class _Problem:
         Returns:
             ``(H,)`` objective, ``(H, C, C)`` matrix, ``(n, H, C)`` probabilities.
         """
-        count, heads = len(label), scores.shape[1]
-        scores = scores - scores[:count].mean(0)
-        eye = torch.eye(self.classes, device=scores.device)
+        heads, eye = scores.shape[1], torch.eye(self.classes, device=scores.device)
         start = start.clamp(min=1e-4)
         gap = (start.diag()[:, None].log() - start.log()).clamp(min=1e-2)
         rate = (1 - start.diag().mean()).clamp(0.02, 0.9)
-        below = gap + (-torch.expm1(-gap)).log()  # softplus of it is the gap
-        begin = [rate.new_zeros(()), rate.new_zeros(self.classes), below, torch.logit(rate)]
-        begin.append(begin[1])
-        free = [each.repeat(heads, *[1] * each.ndim).requires_grad_() for each in begin]
-        sharpness, bias, below, wrong, falls = free
-        given = torch.bincount(label, minlength=self.classes) / count
-        expected = _expected(given, scores.new_tensor(count))
+        begin = [
+            gap + (-torch.expm1(-gap)).log(),  # softplus of it is the gap
+            torch.logit(rate),
+            rate.new_zeros(self.classes),
+        ]
+        free = [each.repeat(heads, *[1] * each.ndim) for each in begin]
+        below, wrong, falls = free
 
         def matrix() -> Tensor:
             odds = (-functional.softplus(below)).exp() * (1 - eye) + eye
             return odds / odds.sum(2, keepdim=True)
 
-        def loss() -> Tensor:
-            p, made = _softened(scores[:count], sharpness[:, None], bias), matrix()
+        def pull(made: Tensor) -> Tensor:
             rate = wrong.sigmoid()[:, None, None]
             alike = ((1 - rate) * eye + rate * falls.softmax(1)[:, None]).clamp(min=1e-6)
-            pull = (alike * (alike.log() - made.clamp(min=TINY).log())).sum((1, 2))
-            least = _lost(p.mean(0), expected) - _seen_through(p, made, label).mean(0)
-            return least + PULL / count * pull + _far(free, count)
+            unlike = (alike * (alike.log() - made.clamp(min=TINY).log())).sum((1, 2))
+            return PULL / len(label) * unlike
 
-        least = minimise(free, loss, steps=STEPS, gradient=TOLERANCE, change=TOLERANCE)
-        with torch.no_grad():
-            return least, matrix(), _softened(scores, sharpness[:, None], bias)
-
-
-def _rule(found: _Found, label: Tensor) -> tuple[Tensor | None, float]:
-    """The rule in a matrix, and what it is worth; None where it is not worth its cells.
-
-    Each cell costs the log of how many cells there are to choose from, and that of the number of
-    labels: the extended criterion of Chen and Chen 2008, with their gamma at 1 and its second part
-    doubled, for the cells were found by the same labels.
-    """
-    classes = len(found.matrix)
-    eye = torch.eye(classes, device=label.device)
-    cells = torch.where((found.matrix >= LEAST_OF_A_RULE) & (eye == 0), found.matrix, 0.0)
-    count = int((cells > 0).sum())
-    if not count:
-        return None, 0.0
-
-    def beside(kept: Tensor) -> Through:
-        rest = 1 - kept.sum(1, keepdim=True)
-        return lambda rate: kept + rest * ((1 - rate) * eye + rate / classes)
-
-    log_p = found.p.clamp(min=TINY).log()
-    alike, _, _ = _tempered(log_p, label, beside(torch.zeros_like(cells)))
-    least, _, rule = _tempered(log_p, label, beside(cells))
-    gain = len(label) * (alike - least)
-    cost = count * (math.log(classes * (classes - 1)) + math.log(len(label)))
-    return (rule if gain > cost else None), gain
-
-
-def _tempered(scores: Tensor, label: Tensor, through: Through) -> tuple[float, Tensor, Tensor]:
-    """Objective, ``(n, C)`` probabilities and matrix, likeliest to labels that were not learned.
-
-    Args:
-        scores: ``(n, C)``.
-        label: ``(v,)`` int64 of the first ones, which decide.
-        through: The matrix, by a rate of wrong labels that is free.
-    """
-    count, classes = len(label), scores.shape[1]
-    scores = scores - scores[:count].mean(0)
-    sharpness, bias, wrong = (scores.new_zeros(1, size) for size in (1, classes, 1))
-    free = [each.requires_grad_() for each in (sharpness, bias, wrong)]
-    expected = _expected(torch.bincount(label, minlength=classes) / count, scores.new_tensor(count))
-
-    def loss() -> Tensor:
-        p = _softened(scores[:count], sharpness, bias)
-        own = _seen_through(p[:, None], through(wrong.sigmoid())[None], label).mean()
-        return _lost(p.mean(0), expected) - own + _far(free, count)
-
-    least = minimise(free, loss, steps=STEPS, gradient=TOLERANCE, change=TOLERANCE)
-    with torch.no_grad():
-        return float(least), _softened(scores, sharpness, bias), through(wrong.sigmoid())
-
-
-def _softened(scores: Tensor, sharpness: Tensor, bias: Tensor) -> Tensor:
-    """Probabilities at a temperature, the log of whose inverse is told."""
-    return (sharpness.clamp(-SHARPEST, SHARPEST).exp() * scores + bias).softmax(-1)
+        return calibrated(scores, label, matrix, free, pull)
 
 
 def _scores(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``(n, H, C)`` of ``(n, F)`` features, by ``(H, C, F)`` weights."""
     return (x @ weight.flatten(0, 1).T).view(len(x), *weight.shape[:2]) + bias
-
-
-def _seen_through(p: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
-    """``(n, H)`` log p(label), of ``(n, H, C)`` through ``(H or 1, C, C)``."""
-    given = matrix.mT.index_select(1, label).transpose(0, 1)
-    return (p * given).sum(2).clamp(min=TINY).log()
-
-
-def _expected(given: Tensor, count: Tensor) -> Tensor:
-    """Share of the images that each class is thought to have, before any is seen.
-
-    Args:
-        given: ``(..., C)`` share of the labels.
-        count: ``(...)`` of labels.
-    """
-    return torch.minimum(FOUND_SHARE * given, FOUND / count[..., None])
-
-
-def _lost(p: Tensor, expected: Tensor) -> Tensor:
-    """``(H,)`` what it costs that classes are hardly there, of ``(H, C)`` their shares."""
-    return -(expected * p.clamp(min=TINY).log()).sum(-1)
-
-
-def _far(free: Sequence[Tensor], count: Tensor | int) -> Tensor:
-    """``(H,)`` what it costs to be far from 0: next to nothing, but where labels say nothing."""
-    square = torch.stack([each.square().reshape(len(each), -1).sum(1) for each in free]).sum(0)
-    return square / (2 * WIDTH**2 * count)

@@ -111,6 +111,7 @@ class Hearing:
         flagged: ``(N,)`` bool, whether another label is likelier, in balanced classes too, or the
             label is a flip.
         flipped: ``(N,)`` bool, whether it is a flip (:func:`~supcon_ext.selectors.flips.flipped`).
+        votes: ``(N, C)`` float64 log of what the neighbours alone say.
         l2: Penalty of the head.
         temperature: Of the product.
     """
@@ -120,6 +121,7 @@ class Hearing:
     balanced: Tensor
     flagged: Tensor
     flipped: Tensor
+    votes: Tensor
     l2: float
     temperature: float
 
@@ -166,11 +168,12 @@ def hear(
     """
     count = len(label) if voters is None else voters
     size = torch.bincount(label[:count], minlength=classes)
+    reach = (PER_CLASS * size[label]).ceil().clamp(1, graph.index.shape[1]).double()[:, None]
     log_p, l2 = _head(features.cpu(), label, classes, count, seed, l2)
-    reach = _reach(graph, label, classes, count)
     head = _log_smoothed(as_balanced(log_p, size).exp(), reach)
-    counted, by_size = log_votes(graph, label, classes, count)
-    both = head + (counted + by_size) / 2
+    counted, by_size = (_log_smoothed(vote, reach) for vote in _votes(graph, label, classes, count))
+    votes = (counted + by_size) / 2
+    both = head + votes
     temperature = temperature_of(both[:count], label[:count])
     p = (both / temperature).softmax(1)
     own = _of(p, label)
@@ -183,7 +186,7 @@ def hear(
     p = torch.where(flip[:, None], (as_they_are / temperature).softmax(1), p)
     own = _of(p, label)
     balanced = torch.where(flip, own, balanced)
-    return Hearing(p, own, balanced, flagged | flip, flip, l2, temperature)
+    return Hearing(p, own, balanced, flagged | flip, flip, votes, l2, temperature)
 
 
 def _head(
@@ -202,16 +205,10 @@ def _head(
     return log_p, l2
 
 
-def log_votes(graph: NeighbourGraph, label: Tensor, classes: int, count: int) -> Tensor:
-    """``(2, N, C)`` float64 log of smoothed shares of the second round's votes.
+def _votes(graph: NeighbourGraph, label: Tensor, classes: int, count: int) -> tuple[Tensor, Tensor]:
+    """``(N, C)`` float64 shares of the second round, as they are and each class by its size.
 
-    Counted as they are, and each class by its size. Those without a say change no others.
-
-    Args:
-        graph: Nearest neighbours, all of them among those that vote; themselves excluded.
-        label: ``(N,)`` int64 given labels.
-        classes: C.
-        count: How many have a say, the first ones.
+    Those without a say change no others.
     """
 
     def cast(rows: int) -> Tensor:
@@ -222,13 +219,7 @@ def log_votes(graph: NeighbourGraph, label: Tensor, classes: int, count: int) ->
     votes = cast(count)
     if count < len(label):
         votes = torch.cat([votes, cast(len(label))[:, count:]], dim=1)
-    return _log_smoothed(votes, _reach(graph, label, classes, count))
-
-
-def _reach(graph: NeighbourGraph, label: Tensor, classes: int, count: int) -> Tensor:
-    """``(N, 1)`` float64 how many neighbours vote."""
-    size = torch.bincount(label[:count], minlength=classes)
-    return (PER_CLASS * size[label]).ceil().clamp(1, graph.index.shape[1]).double()[:, None]
+    return votes[0], votes[1]
 
 
 def temperature_of(log_p: Tensor, label: Tensor) -> float:
@@ -250,7 +241,7 @@ def temperature_of(log_p: Tensor, label: Tensor) -> float:
 
 def _log_smoothed(share: Tensor, voters: Tensor) -> Tensor:
     """Rule of succession over C classes: one more vote for each."""
-    return ((share * voters + 1) / (voters + share.shape[-1])).log()
+    return ((share * voters + 1) / (voters + share.shape[1])).log()
 
 
 def _of(values: Tensor, label: Tensor) -> Tensor:

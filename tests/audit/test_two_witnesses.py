@@ -73,7 +73,7 @@ def test_the_temperature_is_found_again() -> None:
         assert temperature_of(logits * temperature, label) == temperature
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(3, 30), st.integers(1, 5), st.integers(1, 40), st.integers(0, 2**31))
 def test_whatever_the_labels_the_numbers_are_in_range(
     count: int, classes: int, neighbours: int, seed: int
