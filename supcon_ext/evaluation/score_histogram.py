@@ -34,7 +34,7 @@ def score_histogram(
 
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.add_subplot()
-    edges = np.histogram_bin_edges(score, BINS).tolist()
+    edges = _edges(float(score.min()), float(score.max()))
     if right is None:
         kinds = [("samples", np.ones_like(selected), INK)]
     else:
@@ -61,3 +61,12 @@ def score_histogram(
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as draft:
         figure.savefig(draft, dpi=130)
+
+
+def _edges(low: float, high: float) -> list[float]:
+    """Of the bins; scores that differ by rounding alone have a range around them, as equal ones."""
+    size = max(1.0, abs(low), abs(high))
+    if high - low <= 1e-5 * size:
+        low, high = low - size / 2, high + size / 2
+    edges: list[float] = np.linspace(low, high, BINS + 1).tolist()
+    return edges

@@ -207,6 +207,10 @@ def test_histogram_has_the_wrong_in_a_colour_of_their_own(tmp_path) -> None:
     score_histogram(tmp_path / "by_class.png", score, np.arange(60) % 2 == 0, score > 0.4)
     score_histogram(tmp_path / "unknown.png", score, score > 0.5, None)
     score_histogram(tmp_path / "constant.png", np.ones(60), score >= 0, None)
+    for at, dtype in ((0.0, np.float64), (1.0, np.float32), (-3e4, np.float32)):
+        near = np.full(60, at, dtype)  # they differ in their last digit only
+        near[::2] = np.nextafter(near[::2], dtype(2))
+        score_histogram(tmp_path / "nearly.png", near, score >= 0, None)
     known, unknown = colours(tmp_path / "known.png"), colours(tmp_path / "unknown.png")
     reddish = {c for c in known if int(c[1:3], 16) > int(c[5:7], 16) + 40}
     assert reddish and not reddish & unknown
