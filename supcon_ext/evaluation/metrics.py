@@ -88,12 +88,14 @@ def per_class_accuracy(prediction: Prediction) -> Tensor:
 
 def confusion_matrix(prediction: Prediction) -> Tensor:
     """``(C, C)`` int64: how many samples of the row's class were predicted as the column's."""
-    from torchmetrics.functional.classification import multiclass_confusion_matrix
+    from sklearn import metrics
 
-    matrix: Tensor = multiclass_confusion_matrix(
-        prediction.predicted, prediction.label, num_classes=prediction.probabilities.shape[1]
+    matrix = metrics.confusion_matrix(
+        prediction.label.numpy(),
+        prediction.predicted.numpy(),
+        labels=range(prediction.probabilities.shape[1]),
     )
-    return matrix
+    return torch.as_tensor(matrix, dtype=torch.int64)
 
 
 @dataclass(frozen=True, eq=False)
