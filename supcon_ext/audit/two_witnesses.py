@@ -8,12 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from supcon_ext.audit.rules import rule_in
 from supcon_ext.audit.suspicion import Verdict, nearest_disagreeing, suspect
-from supcon_ext.selectors.calibration import likeliest_through
 from supcon_ext.selectors.neighbours import NeighbourGraph
-from supcon_ext.selectors.transition import estimate_transition, told
-from supcon_ext.selectors.two_witnesses import hear
+from supcon_ext.selectors.rule import rule_in
+from supcon_ext.selectors.transition import estimate_transition
+from supcon_ext.selectors.two_witnesses import hear, hear_rule
 
 LEAST = 1e-9
 """No label is surer than this, nor less sure."""
@@ -28,14 +27,10 @@ def judge(
 ) -> Verdict:
     """What both witnesses say of each label.
 
-    Where wrong labels have a rule, such as one class filed under another
-    (:func:`~supcon_ext.audit.rules.rule_in`), each of the two is told the label
-    through that rule, and the mean of what they say then is believed: a label is flagged where
-    another class is likelier. Such labels agree with each other, and only by the rule can they be
-    told from right ones. Flips are judged as they are without: where most labels of a rare class
-    are another's, its own images are too few to tell what they look like. Otherwise see
-    :func:`~supcon_ext.selectors.two_witnesses.hear`. Where fewer than two classes have samples the
-    neighbours are heard alone.
+    See :func:`~supcon_ext.selectors.two_witnesses.hear`, and where wrong labels have a rule
+    (:func:`~supcon_ext.selectors.rule.rule_in`)
+    :func:`~supcon_ext.selectors.two_witnesses.hear_rule`. Where fewer than two classes have samples
+    the neighbours are heard alone.
 
     Args:
         graph: Nearest neighbours, all of them among those that vote; themselves excluded.
@@ -52,15 +47,9 @@ def judge(
     made = estimate_transition(features, label, classes, count)
     rule, _ = rule_in(made, label, count)
     heard = hear(graph, features, label, classes, count)
-    p, own, flagged = heard.p, heard.own, heard.flagged
     if rule is not None:
-        said = made.p.clamp(min=LEAST).log(), heard.votes
-        by_each = [told(likeliest_through(each, rule, label, count), rule, label) for each in said]
-        by_rule = torch.stack(by_each).double().mean(0)
-        p = torch.where(heard.flipped[:, None], p, by_rule)
-        own = p.gather(1, label[:, None])[:, 0]
-        alone = torch.bincount(label[:count], minlength=classes)[label] <= 1
-        flagged = heard.flipped | ((p.max(1).values > own) & ~alone)
+        heard = hear_rule(heard, made.p, rule, label, count)
+    p, own, flagged = heard.p, heard.own, heard.flagged
     suggested = torch.where(flagged, p.argmax(1), label)
     confidence = p.gather(1, suggested[:, None])[:, 0]
     return Verdict(

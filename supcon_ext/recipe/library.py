@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -84,7 +84,8 @@ def _info(path: Path, root: Path) -> RecipeInfo:
     )
 
 
-def _head(text: str) -> dict[str, object]:
+@lru_cache(maxsize=512)  # every name that is looked up lists all
+def _head(text: str) -> Mapping[str, object]:
     """The keys at a file's top that say what it is; empty where they are no YAML."""
     end = next((m.start() for m in _TOP_KEY.finditer(text) if m[1] not in _HEAD_KEYS), len(text))
     try:

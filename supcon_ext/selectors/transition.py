@@ -6,24 +6,14 @@ Letters: N samples, F features, C classes, H heads that are fitted side by side.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from supcon_ext.minimise import minimise
-from supcon_ext.selectors.calibration import (
-    STEPS,
-    TINY,
-    TOLERANCE,
-    calibrated,
-    expected_images,
-    far,
-    lost,
-    seen_through,
-)
-from supcon_ext.selectors.linear_agreement import FOLDS, L2_GRID, held_out, standardised
+from supcon_ext.selectors.calibration import TINY, calibrated, likeliest_through
+from supcon_ext.selectors.linear_agreement import L2_GRID, held_out, standardised
+from supcon_ext.selectors.transition_heads import Heads, LinearHeads, scores_of
 
 RATE = 0.4
 """A class that is looked into anew begins with so many wrong labels, of all classes alike."""
@@ -39,8 +29,6 @@ NEARLY = 0.8
 """A class given another label this often, beside its own, may be that class mistaken."""
 MOVES = 5
 """At most as many such mistakes are looked into, of classes with enough labels to tell."""
-AT_ONCE = 2**26
-"""Heads are fitted side by side while samples, heads and classes together are no more than this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +113,28 @@ def estimate_transition(
     return Transition(matrix, full[0], full[1], l2, found.objective)
 
 
+def heads_through(
+    features: Tensor, label: Tensor, matrix: Tensor, l2: float, *, seed: int = 0
+) -> Tensor:
+    """``(N, C)`` float32 probability of each class, by heads fitted through a given matrix.
+
+    They have not seen the sample nor been told its label.
+
+    Args:
+        features: ``(N, F)`` of an encoder.
+        label: ``(N,)`` int64 given labels, of at least two classes.
+        matrix: ``(C, C)`` how often each class is given each label.
+        l2: Penalty beside the mean loss.
+        seed: Of the folds.
+    """
+    present, given = torch.unique(label, return_inverse=True)
+    problem = _Problem(standardised(features).float(), given, held_out(given, seed))
+    through = matrix[present[:, None], present]
+    p = torch.zeros(len(label), len(matrix), device=label.device)
+    p[:, present] = problem.through(l2, through)
+    return p
+
+
 def told(p: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
     """``(N, C)`` probability of each class, once the label is known too (Bayes).
 
@@ -137,19 +147,6 @@ def told(p: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
     return both / both.sum(1, keepdim=True)
 
 
-class _Heads(NamedTuple):
-    """Linear heads, of one penalty or another.
-
-    Attributes:
-        weight: ``(H, C, F)``, in coordinates in which the loss curves at most alike in all
-            directions; the bound is Böhning's (1992), as for :func:`fit_logistic_regression`.
-        bias: ``(H, C)``.
-    """
-
-    weight: Tensor
-    bias: Tensor
-
-
 @dataclass(frozen=True, eq=False)
 class _Found:
     """A matrix, what heads say through it, and these."""
@@ -157,24 +154,11 @@ class _Found:
     objective: float
     matrix: Tensor
     p: Tensor
-    heads: _Heads
+    heads: Heads
 
 
-class _Problem:
-    """Labels of C classes that all have some, on features in the directions of their spread.
-
-    Args:
-        x: ``(N, F)`` float32, the first V centred.
-        label: ``(V,)`` int64.
-        fold: ``(V,)`` int64 in [0, FOLDS).
-    """
-
-    def __init__(self, x: Tensor, label: Tensor, fold: Tensor) -> None:
-        self.label, self.fold = label, fold.to(x.device)
-        self.classes, count = int(label.max()) + 1, len(label)
-        spread, directions = torch.linalg.eigh((x[:count].T @ x[:count] / count).double())
-        self.spread, rows = spread.clamp(min=0).float(), x @ directions.float()
-        self.x, self.others = rows[:count], rows[count:]
+class _Problem(LinearHeads):
+    """The search for the matrix, and for heads behind it."""
 
     def first(self) -> Tensor:
         """Which labels a class carries, by what heads say of it that learned their own answers.
@@ -183,7 +167,7 @@ class _Problem:
         """
         believed, heads = self.label, None
         for _ in range(BELIEVED):
-            scores, heads = self._out_of_sample(FIRST_L2, believed, None, heads)
+            scores, heads = self.out_of_sample(FIRST_L2, believed, None, heads)
             believed = scores[: len(self.label)].argmax(1)
         cell = believed * self.classes + self.label
         count = torch.bincount(cell, minlength=self.classes**2).view(self.classes, -1).float()
@@ -197,9 +181,9 @@ class _Problem:
     def likeliest_penalty(self, matrix: Tensor) -> float:
         """The one of the grid under which the labels of the first fold are likeliest."""
         l2, out = self.x.new_tensor(L2_GRID), self.fold == 0
-        heads = self._fit(l2, (~out[:, None]).expand(-1, len(l2)), self.label, matrix, None)
+        heads = self.fit(l2, (~out[:, None]).expand(-1, len(l2)), self.label, matrix, None)
         least, _, _ = self._calibrated(
-            _scores(self.x[out], heads.weight * self._scale(l2), heads.bias),
+            scores_of(self.x[out], heads.weight * self.scale(l2), heads.bias),
             self.label[out],
             matrix,
         )
@@ -219,10 +203,15 @@ class _Problem:
                 best = other
         return best
 
-    def _solved(self, l2: float, matrix: Tensor, heads: _Heads | None) -> _Found:
+    def through(self, l2: float, matrix: Tensor) -> Tensor:
+        """``(N, C)`` what heads say through a matrix that is known."""
+        scores, _ = self.out_of_sample(l2, self.label, matrix, None)
+        return likeliest_through(scores, matrix, self.label)
+
+    def _solved(self, l2: float, matrix: Tensor, heads: Heads | None) -> _Found:
         """Heads through a matrix and the matrix through heads, in turn."""
         for _ in range(ROUNDS):
-            scores, heads = self._out_of_sample(l2, self.label, matrix, heads)
+            scores, heads = self.out_of_sample(l2, self.label, matrix, heads)
             least, made, p = self._calibrated(scores[:, None], self.label, matrix)
             matrix = made[0]
         assert heads is not None
@@ -250,81 +239,6 @@ class _Problem:
         made[class_] = self._alike(RATE)[class_]
         made[source, class_] = torch.maximum(made[source, class_], 0.7 * made[source, source])
         return made / made.sum(1, keepdim=True)
-
-    def _out_of_sample(
-        self, l2: float, label: Tensor, matrix: Tensor | None, start: _Heads | None
-    ) -> tuple[Tensor, _Heads]:
-        """``(N, C)`` scores by the head that has not seen the sample, and the heads.
-
-        Those without a say are seen by none, and have the mean.
-        """
-        penalties = self.x.new_full((FOLDS,), l2)
-        folds = torch.arange(FOLDS, device=self.x.device)
-        heads = self._fit(penalties, self.fold[:, None] != folds, label, matrix, start)
-        weight = heads.weight * self._scale(penalties)
-        every = _scores(self.x, weight, heads.bias)
-        own = every[torch.arange(len(every), device=every.device), self.fold]
-        return torch.cat([own, _scores(self.others, weight, heads.bias).mean(1)]), heads
-
-    def _scale(self, l2: Tensor) -> Tensor:
-        """``(H, 1, F)`` what the coordinates of each penalty are multiplied by."""
-        return torch.rsqrt(self.spread / 2 + l2[:, None])[:, None]
-
-    def _fit(
-        self,
-        l2: Tensor,
-        seen: Tensor,
-        label: Tensor,
-        matrix: Tensor | None,
-        start: _Heads | None,
-    ) -> _Heads:
-        """The heads to which the labels that each sees are likeliest.
-
-        Args:
-            l2: ``(H,)`` their penalties.
-            seen: ``(N, H)`` bool.
-            label: ``(N,)`` int64 what they learn.
-            matrix: Through which; None for none.
-            start: Where to begin; at zero if None.
-        """
-        several = max(1, AT_ONCE // (len(label) * self.classes))
-        if len(l2) > several:
-            parts = [
-                self._fit(
-                    l2[at : at + several],
-                    seen[:, at : at + several],
-                    label,
-                    matrix,
-                    start and _Heads(*(part[at : at + several] for part in start)),
-                )
-                for at in range(0, len(l2), several)
-            ]
-            return _Heads(*map(torch.cat, zip(*parts, strict=True)))
-        anyone = seen.any(1)
-        x, label, seen = self.x[anyone], label[anyone], seen[anyone].float()
-        count, scale = seen.sum(0), self._scale(l2)
-        share = seen / count
-        expected = expected_images(share.T @ functional.one_hot(label, self.classes).float(), count)
-        if start is None:
-            shape = len(l2), self.classes
-            start = _Heads(x.new_zeros(*shape, x.shape[1]), x.new_zeros(shape))
-        weight, bias = (part.clone().requires_grad_() for part in start)
-        place = label[:, None, None].expand(-1, len(l2), 1)
-
-        def loss() -> Tensor:
-            inside = weight * scale
-            scores = _scores(x, inside, bias)
-            penalty = l2 / 2 * inside.square().sum((1, 2)) + far([bias], count)
-            if matrix is None:
-                own = scores.log_softmax(2).gather(2, place)[..., 0]
-                return penalty - (share * own).sum(0)
-            p = scores.softmax(2)
-            own = seen_through(p, matrix[None], label)
-            few = lost(torch.einsum("nh,nhc->hc", share, p), expected)
-            return penalty - (share * own).sum(0) + few
-
-        minimise([weight, bias], loss, steps=STEPS, gradient=TOLERANCE, change=TOLERANCE)
-        return _Heads(weight.detach(), bias.detach())
 
     def _calibrated(
         self, scores: Tensor, label: Tensor, start: Tensor
@@ -362,8 +276,3 @@ class _Problem:
             return PULL / len(label) * unlike
 
         return calibrated(scores, label, matrix, free, pull)
-
-
-def _scores(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``(n, H, C)`` of ``(n, F)`` features, by ``(H, C, F)`` weights."""
-    return (x @ weight.flatten(0, 1).T).view(len(x), *weight.shape[:2]) + bias

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import torch
@@ -28,6 +28,7 @@ from supcon_ext.selectors.linear_agreement import (
     standardised,
 )
 from supcon_ext.selectors.neighbours import NeighbourGraph
+from supcon_ext.selectors.rule import told_by_rule
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ PER_CLASS = 0.5
 """Neighbours that vote on a sample, by the size of its class."""
 ODDS = 3.0
 """How much likelier than the given label another one must be in balanced classes."""
+LEAST_SAID = 1e-9
+"""No class is less likely than this to a head."""
 TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
 RATES = 40
 """Rates of wrong labels that are tried, evenly from 0 to 0.8."""
@@ -187,6 +190,34 @@ def hear(
     own = _of(p, label)
     balanced = torch.where(flip, own, balanced)
     return Hearing(p, own, balanced, flagged | flip, flip, votes, l2, temperature)
+
+
+def hear_rule(
+    heard: Hearing, head: Tensor, rule: Tensor, label: Tensor, voters: int | None = None
+) -> Hearing:
+    """What both say of each label where wrong labels have a rule.
+
+    Labels that are wrong by a rule agree with each other, and only by the rule can they be told
+    from right ones. So each of the two is told the label through it, and the mean of what they say
+    then is believed: a label is flagged where another class is likelier. Flips are judged as they
+    are without: where most labels of a rare class are another's, its own images are too few to tell
+    what they look like.
+
+    Args:
+        heard: What they say without.
+        head: ``(N, C)`` probability of each class to a linear head through the rule, which has not
+            seen the sample.
+        rule: ``(C, C)`` of :func:`~supcon_ext.selectors.rule.rule_in`.
+        label: ``(N,)`` int64 given labels.
+        voters: The first V samples have a say. None: all have.
+    """
+    witnesses = head.clamp(min=LEAST_SAID).log(), heard.votes
+    p = told_by_rule(witnesses, rule, label, voters)
+    p = torch.where(heard.flipped[:, None], heard.p, p)
+    own = _of(p, label)
+    alone = torch.bincount(label[:voters], minlength=p.shape[1])[label] <= 1
+    flagged = heard.flipped | ((p.max(1).values > own) & ~alone)
+    return replace(heard, p=p, own=own, balanced=own, flagged=flagged)
 
 
 def _head(

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from supcon_ext.audit.rules import rule_in
-from supcon_ext.selectors import transition
+from supcon_ext.selectors import transition_heads
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.linear_agreement import LinearAgreement, held_out, standardised
 from supcon_ext.selectors.linear_transition import LinearTransition
-from supcon_ext.selectors.transition import _Problem, estimate_transition, told
+from supcon_ext.selectors.rule import rule_in
+from supcon_ext.selectors.transition import estimate_transition, told
+from supcon_ext.selectors.transition_heads import LinearHeads
 
 
 def scene(
@@ -57,8 +58,8 @@ def test_a_label_is_told_by_bayes() -> None:
 def test_without_a_matrix_the_heads_are_scikit_learns() -> None:
     x, label, _ = scene((80, 40, 20), alike(3, 0.3))
     fold = held_out(label, 0)
-    problem = _Problem(standardised(x).float(), label, fold)
-    scores, _ = problem._out_of_sample(0.1, label, None, None)
+    problem = LinearHeads(standardised(x).float(), label, fold)
+    scores, _ = problem.out_of_sample(0.1, label, None, None)
     for held in range(5):
         out = (fold == held).numpy()
         model = LogisticRegression(C=1 / (0.1 * int((~out).sum())), tol=1e-10, max_iter=10000)
@@ -143,7 +144,7 @@ def test_the_matrix_makes_the_labels_likelier_than_none() -> None:
 def test_heads_fitted_in_turn_say_the_same(heads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     x, label, _ = scene((120, 60, 30), flips(3, (0, 1, 0.3)))
     together = estimate_transition(x, label, 3)
-    monkeypatch.setattr(transition, "AT_ONCE", heads * 210 * 3)
+    monkeypatch.setattr(transition_heads, "AT_ONCE", heads * 210 * 3)
     apart = estimate_transition(x, label, 3)
     assert apart.l2 == together.l2
     torch.testing.assert_close(apart.matrix, together.matrix, rtol=0, atol=5e-3)
