@@ -19,6 +19,7 @@ import pytest  # noqa: E402 - the variables above come first
 from hypothesis import settings  # noqa: E402
 
 from data_tools.registry import Registry  # noqa: E402
+from tests import pictures  # noqa: E402
 
 # The same examples in every run of CI, whose answer is about a change; new ones elsewhere.
 settings.register_profile("ci", derandomize=True)
@@ -26,6 +27,18 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def figures_where_they_are_looked_at(request: pytest.FixtureRequest) -> Iterator[None]:
+    """See :mod:`tests.pictures`."""
+    if request.node.nodeid.startswith(pictures.DRAWN):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(pictures.VARIABLE, "1")
+        patch.setattr("matplotlib.figure.Figure.savefig", pictures.write_a_point)
+        yield
 
 
 def _in_the_root() -> set[str]:

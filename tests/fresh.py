@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import pictures
+
 IMPORTED = [
     "torch",
     "torchvision",
@@ -161,6 +163,7 @@ def _run(
     os.chdir(cwd)
     import torch
 
+    pictures.as_the_parent()
     torch.set_num_threads(int(env.get("OMP_NUM_THREADS", "1")))
     status = 1
     try:

@@ -22,6 +22,7 @@ def _run(name: str) -> None:
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOOPS)
 def test_an_example_finds_the_wrong_labels(name: str, tmp_path: Path) -> None:
     done = start(_run, name, cwd=tmp_path)

@@ -74,6 +74,7 @@ def test_results_are_of_sweeps_that_ship() -> None:
     assert names and all((recipes_root() / f"{name}.yaml").is_file() for name in names)
 
 
+@pytest.mark.long
 def test_the_quickstart_runs_and_prints_its_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,7 @@ def by(*filters: str) -> list[str]:
     return [word for each in filters for word in ("--by", each)]
 
 
+@pytest.mark.long
 def test_a_chain_from_files_to_files(place: Path) -> None:
     done = run(place, *by("knn_agreement:k=5", "top_k:k=3"), "--page", "page.html")
     assert done.wait() == 0, done.stderr

@@ -33,7 +33,13 @@ MODELS: dict[str, dict[str, Any]] = {
 INPUT = {"image_size": 20, "mean": [0.4, 0.3, 0.2], "std": [0.2, 0.3, 0.4]}
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(each, marks=[] if each == "lora on weights" else pytest.mark.long)
+        for each in MODELS
+    ],
+)
 def test_a_tuned_run_embeds_by_its_own_network_and_input(model: str, tmp_path: Path) -> None:
     paint(tmp_path / "images", per_class=10)
     torch.manual_seed(7)

@@ -147,7 +147,7 @@ def test_error_ends_the_run_before_it_begins(folder: Path) -> None:
     assert str(folder / "bad-images.csv") in process.stderr and "Traceback" not in process.stderr
 
 
-@pytest.mark.parametrize("step", [2, 3])
+@pytest.mark.parametrize("step", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_one_that_goes_bad_ends_the_run_after_a_checkpoint(folder: Path, step: int) -> None:
     """Found among an epoch's batches, or by the pass over the training images at the run's end."""
     recipe = str(write_recipe(folder))
@@ -196,6 +196,7 @@ def test_one_that_goes_bad_is_dropped_and_counted(folder: Path) -> None:
     assert place == 7 and last["samples"]["trust"][7] == 0 and last["samples"]["role"][7] == 2
 
 
+@pytest.mark.long
 def test_stopped_after_one_went_bad_it_goes_on_to_the_same_numbers(folder: Path) -> None:
     recipe = str(write_recipe(folder, bad_images="skip"))
     before = {path: path.read_bytes() for path in (folder / "pictures").rglob("*.png")}

@@ -144,15 +144,10 @@ CASES = [
 NAMES = [f"{state}-{files.replace(' ', '+')}-{how}" for state, files, how, _ in CASES]
 FEW = {
     ("stopped", "recipe.yaml", "cut"),
-    ("stopped", "fingerprint.json", "foreign"),
     ("stopped", "journal.jsonl", "cut"),
-    ("stopped", "mirror.json", "garbage"),
-    ("stopped", "statistics.json", "foreign"),
     ("stopped", "checkpoints/last.pt", "cut"),
     ("stopped", "checkpoints/last.pt checkpoints/previous.pt", "garbage"),
-    ("stopped", "tables/selection.csv", "missing"),
     ("finished", "results.json", "empty"),
-    ("finished", "encoder.safetensors", "garbage"),
 }
 """The cases that the ordinary tests have; the others come with the long ones."""
 

@@ -101,8 +101,14 @@ def inside(ends: list[int]) -> list[Stop]:
     return [("term", before + 1) for before in [0, *ends[members.EPOCHS - 1 : -1 : members.EPOCHS]]]
 
 
-def anywhere(ends: list[int], turn: int) -> list[Stop]:
-    """In each stage one of: inside an epoch, between epochs, between stages; asked or killed."""
+def anywhere(ends: list[int], turn: int, each: int = 1) -> list[Stop]:
+    """In a stage one of: inside an epoch, between epochs, between stages; asked or killed.
+
+    Args:
+        ends: Steps at which the epochs end.
+        turn: Where to begin with these.
+        each: Only every so many stages are stopped in.
+    """
     kinds = ["inside", "epochs", "stages", "killed inside", "killed between"]
     stops: list[Stop] = []
     starts = [0, *ends[1:-1:2]]
@@ -111,24 +117,25 @@ def anywhere(ends: list[int], turn: int) -> list[Stop]:
         at = {"inside": begin + 1, "epochs": first, "stages": last, "killed inside": last - 1}
         step = at.get(kind, first)
         action = {"killed inside": "kill", "killed between": "kill_saved"}.get(kind, "term")
-        if not (kind == "stages" and number + 1 == len(ends) // 2):
+        last_of_all = kind == "stages" and number + 1 == len(ends) // 2
+        if (number + turn) % each == 0 and not last_of_all:
             stops.append((action, step))
     return stops
 
 
-@pytest.mark.parametrize(
-    "part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, PARTS))]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(PARTS))
 def test_every_member_stopped_inside_an_epoch(part: int, tmp_path: Path) -> None:
     assert chain(members.every_member(part, PARTS), tmp_path, inside) == []
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_heads_dropout_evaluators_and_validation(number: int, tmp_path: Path) -> None:
     text = members.settings()[number]
     assert chain(text, tmp_path, lambda ends: anywhere(ends, 0)) == []
 
 
+@pytest.mark.long
 def test_synthetic_samples_beside_a_few_members(tmp_path: Path) -> None:
     pairs = [("synthetic_positives", "balanced"), ("confident_pairs", "tsc"), ("rolt", "uniform")]
     stages = [members.stage(n, *pair, "cross_entropy") for n, pair in enumerate(pairs)]
@@ -152,9 +159,10 @@ def test_a_teacher_its_schedules_and_masked_tokens(tmp_path: Path) -> None:
 def test_every_selector_with_every_weighting_stopped_anywhere(
     weighting: str, tmp_path: Path
 ) -> None:
+    """All train; each selector is stopped with a third of the weightings."""
     stages = dict(members.product())[weighting]
     turn = members.members("weighting").index(weighting)
-    assert chain(members.recipe(stages), tmp_path, lambda ends: anywhere(ends, turn)) == []
+    assert chain(members.recipe(stages), tmp_path, lambda ends: anywhere(ends, turn, 3)) == []
 
 
 def test_a_member_that_needs_more_than_its_defaults_is_noticed() -> None:

@@ -66,6 +66,7 @@ def numbers(folder: Path) -> dict[str, Any]:
     return results
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", MODES)
 def test_killed_and_resumed_without_the_file_ends_the_same(mode: str, tmp_path: Path) -> None:
     folders = []

@@ -134,7 +134,23 @@ def smaller(value: Any) -> Any:
 SHIPPED = [info for info in list_recipes() if not info.is_sweep]
 
 
-@pytest.mark.parametrize("info", SHIPPED, ids=lambda info: info.name)
+FEW = (
+    "quickstart",
+    "default",
+    "bcl/digits",
+    "selcl/cifar10",
+    "features/linear",
+    "synclr/synclr-small",
+)
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        pytest.param(each, id=each.name, marks=[] if each.name in FEW else pytest.mark.long)
+        for each in SHIPPED
+    ],
+)
 def test_the_work_planned_of_shipped_recipes(info: Any, tmp_path: Path) -> None:
     recipe, ready, progress = prepared(shipped_small(info.name))
     planned = {part.name: part.amount for part in planned_work(ready)}

@@ -28,7 +28,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-MORE = [("step", 1), ("step", 6), ("save", 3)]
+MORE = [("refresh", 2), ("step", 1), ("step", 6), ("save", 3)]
 
 
 def equal(folder: Path, whole: Path) -> None:
@@ -53,7 +53,6 @@ def equal(folder: Path, whole: Path) -> None:
     [
         ("step", 14),
         ("save", 1),
-        ("refresh", 2),
         *(pytest.param(*each, marks=pytest.mark.long) for each in MORE),
     ],
 )
@@ -68,6 +67,7 @@ def test_killed_and_resumed_ends_with_the_same_numbers(
     equal(folder, whole)
 
 
+@pytest.mark.long
 def test_killed_twice(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     assert tiny(folder, "step", 6).wait() == -signal.SIGKILL
@@ -76,7 +76,7 @@ def test_killed_twice(whole: Path, tmp_path: Path) -> None:
     equal(folder, whole)
 
 
-@pytest.mark.parametrize("number", [2, 13])
+@pytest.mark.parametrize("number", [pytest.param(2, marks=pytest.mark.long), 13])
 def test_asked_to_stop_it_saves_in_the_middle_of_an_epoch(
     number: int, whole: Path, tmp_path: Path
 ) -> None:
@@ -101,7 +101,7 @@ def test_the_whole_run_has_what_it_should(whole: Path) -> None:
     assert results["best_epoch"] in range(1, 5)
     for name in ("encoder.safetensors", "encoder.pt2", "model.json", "labels.npz", "recipe.yaml"):
         assert (whole / name).is_file(), name
-    assert (whole / "figures" / "train_loss.png").stat().st_size > 1000
+    assert (whole / "figures" / "train_loss.png").is_file()
 
 
 def test_checkpoint_is_atomic_and_refuses_other_formats(

@@ -46,7 +46,13 @@ def goes_on(folder: Path, whole: Path) -> None:
     assert {**read_results(folder), "seconds": 0} == {**read_results(whole), "seconds": 0}
 
 
-@pytest.mark.parametrize("number", STATUS, ids=lambda n: signal.Signals(n).name)
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(each, id=each.name, marks=[] if each.name == "SIGTERM" else pytest.mark.long)
+        for each in map(signal.Signals, STATUS)
+    ],
+)
 def test_in_a_step_it_saves_after_it(number: int, whole: Path, tmp_path: Path) -> None:
     stopped = supcon("run", "lean.yaml", cwd=tmp_path, at=("step", 3, number))
     assert stopped.wait() == STATUS[signal.Signals(number)], stopped.stderr
@@ -63,11 +69,11 @@ def test_in_a_step_it_saves_after_it(number: int, whole: Path, tmp_path: Path) -
     ("number", "step"),
     [
         (1, 2),
-        (2, 2),
+        pytest.param(2, 2, marks=pytest.mark.long),
         pytest.param(3, 4, marks=pytest.mark.long),
         pytest.param(6, 6, marks=pytest.mark.long),
         pytest.param(7, 8, marks=pytest.mark.long),
-        (8, 8),
+        pytest.param(8, 8, marks=pytest.mark.long),
     ],
 )
 def test_in_a_pass_over_a_split_nothing_is_lost(

@@ -65,14 +65,12 @@ def equal_to_eager(settings: dict[str, Any], call: dict[str, Any], backend: str)
             torch.testing.assert_close(one, other)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "call"),
     [
-        ({}, {"labels": LABELS}),
-        ({"form": "in"}, {"labels": LABELS, "extra": KEYS}),
+        pytest.param({}, {"labels": LABELS}, id="plain", marks=pytest.mark.long),
+        pytest.param({"form": "in"}, {"labels": LABELS, "extra": KEYS}, id="in with a queue"),
     ],
-    ids=["plain", "in with a queue"],
 )
 def test_with_the_default_backend(settings: dict[str, Any], call: dict[str, Any]) -> None:
     equal_to_eager(settings, call, "inductor")

@@ -406,7 +406,12 @@ def test_kernels_in_the_interpreter(which: str) -> None:
 @pytest.mark.skipif(INTERPRETED, reason="needs the real compiler")
 @pytest.mark.parametrize(
     ("dtype", "dim"),
-    [(torch.float32, 128), (torch.float32, 256), (torch.bfloat16, 128), (torch.bfloat16, 256)],
+    [
+        pytest.param(torch.float32, 128, marks=pytest.mark.long),
+        (torch.float32, 256),
+        pytest.param(torch.bfloat16, 128, marks=pytest.mark.long),
+        (torch.bfloat16, 256),
+    ],
 )
 @pytest.mark.parametrize("kernel", ["forward", "backward"])
 def test_kernels_compile_for_a_gpu(

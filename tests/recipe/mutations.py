@@ -25,7 +25,7 @@ SWEEPS = [name for name, info in SHIPPED.items() if info.is_sweep]
 
 def document(name: str) -> dict[str, Any]:
     """What a shipped file says, written out with what it extends left as it is."""
-    value: dict[str, Any] = read_file(find_recipe(name)).value
+    value: dict[str, Any] = read_file(SHIPPED[name].path).value
     return value
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from supcon_ext.sweep import load_sweep
 from supcon_ext.sweep.jobs import console_of
 from supcon_ext.sweep.progress import LOOK_SECONDS, SweepProgress, last_line
@@ -25,7 +23,6 @@ class OfMine(PositiveSelector):
 '''
 
 
-@pytest.mark.slow
 def test_changed_code_of_a_plugin_is_another_sweep(tmp_path: Path) -> None:
     plugin = tmp_path / "of_mine.py"
     plugin.write_text(PLUGIN.format(change=""))

@@ -149,7 +149,7 @@ def test_server_killed_midway_comes_back(tmp_path, server, client, caplog):
     assert Path(copy).read_text() == "note"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nothing_on_stdout_with_a_server(tmp_path, server):
     server.start()
     script = (

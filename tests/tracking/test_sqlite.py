@@ -391,7 +391,7 @@ def test_settings_are_checked():
             TrackingSettings(experiment=name)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_several_processes_share_a_new_database(tmp_path, client):
     """MLflow alone lets them all migrate it, and none of them survives that."""
     uri = f"sqlite:///{tmp_path / 'new.db'}"

@@ -7,6 +7,7 @@ restored term goes on with the same loss. A pair that does not fit is refused at
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -17,10 +18,12 @@ from supcon_ext.models.heads.linear import LinearClassifier
 from supcon_ext.models.network import Outputs
 from supcon_ext.objectives.base import Beliefs, TrainingFacts
 from supcon_ext.objectives.contrastive import Contrastive
+from supcon_ext.selectors import linear_transition, transition, transition_rule, two_witnesses
 from supcon_ext.selectors.base import SampleBank
 from supcon_ext.selectors.base import selector as selectors
 from supcon_ext.weightings.base import weighting as weightings
 from tests.objectives.steps import ViewsOf
+from tests.once import once
 
 SAMPLES, CLASSES, FEATURES, DIM = 30, 4, 6, 5
 NEEDS_A_FILE = {"offline_scores"}
@@ -96,6 +99,18 @@ def step(
     batch = ViewsOf(images, ("a", "b"), index, samples, net, None, 6, 1, 0.6, generator)
     loss: Tensor = term(batch).loss
     return loss
+
+
+@pytest.fixture(scope="module", autouse=True)
+def banks_are_looked_at_once() -> Iterator[None]:
+    """The bank is the same for every weighting."""
+    estimate, hear = once(transition.estimate_transition), once(two_witnesses.hear)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linear_transition, "estimate_transition", estimate)
+        patch.setattr(transition_rule, "estimate_transition", estimate)
+        for module in (two_witnesses, transition_rule):
+            patch.setattr(module, "hear", hear)
+        yield
 
 
 @pytest.mark.parametrize("weighting", weightings.names())
