@@ -16,6 +16,8 @@ DRAWN = (
     "tests/benchmarks/",
     "tests/compare/",
     "tests/evaluation/",
+    "tests/experiment/test_resume.py",
+    "tests/experiment/test_selection_watch.py",
     "tests/report/",
     "tests/test_readme.py",
     "tests/use/test_evaluate.py",
