@@ -16,10 +16,9 @@ from supcon_ext.losses.factors import Factors, factors_of
 from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
-from supcon_ext.selectors.neighbours import NeighbourGraph
 from supcon_ext.selectors.rule import LEAST, rule_in
 from supcon_ext.selectors.transition import estimate_transition, heads_through
-from supcon_ext.selectors.two_witnesses import TwoWitnesses, hear, hear_rule
+from supcon_ext.selectors.two_witnesses import TwoWitnesses, hear, hear_rule, voting
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +71,7 @@ class TransitionRule(PositiveSelector):
         if int((label.bincount() > 0).sum()) >= 2:
             features = bank.need("features").cpu()
             self._look(features, label, bank.classes)
-            graph = bank.neighbours(min(self.neighbours, len(label) - 1))
-            graph = NeighbourGraph(graph.index.cpu(), graph.similarity.cpu())
+            graph = voting(bank, self.neighbours)
             heard = hear(
                 graph, features, label, bank.classes, seed=self.seed, l2=self._l2.get("without")
             )

@@ -78,8 +78,7 @@ class TwoWitnesses(SampleSelector):
         if int((label.bincount() > 0).sum()) < 2:
             logger.warning("fewer than two classes have samples: keeping every sample")
             return Selection.of(label, torch.ones(len(label)))
-        graph = bank.neighbours(min(self.neighbours, len(label) - 1))
-        graph = NeighbourGraph(graph.index.cpu(), graph.similarity.cpu())
+        graph = voting(bank, self.neighbours)
         heard = hear(
             graph, bank.need("features"), label.cpu(), bank.classes, seed=self.seed, l2=self._l2
         )
@@ -127,6 +126,17 @@ class Hearing:
     votes: Tensor
     l2: float
     temperature: float
+
+
+def voting(bank: SampleBank, neighbours: int) -> NeighbourGraph:
+    """Who may vote on each sample, on the CPU.
+
+    Args:
+        bank: Of N samples, at least two.
+        neighbours: At most so many.
+    """
+    graph = bank.neighbours(min(neighbours, len(bank) - 1))
+    return NeighbourGraph(graph.index.cpu(), graph.similarity.cpu())
 
 
 def hear(
