@@ -81,12 +81,24 @@ class Fresh:
         return (self.place / "stderr").read_text(encoding="utf-8", errors="replace")
 
     @property
+    def state(self) -> str:
+        """What the kernel says of it: ``R`` runs, ``S`` sleeps, ``T`` is stopped."""
+        told = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return told.rpartition(")")[2].split()[0]
+
+    @property
     def pid(self) -> int:
         """Its process id."""
         return int(self.process.pid)
 
     def send(self, number: int, group: bool = False) -> None:
-        """Send it a signal; with ``group``, its worker processes too."""
+        """Send it a signal; with ``group``, its worker processes too.
+
+        SIGCONT waits for it to be stopped: sent before, it would be of no effect, and the process
+        that stops itself a moment later would stand still for good.
+        """
+        if number == signal.SIGCONT:
+            self.wait_for(lambda: self.state == "T")
         (os.killpg if group else os.kill)(self.pid, number)
 
     def wait(self, timeout: float = 240) -> int:

@@ -36,6 +36,20 @@ def test_a_signal_ends_it() -> None:
     assert fresh.wait() == -signal.SIGKILL
 
 
+def _stop_late_and_go_on() -> None:
+    print("here", flush=True)
+    time.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def test_one_that_stops_itself_later_than_it_is_told_to_go_on() -> None:
+    fresh = start(_stop_late_and_go_on)
+    fresh.wait_for(lambda: "here" in fresh.stdout)
+    assert fresh.state in "RS"
+    fresh.send(signal.SIGCONT)
+    assert fresh.wait(60) == 0
+
+
 def test_a_command(tmp_path: Path) -> None:
     assert "quickstart" in supcon("recipes", cwd=tmp_path).stdout
     wrong = supcon("run", "nothing", cwd=tmp_path)
