@@ -15,6 +15,7 @@ def minimise(
     steps: int,
     gradient: float,
     change: float = 0.0,
+    history: int = 10,
 ) -> Tensor:
     """Change tensors in place until a loss is least.
 
@@ -25,6 +26,8 @@ def minimise(
         steps: At most so many, with twice as many evaluations.
         gradient: It ends where no entry of the gradient is larger,
         change: or where a step changes the sum, or no entry of ``free``, by more.
+        history: Steps whose gradients are remembered, each two copies of ``free``; with as many as
+            there are entries far fewer steps are taken.
 
     Returns:
         The loss at the end, detached.
@@ -35,7 +38,7 @@ def minimise(
         max_eval=2 * steps,
         tolerance_grad=gradient,
         tolerance_change=change,
-        history_size=10,
+        history_size=history,
         line_search_fn="strong_wolfe",
     )
 

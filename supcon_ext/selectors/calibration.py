@@ -19,7 +19,9 @@ FOUND_SHARE = 0.25
 TOLERANCE = 1e-7
 """A search ends where a step gains less, in nats a label."""
 STEPS = 500
-"""At most so many: seven heads of ten classes side by side take some 280."""
+"""At most so many: seven heads of ten classes side by side take some 110."""
+HISTORY = 100
+"""Steps remembered: a matrix is small enough, and with ten some 280 are taken."""
 WIDTH = 10.0
 """Standard deviation, before any label is seen, of what else would be free to run off."""
 SHARPEST = 5.0
@@ -62,7 +64,9 @@ def calibrated(
         least = lost(p.mean(0), expected) - seen_through(p, made, label).mean(0)
         return least + extra + far(every, count)
 
-    least = minimise(every, loss, steps=STEPS, gradient=TOLERANCE, change=TOLERANCE)
+    least = minimise(
+        every, loss, steps=STEPS, gradient=TOLERANCE, change=TOLERANCE, history=HISTORY
+    )
     with torch.no_grad():
         return least, matrix(), softened(scores)
 

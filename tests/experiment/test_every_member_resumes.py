@@ -155,12 +155,13 @@ def test_a_teacher_its_schedules_and_masked_tokens(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("weighting", members.members("weighting"))
 def test_every_selector_with_every_weighting_stopped_anywhere(
-    weighting: str, tmp_path: Path
+    weighting: str, part: int, tmp_path: Path
 ) -> None:
     """All train; each selector is stopped with a third of the weightings."""
-    stages = dict(members.product())[weighting]
+    stages = dict(members.product())[weighting][part::PARTS]
     turn = members.members("weighting").index(weighting)
     assert chain(members.recipe(stages), tmp_path, lambda ends: anywhere(ends, turn, 3)) == []
 
