@@ -21,7 +21,9 @@ TOLERANCE = 1e-7
 STEPS = 500
 """At most so many: seven heads of ten classes side by side take some 110."""
 HISTORY = 100
-"""Steps remembered: a matrix is small enough, and with ten some 280 are taken."""
+"""Steps remembered, fewer where matrices are large: with ten some 280 are taken."""
+REMEMBERED = 2**26
+"""At most so many numbers are, or those of ten steps."""
 WIDTH = 10.0
 """Standard deviation, before any label is seen, of what else would be free to run off."""
 SHARPEST = 5.0
@@ -64,8 +66,10 @@ def calibrated(
         least = lost(p.mean(0), expected) - seen_through(p, made, label).mean(0)
         return least + extra + far(every, count)
 
+    of_a_step = 2 * sum(each.numel() for each in every)
+    history = max(10, min(HISTORY, REMEMBERED // of_a_step))
     least = minimise(
-        every, loss, steps=STEPS, gradient=TOLERANCE, change=TOLERANCE, history=HISTORY
+        every, loss, steps=STEPS, gradient=TOLERANCE, change=TOLERANCE, history=history
     )
     with torch.no_grad():
         return least, matrix(), softened(scores)
