@@ -29,6 +29,7 @@ from supcon_ext.audit.table import AuditTable
 from supcon_ext.audit.votes import ask_neighbours, find_neighbours, nearest_agreeing
 from supcon_ext.experiment.open import OpenedRun
 from supcon_ext.progress.console import ConsoleProgress
+from supcon_ext.selectors.transition import FITS
 
 CSV = "labels.csv"
 PAGE = "index.html"
@@ -117,7 +118,8 @@ def audit(
     outputs = embed_samples(opened, samples, progress)
     progress.note(f"embedded in {time.perf_counter() - began:.1f} s; asking the neighbours")
     graph = find_neighbours(opened, samples, outputs.z, neighbours)
-    verdict = ask_neighbours(samples, graph, outputs.features)
+    progress.start_stage("estimating", 1, FITS)
+    verdict = ask_neighbours(samples, graph, outputs.features, lambda *done: progress.step())
     if scores is not None:
         verdict = by_scores(verdict, scores)
     kept = np.isin(judged_before(samples), (KEPT, RELABELLED))

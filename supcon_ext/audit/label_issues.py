@@ -139,7 +139,8 @@ def find_label_issues(
         search=search,
     )
     graph = bank.neighbours(min(neighbours, len(label) - 1))
-    verdict = judge(graph, vectors, label, bank.classes)
+    with CountedProgress("estimating which label each class is given", "fits") as told:
+        verdict = judge(graph, vectors, label, bank.classes, progress=told)
     return _told(verdict, names, train)
 
 

@@ -5,6 +5,8 @@ Letters: N samples, F features, C classes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,7 @@ def judge(
     label: Tensor,
     classes: int,
     voters: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Verdict:
     """What both witnesses say of each label.
 
@@ -39,12 +42,13 @@ def judge(
         classes: C.
         voters: The first V samples have a say; the others, those of a test split, are judged and
             have none. None: all have.
+        progress: Told how much is done, of how much, while the rule is looked for.
     """
     if int((label[:voters].bincount() > 0).sum()) < 2:
         return suspect(graph, label, classes)
     count = len(label) if voters is None else voters
     features = features.cpu()
-    made = estimate_transition(features, label, classes, count)
+    made = estimate_transition(features, label, classes, count, progress=progress)
     rule, _ = rule_in(made, label, count)
     heard = hear(graph, features, label, classes, count)
     if rule is not None:

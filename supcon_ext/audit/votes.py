@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -48,7 +50,12 @@ def find_neighbours(
     )
 
 
-def ask_neighbours(samples: AuditedSamples, graph: NeighbourGraph, features: Tensor) -> Verdict:
+def ask_neighbours(
+    samples: AuditedSamples,
+    graph: NeighbourGraph,
+    features: Tensor,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verdict:
     """What the nearest neighbours and a linear head say of every given label.
 
     Test labels have no say on any other, not even by the sizes of their classes: what is said of
@@ -58,9 +65,10 @@ def ask_neighbours(samples: AuditedSamples, graph: NeighbourGraph, features: Ten
         samples: The N samples.
         graph: Their neighbours, see :func:`find_neighbours`.
         features: ``(N, F)`` of the encoder.
+        progress: See :func:`~supcon_ext.audit.two_witnesses.judge`.
     """
     label = torch.from_numpy(samples.label)
-    return judge(graph, features, label, len(samples.classes), samples.voters)
+    return judge(graph, features, label, len(samples.classes), samples.voters, progress)
 
 
 def nearest_agreeing(graph: NeighbourGraph, label: Tensor, count: int = SHOWN) -> Tensor:

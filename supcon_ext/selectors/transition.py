@@ -5,7 +5,9 @@ Letters: N samples, F features, C classes, H heads that are fitted side by side.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count as count_from
 
 import torch
 from torch import Tensor
@@ -29,6 +31,8 @@ NEARLY = 0.8
 """A class given another label this often, beside its own, may be that class mistaken."""
 MOVES = 5
 """At most as many such mistakes are looked into, of classes with enough labels to tell."""
+FITS = BELIEVED + 1 + (1 + MOVES) * ROUNDS
+"""At most so often are heads fitted, which is most of the work."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,7 @@ def estimate_transition(
     *,
     seed: int = 0,
     l2: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Transition:
     """Estimate the transition matrix, without samples known to be right.
 
@@ -92,11 +97,15 @@ def estimate_transition(
         seed: Of the folds.
         l2: Penalty beside the mean loss; None chooses of seven from 3 to 0.001 the one under which
             a fifth of the labels is likeliest to the head of the others.
+        progress: Told how many of at most :data:`FITS` fits are done.
     """
     count = len(label) if voters is None else voters
     present, given = torch.unique(label[:count], return_inverse=True)
     x = standardised(features[:count], features).float()
-    problem = _Problem(x, given, held_out(given, seed))
+    done = count_from(1)
+    problem = _Problem(
+        x, given, held_out(given, seed), lambda: progress and progress(next(done), FITS)
+    )
     first = problem.first()
     if l2 is None:
         l2 = problem.likeliest_penalty(first)

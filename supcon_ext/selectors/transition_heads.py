@@ -5,6 +5,7 @@ Letters: N samples, F features, C classes, H heads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -42,9 +43,17 @@ class LinearHeads:
         x: ``(N, F)`` float32, the first V centred.
         label: ``(V,)`` int64.
         fold: ``(V,)`` int64 in [0, FOLDS).
+        fitted: Called whenever heads are fitted.
     """
 
-    def __init__(self, x: Tensor, label: Tensor, fold: Tensor) -> None:
+    def __init__(
+        self,
+        x: Tensor,
+        label: Tensor,
+        fold: Tensor,
+        fitted: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.fitted = fitted
         self.label, self.fold = label, fold.to(x.device)
         self.classes, count = int(label.max()) + 1, len(label)
         spread, directions = torch.linalg.eigh((x[:count].T @ x[:count] / count).double())
@@ -88,18 +97,23 @@ class LinearHeads:
             start: Where to begin; at zero if None.
         """
         several = max(1, AT_ONCE // (len(label) * self.classes))
-        if len(l2) > several:
-            parts = [
-                self.fit(
-                    l2[at : at + several],
-                    seen[:, at : at + several],
-                    label,
-                    matrix,
-                    start and Heads(*(part[at : at + several] for part in start)),
-                )
-                for at in range(0, len(l2), several)
-            ]
-            return Heads(*map(torch.cat, zip(*parts, strict=True)))
+        parts = []
+        for at in range(0, len(l2), several):
+            begin = start and Heads(*(part[at : at + several] for part in start))
+            some = slice(at, at + several)
+            parts.append(self._fit(l2[some], seen[:, some], label, matrix, begin))
+        self.fitted()
+        return Heads(*map(torch.cat, zip(*parts, strict=True)))
+
+    def _fit(
+        self,
+        l2: Tensor,
+        seen: Tensor,
+        label: Tensor,
+        matrix: Tensor | None,
+        start: Heads | None,
+    ) -> Heads:
+        """So many side by side."""
         anyone = seen.any(1)
         x, label, seen = self.x[anyone], label[anyone], seen[anyone].float()
         count, scale = seen.sum(0), self.scale(l2)

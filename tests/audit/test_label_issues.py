@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from sklearn.model_selection import cross_val_predict
 
 from supcon_ext import Backbone, backbone, find_label_issues
 from supcon_ext.audit.two_witnesses import judge
+from supcon_ext.progress import counted_progress
 from supcon_ext.selectors.base import SampleBank
+from supcon_ext.selectors.transition import FITS
 
 X, TRUE = load_digits(return_X_y=True)
 
@@ -35,6 +38,18 @@ def noisy(seed: int, rate: float = 0.2) -> tuple[Any, Any]:
     drawn = np.random.default_rng(seed)
     wrong = drawn.random(len(TRUE)) < rate
     return np.where(wrong, (TRUE + drawn.integers(1, 10, len(TRUE))) % 10, TRUE), wrong
+
+
+def test_long_work_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counted_progress, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(counted_progress, "LINE_SECONDS", 0.0)
+    find_label_issues(X[:300], noisy(0)[0][:300])
+    told = re.findall(r"estimating .*: (\d+) of (\d+), ", capsys.readouterr().err)
+    done, most = [int(each) for each, _ in told], {int(of) for _, of in told}
+    assert done == list(range(1, len(done) + 1)) and len(done) >= 6
+    assert most == {FITS} and len(done) <= FITS
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -19,6 +19,7 @@ from supcon_ext import find_label_issues
 from supcon_ext.audit.rules import Rule, rules_of, told_rules
 from supcon_ext.audit.two_witnesses import judge
 from supcon_ext.selectors.neighbours import nearest_neighbours
+from supcon_ext.selectors.transition import FITS
 from supcon_ext.selectors.two_witnesses import hear
 from tests.audit.coloured import recipe
 from tests.audit.test_decisions import supcon
@@ -107,4 +108,5 @@ def test_the_command_line_and_the_page_tell_it(
     assert all(0.2 < each["share"] < 0.5 for each in rules)
     line = r"Wrong labels have a rule: about \d\d% of [06] carry [06], about \d\d% of [06] carry"
     assert re.search(line, told.stdout)
+    assert f"estimating  1 epoch of {FITS} steps" in told.stderr
     assert re.search(line, (folder / "audit" / "index.html").read_text("utf-8"))
