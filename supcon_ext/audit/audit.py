@@ -23,12 +23,12 @@ from supcon_ext.audit.look_alikes import find_alike
 from supcon_ext.audit.outliers import NEAREST, find_outliers
 from supcon_ext.audit.outside_scores import by_scores
 from supcon_ext.audit.page import write_page
-from supcon_ext.audit.rules import Rule, rules_of
 from supcon_ext.audit.samples import AuditedSamples
 from supcon_ext.audit.table import AuditTable
 from supcon_ext.audit.votes import ask_neighbours, find_neighbours, nearest_agreeing
 from supcon_ext.experiment.open import OpenedRun
 from supcon_ext.progress.console import ConsoleProgress
+from supcon_ext.selectors.named_rules import Rule, rules_of
 from supcon_ext.selectors.transition import FITS
 
 CSV = "labels.csv"

@@ -17,7 +17,6 @@ from data_tools.picture import Mode
 from data_tools.registry import family
 from data_tools.samples import IntArray, SampleSet
 from data_tools.vector_rows import gather_vectors
-from supcon_ext.audit.rules import Rule, rules_of
 from supcon_ext.audit.suspicion import Verdict
 from supcon_ext.audit.two_witnesses import judge
 from supcon_ext.embed.encoder import find_encoder
@@ -25,6 +24,7 @@ from supcon_ext.experiment.checked_parts import view_of
 from supcon_ext.feed.choice import feed_of
 from supcon_ext.progress.counted_progress import CountedProgress
 from supcon_ext.selectors.base import SampleBank
+from supcon_ext.selectors.named_rules import Rule, rules_of
 
 if TYPE_CHECKING:
     import pandas

@@ -15,9 +15,9 @@ from data_tools.whole_file import write_whole
 from supcon_ext.audit.findings import Findings
 from supcon_ext.audit.page_content import page_content, pictured
 from supcon_ext.audit.page_pictures import write_pictures
-from supcon_ext.audit.rules import Rule, told_rules
 from supcon_ext.audit.table import AuditTable
 from supcon_ext.progress.console import ConsoleProgress
+from supcon_ext.selectors.named_rules import Rule, told_rules
 
 _HOLE = re.compile(r"\{\{(title|summary|data)\}\}")
 _SCRIPTS = ("page_state.js", "page_cards.js", "page_work.js")

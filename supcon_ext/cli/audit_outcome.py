@@ -40,7 +40,7 @@ def tell(result: AuditResult, folder: Path, min_confidence: float | None) -> Non
     if also := _listed_too(result):
         click.echo(f"listed too: {also}")
     if result.rules:
-        from supcon_ext.audit.rules import told_rules
+        from supcon_ext.selectors.named_rules import told_rules
 
         click.echo(told_rules(result.rules))
     if result.left_out:

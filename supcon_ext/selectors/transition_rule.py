@@ -16,6 +16,7 @@ from supcon_ext.losses.factors import Factors, factors_of
 from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
+from supcon_ext.selectors.named_rules import rules_of, told_rules
 from supcon_ext.selectors.rule import LEAST, rule_in
 from supcon_ext.selectors.transition import estimate_transition, heads_through
 from supcon_ext.selectors.two_witnesses import TwoWitnesses, hear, hear_rule, voting
@@ -35,8 +36,8 @@ class TransitionRule(PositiveSelector):
 
     The rule is one of the labels. These stay while the encoder learns, which in the end learns
     wrong ones too: so the rule is looked for at the first refresh, the second, the fourth and so
-    on, and that one is kept which made the labels likeliest. Where fewer than two classes have
-    samples the other selector is asked.
+    on, and that one is kept which made the labels likeliest; a warning tells it. Where fewer than
+    two classes have samples the other selector is asked.
 
     Args:
         otherwise: Who is asked where wrong labels have no rule.
@@ -125,6 +126,8 @@ class TransitionRule(PositiveSelector):
         rule, gain = rule_in(made, label)
         if rule is not None and gain > self._gain:
             self._rule, self._gain = rule, gain
+            numbers = [f"class {each}" for each in range(classes)]
+            logger.warning("%s", told_rules(rules_of(rule, numbers)))
 
     def state_dict(self) -> dict[str, Any]:
         """The rule, the penalties that were chosen, and how often it was asked."""

@@ -16,8 +16,8 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import cross_val_predict
 
 from supcon_ext import find_label_issues
-from supcon_ext.audit.rules import Rule, rules_of, told_rules
 from supcon_ext.audit.two_witnesses import judge
+from supcon_ext.selectors.named_rules import Rule, rules_of, told_rules
 from supcon_ext.selectors.neighbours import nearest_neighbours
 from supcon_ext.selectors.transition import FITS
 from supcon_ext.selectors.two_witnesses import hear

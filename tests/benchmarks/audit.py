@@ -6,8 +6,9 @@
 
 Handwritten digits as they are, or a file of vectors whose labels are right, cut to a long tail and
 given wrong labels; average precision, precision and recall of what is flagged, the share of the
-right labels of the three rarest classes that is flagged, and of labels flagged with a confidence of
-0.8 or more how many are suggested rightly. Mean over seeds.
+right labels of the three rarest classes that is flagged, of labels flagged with a confidence of
+0.8 or more how many are suggested rightly, and in which share of the sets a rule is seen. Mean over
+seeds.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ NOISES = ("symmetric", "next class", "drawn class")
 RATES = (0.2, 0.4)
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 """Of cleanlab's regression; the one under which held-out given labels are likeliest."""
-Found = tuple[Any, Any, Any, Any]
-"""Suspicion, flags, suggestions, confidence."""
+MEASURES = ("AP", "precision", "recall", "rare flagged", "sure right", "rule")
+Found = tuple[Any, Any, Any, Any, bool]
+"""Suspicion, flags, suggestions, confidence; whether a rule is seen."""
 
 
 def main() -> None:
@@ -55,8 +57,8 @@ def main() -> None:
     else:
         file = read_vectors(asked.vectors)
         x, y = np.asarray(file.vectors, np.float32), np.asarray(file.label)
-    print("| factor | noise | rate | by | AP | precision | recall | rare flagged | sure right |")
-    print("| --- " * 9 + "|")
+    print(f"| factor | noise | rate | by | {' | '.join(MEASURES)} |")
+    print("| --- " * (4 + len(MEASURES)) + "|")
     for factor, noise, rate in itertools.product(asked.factors, NOISES, RATES):
         numbers: dict[str, list[list[float]]] = {}
         for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
@@ -100,10 +102,11 @@ def answers(x: Any, given: Any) -> Iterator[tuple[str, Found]]:
     suggested = torch.where(heard.flagged, heard.p.argmax(1), label)
     confidence = heard.p.gather(1, suggested[:, None])[:, 0]
     blind = (1 - heard.own, heard.flagged, suggested, confidence)
-    yield "two witnesses, no rule", tuple(part.numpy() for part in blind)  # type: ignore[misc]
+    yield "two witnesses, no rule", (*(part.numpy() for part in blind), False)  # type: ignore[misc]
     for name, told in verdicts.items():
         parts = (told.suspicion, told.flagged, told.suggested, told.confidence)
-        yield name, tuple(part.numpy() for part in parts)  # type: ignore[misc]
+        seen = told.transition is not None
+        yield name, (*(part.numpy() for part in parts), seen)  # type: ignore[misc]
     standard = (x - x.mean(0)) / np.maximum(x.std(0), 1e-6)
     said = [
         cross_val_predict(
@@ -113,12 +116,12 @@ def answers(x: Any, given: Any) -> Iterator[tuple[str, Found]]:
     ]
     p = max(said, key=lambda each: np.log(each[np.arange(len(given)), given] + 1e-12).mean())
     quality = get_label_quality_scores(given, p)
-    yield "cleanlab", (1 - quality, find_label_issues(given, p), p.argmax(1), p.max(1))
+    yield "cleanlab", (1 - quality, find_label_issues(given, p), p.argmax(1), p.max(1), False)
 
 
 def measures(found: Found, given: Any, true: Any) -> list[float]:
     """The columns of the table."""
-    suspicion, flagged, suggested, confidence = found
+    suspicion, flagged, suggested, confidence, rule = found
     wrong = given != true
     rare = np.argsort(np.bincount(true))[:3]
     right = ~wrong & np.isin(true, rare)
@@ -129,6 +132,7 @@ def measures(found: Found, given: Any, true: Any) -> list[float]:
         float(flagged[wrong].mean()),
         float(flagged[right].mean()),
         float((suggested == true)[sure].mean()) if sure.any() else float("nan"),
+        float(rule),
     ]
 
 

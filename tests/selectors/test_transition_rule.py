@@ -27,12 +27,17 @@ def bank(noise: str, rate: float, largest: int = 150) -> tuple[SampleBank, Any]:
 
 
 @pytest.mark.parametrize("noise", ["next class", "drawn class"])
-def test_by_the_rule_fewer_wrong_labels_are_trusted(noise: str) -> None:
+def test_by_the_rule_fewer_wrong_labels_are_trusted(
+    noise: str, caplog: pytest.LogCaptureFixture
+) -> None:
     made, right = bank(noise, 0.4)
     votes = ConfidentPairs(neighbours=100, balanced_votes=True)
     without, by_rule = votes.refresh(made, 0), TransitionRule(votes).refresh(made, 0)
     assert by_rule.stats["by_rule"] == 1 and by_rule.stats["gain"] > 0
     assert by_rule.stats["cells"] >= 5
+    assert "Wrong labels have a rule: about " in caplog.text
+    if noise == "next class":
+        assert "% of class 0 carry class 1" in caplog.text
     precision = [right[(each.trust > 0.5).numpy()].mean() for each in (by_rule, without)]
     assert precision[0] > precision[1] + 0.02
     assert (by_rule.trust > 0.5).numpy()[right].mean() > 0.85
@@ -41,11 +46,14 @@ def test_by_the_rule_fewer_wrong_labels_are_trusted(noise: str) -> None:
 @pytest.mark.parametrize(
     ("otherwise", "rate"), [("two_witnesses", 0.0), ("confident_pairs", 0.4), ("label", 0.4)]
 )
-def test_without_a_rule_the_other_is_asked(otherwise: str, rate: float) -> None:
+def test_without_a_rule_the_other_is_asked(
+    otherwise: str, rate: float, caplog: pytest.LogCaptureFixture
+) -> None:
     made, _ = bank("symmetric", rate, 80)
     told = TransitionRule(otherwise).refresh(made, 0)
     other = selector.make(otherwise).refresh(made, 0)
     assert told.stats["by_rule"] == told.stats["cells"] == 0
+    assert "rule" not in caplog.text
     if other is None:
         other = Selection.of(made.label, torch.ones(len(made)))
     assert torch.equal(told.trust, other.trust) and torch.equal(told.label, other.label)
