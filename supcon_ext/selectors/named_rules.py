@@ -37,10 +37,9 @@ def rules_of(transition: Tensor | None, classes: Sequence[str]) -> list[Rule]:
     if transition is None:
         return []
     found = [
-        Rule(classes[of], classes[label], share)
-        for of, row in enumerate(transition.tolist())
-        for label, share in enumerate(row)
-        if of != label and share >= LEAST
+        Rule(classes[of], classes[label], float(transition[of, label]))
+        for of, label in (transition >= LEAST).nonzero().tolist()
+        if of != label
     ]
     return sorted(found, key=lambda each: -each.share)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count as count_from
 
 import torch
 from torch import Tensor
@@ -102,10 +101,8 @@ def estimate_transition(
     count = len(label) if voters is None else voters
     present, given = torch.unique(label[:count], return_inverse=True)
     x = standardised(features[:count], features).float()
-    done = count_from(1)
-    problem = _Problem(
-        x, given, held_out(given, seed), lambda: progress and progress(next(done), FITS)
-    )
+    told_of = None if progress is None else lambda fits: progress(fits, FITS)
+    problem = _Problem(x, given, held_out(given, seed), told_of)
     first = problem.first()
     if l2 is None:
         l2 = problem.likeliest_penalty(first)
@@ -191,6 +188,7 @@ class _Problem(LinearHeads):
         """The one of the grid under which the labels of the first fold are likeliest."""
         l2, out = self.x.new_tensor(L2_GRID), self.fold == 0
         heads = self.fit(l2, (~out[:, None]).expand(-1, len(l2)), self.label, matrix, None)
+        self.count()
         least, _, _ = self._calibrated(
             scores_of(self.x[out], heads.weight * self.scale(l2), heads.bias),
             self.label[out],

@@ -43,7 +43,7 @@ class LinearHeads:
         x: ``(N, F)`` float32, the first V centred.
         label: ``(V,)`` int64.
         fold: ``(V,)`` int64 in [0, FOLDS).
-        fitted: Called whenever heads are fitted.
+        fitted: Called with how often heads were fitted, each time that they were.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class LinearHeads:
         x: Tensor,
         label: Tensor,
         fold: Tensor,
-        fitted: Callable[[], object] = lambda: None,
+        fitted: Callable[[int], None] | None = None,
     ) -> None:
-        self.fitted = fitted
+        self.fitted, self.fits = fitted, 0
         self.label, self.fold = label, fold.to(x.device)
         self.classes, count = int(label.max()) + 1, len(label)
         spread, directions = torch.linalg.eigh((x[:count].T @ x[:count] / count).double())
@@ -70,10 +70,17 @@ class LinearHeads:
         penalties = self.x.new_full((FOLDS,), l2)
         folds = torch.arange(FOLDS, device=self.x.device)
         heads = self.fit(penalties, self.fold[:, None] != folds, label, matrix, start)
+        self.count()
         weight = heads.weight * self.scale(penalties)
         every = scores_of(self.x, weight, heads.bias)
         own = every[torch.arange(len(every), device=every.device), self.fold]
         return torch.cat([own, scores_of(self.others, weight, heads.bias).mean(1)]), heads
+
+    def count(self) -> None:
+        """Heads were fitted once more."""
+        self.fits += 1
+        if self.fitted is not None:
+            self.fitted(self.fits)
 
     def scale(self, l2: Tensor) -> Tensor:
         """``(H, 1, F)`` what the coordinates of each penalty are multiplied by."""
@@ -97,23 +104,18 @@ class LinearHeads:
             start: Where to begin; at zero if None.
         """
         several = max(1, AT_ONCE // (len(label) * self.classes))
-        parts = []
-        for at in range(0, len(l2), several):
-            begin = start and Heads(*(part[at : at + several] for part in start))
-            some = slice(at, at + several)
-            parts.append(self._fit(l2[some], seen[:, some], label, matrix, begin))
-        self.fitted()
-        return Heads(*map(torch.cat, zip(*parts, strict=True)))
-
-    def _fit(
-        self,
-        l2: Tensor,
-        seen: Tensor,
-        label: Tensor,
-        matrix: Tensor | None,
-        start: Heads | None,
-    ) -> Heads:
-        """So many side by side."""
+        if len(l2) > several:
+            parts = [
+                self.fit(
+                    l2[at : at + several],
+                    seen[:, at : at + several],
+                    label,
+                    matrix,
+                    start and Heads(*(part[at : at + several] for part in start)),
+                )
+                for at in range(0, len(l2), several)
+            ]
+            return Heads(*map(torch.cat, zip(*parts, strict=True)))
         anyone = seen.any(1)
         x, label, seen = self.x[anyone], label[anyone], seen[anyone].float()
         count, scale = seen.sum(0), self.scale(l2)

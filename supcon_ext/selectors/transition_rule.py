@@ -16,8 +16,8 @@ from supcon_ext.losses.factors import Factors, factors_of
 from supcon_ext.losses.rows import PairTile, Rows
 from supcon_ext.selectors.asking import ask
 from supcon_ext.selectors.base import PositiveSelector, SampleBank, Selection, selector
-from supcon_ext.selectors.named_rules import rules_of, told_rules
-from supcon_ext.selectors.rule import LEAST, rule_in
+from supcon_ext.selectors.named_rules import Rule, rules_of, told_rules
+from supcon_ext.selectors.rule import rule_in
 from supcon_ext.selectors.transition import estimate_transition, heads_through
 from supcon_ext.selectors.two_witnesses import TwoWitnesses, hear, hear_rule, voting
 
@@ -85,7 +85,7 @@ class TransitionRule(PositiveSelector):
             self._by_rule = self._rule is not None or bool(heard.flipped.any())
             stats = {
                 "by_rule": float(self._by_rule),
-                "cells": 0.0 if self._rule is None else float(_cells(self._rule)),
+                "cells": float(len(_rules(self._rule, bank.classes))),
                 "gain": self._gain,
                 "flipped": float(heard.flipped.sum()),
             }
@@ -126,8 +126,7 @@ class TransitionRule(PositiveSelector):
         rule, gain = rule_in(made, label)
         if rule is not None and gain > self._gain:
             self._rule, self._gain = rule, gain
-            numbers = [f"class {each}" for each in range(classes)]
-            logger.warning("%s", told_rules(rules_of(rule, numbers)))
+            logger.warning("%s", told_rules(_rules(rule, classes)))
 
     def state_dict(self) -> dict[str, Any]:
         """The rule, the penalties that were chosen, and how often it was asked."""
@@ -150,6 +149,6 @@ class TransitionRule(PositiveSelector):
         self._gain = state["gain"]
 
 
-def _cells(rule: Tensor) -> int:
-    """How many other labels are carried by a tenth of a class or more."""
-    return int(((rule >= LEAST) & ~torch.eye(len(rule), dtype=torch.bool)).sum())
+def _rules(rule: Tensor | None, classes: int) -> list[Rule]:
+    """By the numbers of classes: a bank has no names."""
+    return rules_of(rule, [f"class {each}" for each in range(classes)])

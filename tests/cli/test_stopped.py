@@ -206,8 +206,8 @@ def stopped_at(
 ) -> Result:
     """What it told that got a signal after this share of its calls.
 
-    How many steps a search for a least value takes is a matter of rounding: where it came to its
-    end before so many calls, it is the share of these.
+    How many there are is not wholly the same each time: what progress tells depends on the clock.
+    Where it came to its end before so many, so that no signal was sent, it is the share of these.
     """
     for _ in range(5):
         started_anew(here, kept)
