@@ -30,7 +30,10 @@ IMPORTED = [
     "pandas",
     "matplotlib.pyplot",
     "safetensors.torch",
-    "torch.export",
+    "torch.export._trace",  # torch loads these when a network is exported
+    "torch.export.pt2_archive",
+    "torch._inductor.dependencies",
+    "sympy.combinatorics",
     "torchmetrics",
     "rich.progress",
     "mlflow.pyfunc",

@@ -18,10 +18,18 @@ from supcon_ext.progress.first_process import is_first_process
 @click.command(
     epilog="""\b
 $ supcon sweep quickstart
-$ supcon sweep quickstart seeds=[0,1,2] data.noise.rate=0.2"""
+$ supcon sweep quickstart seeds=[0,1,2] data.noise.rate=0.2
+$ supcon sweep sweeps/joint-digits --only method=bcl --only method=sel_cl"""
 )
 @click.argument("sweep_file", metavar="SWEEP", shell_complete=complete_recipe)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--only",
+    metavar="AXIS=CHOICE",
+    multiple=True,
+    help="Run these of the grid now, as method=bcl or seed=0; repeatable. The table has all that "
+    "are finished.",
+)
 @click.option("--again", is_flag=True, help="Begin anew, beside what is there.")
 @click.option(
     "--jobs",
@@ -35,6 +43,7 @@ def sweep(
     context: click.Context,
     sweep_file: str,
     overrides: tuple[str, ...],
+    only: tuple[str, ...],
     again: bool,
     jobs: int | None,
     as_json: bool,
@@ -48,13 +57,14 @@ def sweep(
 
     with user_input():
         path = find_recipe(sweep_file)
-    run_sweep_file(context, path, overrides, again, jobs, as_json)
+    run_sweep_file(context, path, overrides, only, again, jobs, as_json)
 
 
 def run_sweep_file(
     context: click.Context,
     path: Path,
     overrides: Sequence[str],
+    only: Sequence[str] = (),
     again: bool = False,
     jobs: int | None = None,
     as_json: bool = False,
@@ -63,14 +73,15 @@ def run_sweep_file(
 
     A run that failed is an exit status of 1, one that could not start of 2.
     """
-    from supcon_ext.sweep import check_jobs, jobs_at_hand, load_sweep, run_sweep
+    from supcon_ext.sweep import check_jobs, chosen, jobs_at_hand, load_sweep, run_sweep
 
     with user_input():
         loaded = load_sweep(path, overrides)
+        children = chosen(loaded.children, only)
         if jobs is None:
-            jobs = jobs_at_hand(loaded.children, loaded.jobs)
-        check_jobs(loaded.children, jobs)
-    result = run_sweep(loaded, again=again, jobs=jobs)
+            jobs = jobs_at_hand(children, loaded.jobs)
+        check_jobs(children, jobs)
+    result = run_sweep(loaded, only=only, again=again, jobs=jobs)
     found = result.comparison
     if is_first_process() and as_json:
         table = None if found is None else found.to_json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from supcon_ext.compare.comparison_files import write_comparison
 from supcon_ext.experiment.lock import lock
 from supcon_ext.interrupt import Interrupted, stop_requests
 from supcon_ext.progress.console import ConsoleProgress
-from supcon_ext.sweep.child import Failure, has_begun, run_child
+from supcon_ext.sweep.child import Failure, has_begun, is_finished, run_child
 from supcon_ext.sweep.jobs import check_jobs, run_side_by_side
+from supcon_ext.sweep.only import chosen
 from supcon_ext.sweep.plan import Child, Sweep
 from supcon_ext.sweep.progress import SweepProgress
 from supcon_ext.tracking import Tracker, TrackingSettings
@@ -42,23 +44,28 @@ class SweepResult:
     run_id: str | None
 
 
-def run_sweep(sweep: Sweep, *, again: bool = False, jobs: int = 1) -> SweepResult:
-    """Run every run of a sweep that is not finished yet, and compare them.
+def run_sweep(
+    sweep: Sweep, *, only: Sequence[str] = (), again: bool = False, jobs: int = 1
+) -> SweepResult:
+    """Run every run of a sweep that is not finished yet, and compare all that are.
 
     A sweep of the same recipes goes on in the folder that it has; runs that stopped midway are
     resumed.
 
     Args:
         sweep: What to run.
+        only: ``AXIS=CHOICE``: the runs to run now, as :func:`~supcon_ext.sweep.only.chosen` takes
+            it; the others are left for another call, in the same folder.
         again: Begin anew in a folder of its own.
         jobs: Runs at a time; more than one are in processes of their own, on one device each.
 
     Raises:
-        ValueError: Several jobs, of runs on several devices.
+        ValueError: Several jobs, of runs on several devices; or ``only`` names what is not there.
         CannotStart: Another process works on the sweep.
         Interrupted: Ctrl-C, SIGTERM or SIGHUP came; calling again goes on.
     """
-    check_jobs(sweep.children, jobs)
+    children = chosen(sweep.children, only)
+    check_jobs(children, jobs)
     root = Path(sweep.children[0].recipe.tracking.folder)
     base = f"{sweep.name}-{sweep.digest[:6]}"
     folder, number = root / base, 2
@@ -71,7 +78,7 @@ def run_sweep(sweep: Sweep, *, again: bool = False, jobs: int = 1) -> SweepResul
         stop.last_words.append(tracker.last_words)
         status: Any = "FAILED"
         failed: dict[str, Failure] = {}
-        progress = SweepProgress(console, sweep.children, folder, jobs)
+        progress = SweepProgress(console, children, folder, jobs)
         progress.start(sweep.name)
 
         def report(child: Child, problem: Failure | None) -> None:
@@ -80,15 +87,15 @@ def run_sweep(sweep: Sweep, *, again: bool = False, jobs: int = 1) -> SweepResul
                 failed[child.name] = problem
 
         try:
-            all_begun = all(has_begun(folder / child.name) for child in sweep.children)
+            all_begun = all(has_begun(folder / child.name) for child in children)
             parent_id = None if all_begun else tracker.wait_run_id(RUN_ID_PATIENCE)
             if jobs > 1:
-                run_side_by_side(sweep.children, folder, parent_id, jobs, report, progress.look)
+                run_side_by_side(children, folder, parent_id, jobs, report, progress.look)
             else:
-                for child in sweep.children:
+                for child in children:
                     progress.begin(child)
                     report(child, run_child(child, folder / child.name, parent_id))
-            finished = [folder / c.name for c in sweep.children if c.name not in failed]
+            finished = [folder / c.name for c in sweep.children if is_finished(folder / c.name)]
             comparison = compare(finished) if finished else None
             if comparison is not None:
                 _record(tracker, comparison, folder)

@@ -243,9 +243,10 @@ def test_synchronised_norms_on_cpus_are_refused_at_the_start(tmp_path: Path) -> 
 @pytest.mark.parametrize("world", [1, 2, 3])
 @pytest.mark.parametrize("way", ["devices", "torchrun"])
 def test_last_and_best_are_one_network(tmp_path: Path, way: str, world: int) -> None:
-    """As a user calls it: the issue's own command, and the launcher's."""
+    """As a user calls it: our own command, and the launcher's."""
     run = ["-m", "supcon_ext", "run", "bcl/digits", "stages.train.epochs=2", "tracking.uri=none"]
-    run += ["compute.accelerator=cpu"]
+    run += ["compute.accelerator=cpu", "data.dataset.size=8"]
+    run.append("model.backbone={kind: conv4, width: 4}")
     if way == "devices":
         run.append(f"compute.devices={world}")
     else:

@@ -14,7 +14,7 @@ from tests.tracking.killed import MOMENTS, make_as_mlflow_does, run
 
 STATEMENTS = 1683  # that MLflow 3.17 needs; a moment after the last one is in the run's own making
 FEW = (700, "renaming")
-MANY = (*range(2, STATEMENTS, 84), *range(STATEMENTS - 4, STATEMENTS + 8), *MOMENTS)
+MANY = (*range(2, STATEMENTS, 168), *range(STATEMENTS - 4, STATEMENTS + 8), *MOMENTS)
 
 
 def killed(work, *arguments):
