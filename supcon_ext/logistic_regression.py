@@ -42,8 +42,34 @@ class LinearModel:
         return LinearModel(self.weight, self.bias - adjustment.to(self.bias))
 
 
+@dataclass(frozen=True, eq=False)
+class Rotated:
+    """Features in the directions of their covariance, made once for fits under several penalties.
+
+    Attributes:
+        rows: ``(N, F)`` float64, of mean 0.
+        mean: ``(F,)`` what was taken from the features.
+        directions: ``(F, F)`` orthogonal, a direction a column.
+        spread: ``(F,)`` variance of each column of ``rows``.
+    """
+
+    rows: Tensor
+    mean: Tensor
+    directions: Tensor
+    spread: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> Rotated:
+        """Of ``(N, F)`` features."""
+        x = features.double()
+        mean = x.mean(0)
+        centred = x - mean
+        spread, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
+        return cls(centred @ directions, mean, directions, spread.clamp(min=0))
+
+
 def fit_logistic_regression(
-    features: Tensor,
+    features: Tensor | Rotated,
     label: Tensor,
     classes: int,
     l2: float,
@@ -60,7 +86,7 @@ def fit_logistic_regression(
     takes many times as many steps without.
 
     Args:
-        features: ``(N, F)``, used in float64.
+        features: ``(N, F)``, used in float64; :class:`Rotated` where several models are fitted.
         label: ``(N,)`` int64 in ``[0, classes)``.
         classes: Number of classes; one without a sample gets a probability near 0.
         l2: Strength of the penalty, above 0.
@@ -74,21 +100,20 @@ def fit_logistic_regression(
     """
     if not l2 > 0:
         raise ValueError(f"Expected a value above 0 of argument `l2`, but got {l2}. Try: 0.001.")
-    x = features.double()
+    x = features if isinstance(features, Rotated) else Rotated.of(features)
     label = label.clone()  # autograd cannot keep labels that were made in inference mode
-    mean = x.mean(0)
-    root, inverse = _bound(x - mean, l2)
-    rows = (x - mean) @ inverse.T
+    scale = torch.rsqrt(x.spread / 2 + l2)
     if start is None:
-        direction, bias = x.new_zeros(classes, x.shape[1]), x.new_zeros(classes)
+        direction, bias = x.rows.new_zeros(classes, len(scale)), x.rows.new_zeros(classes)
     else:
-        direction, bias = start.weight @ root, start.bias + start.weight @ mean
+        direction = start.weight @ x.directions / scale
+        bias = start.bias + start.weight @ x.mean
     direction.requires_grad_()
     bias.requires_grad_()
 
     def loss() -> Tensor:
-        penalty = l2 / 2 * (direction @ inverse).square().sum()
-        return F.cross_entropy(rows @ direction.T + bias, label) + penalty
+        weight = direction * scale
+        return F.cross_entropy(x.rows @ weight.T + bias, label) + l2 / 2 * weight.square().sum()
 
     minimise([direction, bias], loss, steps=max_iterations, gradient=tolerance)
     slope = max(float(p.grad.abs().max()) for p in (direction, bias) if p.grad is not None)
@@ -99,13 +124,5 @@ def fit_logistic_regression(
             slope,
             max_iterations,
         )
-    weight = direction.detach() @ inverse
-    return LinearModel(weight, bias.detach() - weight @ mean)
-
-
-def _bound(centred: Tensor, l2: float) -> tuple[Tensor, Tensor]:
-    """``(F, F)`` lower root of a bound on the curvature in a class's weights, and its inverse."""
-    size = centred.shape[1]
-    unit = torch.eye(size, dtype=centred.dtype, device=centred.device)
-    root = torch.linalg.cholesky(centred.T @ centred / (2 * len(centred)) + l2 * unit)
-    return root, torch.linalg.solve_triangular(root, unit, upper=False)
+    weight = (direction.detach() * scale) @ x.directions.T
+    return LinearModel(weight, bias.detach() - weight @ x.mean)

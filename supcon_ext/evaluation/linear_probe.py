@@ -15,7 +15,7 @@ from supcon_ext.evaluation.base import Embedded, EvaluationInput, evaluator
 from supcon_ext.evaluation.fitted import Fitted
 from supcon_ext.evaluation.predictor import Predictor
 from supcon_ext.evaluation.sgd_probe import fit_sgd_probe
-from supcon_ext.logistic_regression import LinearModel, fit_logistic_regression
+from supcon_ext.logistic_regression import LinearModel, Rotated, fit_logistic_regression
 
 logger = logging.getLogger(__name__)
 
@@ -118,10 +118,11 @@ class LinearProbe(Predictor):
             return fit_logistic_regression(x, label, classes, self.l2)
         held_out = data.part("validation")
         x_held_out = standardised(held_out)
+        rotated = Rotated.of(x)
         tried: list[tuple[float, float, LinearModel]] = []
         for l2 in L2_GRID:
             start = tried[-1][2] if tried else None
-            model = fit_logistic_regression(x, label, classes, l2, start)
+            model = fit_logistic_regression(rotated, label, classes, l2, start)
             hit = model.probabilities(x_held_out).argmax(dim=1) == held_out.label
             tried.append((float(hit.double().mean()), l2, model))
         accuracy, l2, best = max(tried, key=lambda candidate: candidate[0])

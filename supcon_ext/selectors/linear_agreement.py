@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from data_tools.randomness import generator
-from supcon_ext.logistic_regression import fit_logistic_regression
+from supcon_ext.logistic_regression import Rotated, fit_logistic_regression
 from supcon_ext.selectors.base import SampleBank, SampleSelector, Selection, selector
 from supcon_ext.selectors.per_class import folds_by_class
 
@@ -133,11 +133,9 @@ def likeliest_penalty(x: Tensor, label: Tensor, classes: int, out: Tensor) -> fl
         out: ``(N,)`` bool, who is held out.
     """
     fit: dict[float, float] = {}
-    model = None
+    model, seen = None, Rotated.of(x[~out])
     for l2 in L2_GRID:
-        model = fit_logistic_regression(
-            x[~out], label[~out], classes, l2, model, tolerance=TOLERANCE
-        )
+        model = fit_logistic_regression(seen, label[~out], classes, l2, model, tolerance=TOLERANCE)
         fit[l2] = float(_own(model.logits(x[out]).log_softmax(1), label[out]).mean())
     return max(fit, key=lambda l2: fit[l2])
 
