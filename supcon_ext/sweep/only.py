@@ -29,7 +29,7 @@ def chosen(children: Sequence[Child], only: Sequence[str]) -> list[Child]:
     for text in only:
         axis, equals, choice = text.partition("=")
         if not equals:
-            raise ValueError(f"Expected AXIS=CHOICE of --only, but got `{text}`. {_there(axes)}")
+            raise ValueError(f"Expected AXIS=CHOICE of --only, but got `{text}`. {_example(axes)}")
         if axis not in axes:
             raise ValueError(
                 f"Expected an axis of the grid in --only {text}, but got `{axis}`. "
@@ -71,6 +71,6 @@ def _meant(word: str, words: Sequence[str]) -> str:
     return f"Did you mean `{near}`?" if near else f"(there are: {', '.join(words)})"
 
 
-def _there(axes: dict[str, list[str]]) -> str:
+def _example(axes: dict[str, list[str]]) -> str:
     axis, choices = list(axes.items())[-1]
     return f"Try: --only {axis}={choices[0]}"
