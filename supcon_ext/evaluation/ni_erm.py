@@ -19,7 +19,8 @@ class NoiseIgnorant(Predictor):
 
     "Label Noise: Ignorance Is Bliss", NeurIPS 2024: what noise does to such a model is left to its
     penalty, which is chosen by accuracy on noisy labels. It is ``linear_probe`` with
-    ``l2: validation``: standardised features, to convergence, 13 strengths, the validation split.
+    ``l2: validation``: standardised features, to convergence, up to 13 strengths, the validation
+    split.
     The authors' program leaves the features as they are, chooses of 7 strengths and 4 numbers of
     iterations, by five-fold cross-validation on the training samples, and fits on all of them.
 

@@ -1,15 +1,20 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from torch.nn import functional
 
+from supcon_ext.evaluation import linear_probe
 from supcon_ext.evaluation.linear_probe import L2_GRID, LinearProbe
 from supcon_ext.evaluation.ni_erm import NoiseIgnorant
 from supcon_ext.evaluation.sgd_probe import fit_sgd_probe
-from supcon_ext.logistic_regression import fit_logistic_regression
+from supcon_ext.logistic_regression import LinearModel, Rotated, fit_logistic_regression
 from tests.evaluation.toy import blob_input, blobs, embedded
 
 
@@ -22,6 +27,19 @@ def test_lbfgs_equals_sklearn(l2):
         torch.tensor(x), torch.tensor(label), 4, l2, tolerance=1e-9
     ).probabilities(torch.tensor(query))
     assert np.abs(ours.numpy() - theirs.predict_proba(query)).max() < 1e-5
+
+
+@pytest.mark.parametrize("count", [150, 5])
+def test_features_rotated_once_give_each_penaltys_model(count):
+    """Also with fewer samples than features, of which some directions do not vary."""
+    x, label = (torch.tensor(part) for part in blobs(count, classes=3, features=9, spread=2.0))
+    x[:, 4] = 3.0
+    rotated, warm = Rotated.of(x), None
+    for l2 in (1.0, 0.1, 1e-3):
+        alone = fit_logistic_regression(x, label, 3, l2, tolerance=1e-9)
+        warm = fit_logistic_regression(rotated, label, 3, l2, warm, tolerance=1e-9)
+        torch.testing.assert_close(warm.logits(x), alone.logits(x), rtol=0, atol=1e-3)
+        assert warm.weight[:, 4].abs().max() < 1e-6
 
 
 def test_evaluator_equals_sklearn_on_standardised_features():
@@ -222,6 +240,34 @@ def test_l2_is_chosen_on_validation_samples():
     assert chosen > min(accuracy.values()) + 0.05
     with pytest.raises(ValueError, match="validation split"):
         LinearProbe(l2="validation").evaluate(replace(data, validation=None), "test")
+
+
+@given(st.lists(st.integers(0, 4), min_size=13, max_size=13))
+@example([1] * 6 + [4] + [1] * 6)  # strong penalties that all say the commonest class
+@example([4, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4])
+def test_weaker_penalties_are_tried_until_three_in_a_row_are_worse_than_the_best(hits):
+    """Of four validation samples so many are hit under each penalty."""
+    tried = []
+
+    def fitted(_, __, classes, l2, start):
+        assert l2 == L2_GRID[len(tried)] and (start is None) == (not tried)
+        right = torch.arange(4) < hits[len(tried)]
+        tried.append(l2)
+        label = torch.where(right, 0, 1)
+        return SimpleNamespace(
+            probabilities=lambda _: functional.one_hot(label, classes).float(),
+            less=lambda _: LinearModel(torch.full((classes, 2), l2), torch.zeros(classes)),
+        )
+
+    data = blob_input()
+    held_out = embedded(data.train.features[:4], torch.zeros(4, dtype=torch.int64))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linear_probe, "fit_logistic_regression", fitted)
+        model = LinearProbe(l2="validation").fit(replace(data, validation=held_out))
+    best = [max(hits[: n + 1]) for n in range(13)]
+    ends = [n for n in range(2, 13) if max(hits[n - 2 : n + 1]) < best[n]]
+    assert len(tried) == ((ends[0] if ends else 12) + 1)
+    assert float(model.weight[0, 0]) == pytest.approx(L2_GRID[hits.index(best[len(tried) - 1])])
 
 
 def test_l2_is_not_chosen_on_test_samples():
