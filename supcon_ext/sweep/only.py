@@ -25,7 +25,7 @@ def chosen(children: Sequence[Child], only: Sequence[str]) -> list[Child]:
         ValueError: The grid has no such axis, or the axis no such choice.
     """
     wanted: dict[str, set[str]] = {}
-    axes = {axis: list(found) for axis, found in _choices(children).items()}
+    axes = _choices(children)
     for text in only:
         axis, equals, choice = text.partition("=")
         if not equals:
@@ -48,13 +48,10 @@ def chosen(children: Sequence[Child], only: Sequence[str]) -> list[Child]:
     ]
 
 
-def _choices(children: Sequence[Child]) -> dict[str, dict[str, None]]:
+def _choices(children: Sequence[Child]) -> dict[str, list[str]]:
     """By axis its choices, each once, in the order of the sweep."""
-    found: dict[str, dict[str, None]] = {}
-    for child in children:
-        for axis, choice in _places(child).items():
-            found.setdefault(axis, {})[choice] = None
-    return found
+    places = [_places(child) for child in children]
+    return {axis: list(dict.fromkeys(place[axis] for place in places)) for axis in places[0]}
 
 
 def _places(child: Child) -> dict[str, str]:

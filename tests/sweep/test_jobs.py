@@ -141,7 +141,7 @@ def test_what_is_given_goes_before_what_the_file_says(
     monkeypatch.setattr("supcon_ext.sweep.jobs.joblib.cpu_count", lambda: 4)
     asked: list[int] = []
 
-    def ask(sweep: Any, *, jobs: int, **_: Any) -> None:
+    def ask(sweep: Any, *, only: Any, again: bool, jobs: int) -> None:
         asked.append(jobs)
         raise Interrupted("SIGTERM", signal.SIGTERM)  # enough is known
 
